@@ -1,0 +1,104 @@
+package sallyport
+
+import "fmt"
+
+// Verdict is how a decision ends. The zero Verdict refuses; the stricter of
+// two is the smaller.
+type Verdict uint8
+
+// The verdicts, strictest first.
+const (
+	Deny Verdict = iota
+	Hold
+	Allow
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Hold:
+		return "hold"
+	case Allow:
+		return "allow"
+	default:
+		return "deny"
+	}
+}
+
+// VerdictOf is the inverse of Verdict.String; anything unknown is Deny.
+func VerdictOf(name string) Verdict {
+	switch name {
+	case "hold":
+		return Hold
+	case "allow":
+		return Allow
+	default:
+		return Deny
+	}
+}
+
+// Decision is what policy says of a call, and why.
+type Decision struct {
+	Verdict Verdict
+	Rules   []Rule   // that decided: the firing forbids, the open questions, or the permits
+	Asks    []string // groups of people who must answer a held call, each of them
+	// Reason is one sentence for the agent and for people. Never empty on a
+	// refusal or a hold.
+	Reason string
+	Policy Digest // of the policy set
+}
+
+// Rule points at one policy.
+type Rule struct {
+	ID      string // its @id, else FILE:LINE
+	File    string
+	Line    int
+	Because string // its @because
+	Ask     []string
+}
+
+// Facts is all that a decision may look at. Facts only grow during a call.
+type Facts struct {
+	Call *Call
+	Tool *Definition // pinned; nil for kinds that have none
+	// Partial says that the arguments (and all facts learned from them) are
+	// not known yet: lists, and the first look at a call.
+	Partial bool
+	// Result is what came back, for rules marked @on("result").
+	Result Value
+}
+
+// Cause says which wall refused a call. It is stable and part of the log.
+type Cause string
+
+// The causes of a refusal.
+const (
+	CauseIdentity Cause = "identity" // no or unknown credential
+	CauseMethod   Cause = "method"   // a method or kind that no table admits
+	CauseServer   Cause = "server"   // no such server, or it cannot be reached
+	CausePin      Cause = "pin"      // not pinned, or quarantined
+	CauseSchema   Cause = "schema"   // arguments do not fit the pinned schema
+	CausePolicy   Cause = "policy"   // policy denies
+	CauseHold     Cause = "hold"     // policy asks and nobody can answer yet
+	CauseLog      Cause = "log"      // the log cannot be written
+	CauseResult   Cause = "result"   // what came back may not be released
+	CauseWire     Cause = "wire"     // malformed bytes
+)
+
+// RefusedError ends a call that is not allowed. Its text is for the agent.
+type RefusedError struct {
+	CallID   string
+	Cause    Cause
+	Decision Decision
+}
+
+func (e *RefusedError) Error() string {
+	if e.Decision.Reason == "" {
+		return fmt.Sprintf("refused (%s)", e.Cause)
+	}
+	return e.Decision.Reason
+}
+
+// Refuse makes a RefusedError with a reason.
+func Refuse(cause Cause, format string, args ...any) *RefusedError {
+	return &RefusedError{Cause: cause, Decision: Decision{Reason: fmt.Sprintf(format, args...)}}
+}

@@ -1,0 +1,84 @@
+package sallyport
+
+import "time"
+
+// Entry is one line of the log. It says what was asked, decided, done or
+// changed, never the payload itself: arguments and results appear as salted
+// commitments whose openings are kept beside the log.
+//
+// The commit fills Index, Prev, Args and Result; all else is the gateway's.
+type Entry struct {
+	Index uint64
+	Prev  Digest // leaf hash of the entry before
+	Time  time.Time
+	Type  EntryType
+
+	Call      string // call id; an outcome carries that of its intent
+	Parent    string // ticket under which a server asked back
+	Kind      Kind
+	Server    string
+	Name      string
+	Action    string
+	Effects   []Effect
+	Door      string
+	Principal Principal // roles and attributes are left out, names are kept
+	Run       string
+	Trace     string
+
+	Tool   Digest // pinned definition
+	Args   Digest // salted commitment to the arguments
+	Result Digest // salted commitment to the result
+
+	Policy   Digest
+	Verdict  Verdict // of the policy
+	Observed bool    // observe mode let the call through whatever the verdict
+	Cause    Cause   // of a refusal
+	Reason   string
+	Rules    []string // ids that decided
+	Asks     []string // groups that must answer
+
+	Approval string
+	Approver string
+
+	Outcome Outcome
+	Took    time.Duration // from intent to outcome
+	Task    string        // handle of a task whose ticket stays open
+
+	// A change to the gateway itself: what, by whom, from and to.
+	Subject string
+	By      string
+	Before  Digest
+	After   Digest
+}
+
+// EntryType says what an entry records.
+type EntryType string
+
+// The types of entry.
+const (
+	Intent  EntryType = "intent"  // allowed, durable before the act
+	Refusal EntryType = "refusal" // not allowed
+	Held    EntryType = "hold"    // waits for people
+	Closed  EntryType = "outcome" // what became of an intent
+	Change  EntryType = "change"  // start, stop, policy, pin, agent, acceptance
+)
+
+// Outcome is how an act ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeOK       Outcome = "ok"
+	OutcomeToolErr  Outcome = "tool-error" // the tool said isError
+	OutcomeError    Outcome = "error"      // the server answered with an error, or not at all
+	OutcomeWithheld Outcome = "withheld"   // came back and was not released
+	OutcomeUnknown  Outcome = "unknown"    // the gateway died or gave up before it knew
+)
+
+// Record is an entry with the payloads that it commits to. A nil payload is
+// none.
+type Record struct {
+	Entry  Entry
+	Args   []byte // raw JSON
+	Result []byte // raw JSON
+}

@@ -1,0 +1,120 @@
+// Package gateway owns the order of things: what happens to a call from the
+// moment a door has read it until its answer may be released.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/policy"
+	"sallyport/internal/wire"
+)
+
+// Gateway is the passage. Every field must be set; a nil one makes New fail.
+type Gateway struct {
+	Parts
+	subscriptions subscriptions
+	tasks         tasks
+	sessions      sessions
+}
+
+// Parts are what the gateway is wired from.
+type Parts struct {
+	Identifier Identifier
+	Pins       *Pins
+	Rules      func() *policy.Rules // in force now; nil refuses everything
+	Log        Log
+	Upstream   Upstream
+	Watcher    Watcher
+	Now        func() time.Time
+	NewID      func() string // of a call, unique
+	Observe    func() bool   // observe mode: policy verdicts are recorded, not enforced
+	Deadline   time.Duration // of a ticket
+}
+
+// Identifier says who a credential stands for. An error means that nobody is
+// known: the call is refused.
+type Identifier interface {
+	Identify(ctx context.Context, credential sallyport.Credential) (sallyport.Principal, sallyport.Run, error)
+}
+
+// Log is the durable record.
+type Log interface {
+	// Commit returns once the record is durable. An error means that nothing
+	// was recorded for certain: the call must not go on.
+	Commit(ctx context.Context, record *sallyport.Record) error
+	// Append hands over a record that becomes durable with the next group, at
+	// most 10 ms later. An error means that the log can't take it: what the
+	// record is about must not be released.
+	Append(ctx context.Context, record *sallyport.Record) error
+}
+
+// Upstream reaches the servers.
+type Upstream interface {
+	// Execute carries out a call under its ticket and returns the answer as
+	// the server sent it. Meanwhile client hears what the server says and is
+	// asked what the server asks. An error means that no answer came; the
+	// server may or may not have acted.
+	Execute(ctx context.Context, ticket *Ticket, client Client) (Answer, error)
+	// Query asks for what has no effect: lists, and methods of the session.
+	Query(ctx context.Context, query *Query) (Answer, error)
+}
+
+// Client is the agent's end of a call.
+type Client interface {
+	// Tell passes a notification on. An error means that the agent is gone.
+	Tell(ctx context.Context, message wire.Message) error
+	// Ask puts a server's request to the agent and waits for its answer. An
+	// error means that there will be none.
+	Ask(ctx context.Context, message wire.Message) (Answer, error)
+}
+
+// Watcher is told of every decision and every end of a call, for people and
+// metrics. It must not block.
+type Watcher interface {
+	Decided(entry *sallyport.Entry)
+	Ended(entry *sallyport.Entry)
+}
+
+// Answer is a server's answer as raw JSON: a result or an error.
+type Answer struct {
+	Result sallyport.Value
+	Error  sallyport.Value
+}
+
+// Query is a request without effect, on behalf of a principal.
+type Query struct {
+	Server    string
+	Method    string
+	Params    sallyport.Value
+	Principal sallyport.Principal
+	Session   string
+	Revision  string
+}
+
+// New wires a gateway. It fails when a part is missing, so that nothing can
+// run half decided.
+func New(parts Parts) (*Gateway, error) {
+	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil ||
+		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
+		parts.Observe == nil || parts.Deadline <= 0 {
+		return nil, errors.New("gateway: a part is missing")
+	}
+	return &Gateway{Parts: parts}, nil
+}
+
+// Call is the life of a call: open, execute, close. The answer may be
+// released as it is. The error is a *sallyport.RefusedError when a decision
+// ended the call; any other error means that the server gave no answer.
+func (g *Gateway) Call(ctx context.Context, credential sallyport.Credential, call *sallyport.Call, client Client) (Answer, error) {
+	ticket, err := g.Open(ctx, credential, call)
+	if err != nil {
+		return Answer{}, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, ticket.deadline)
+	defer cancel()
+	answer, err := g.Upstream.Execute(ctx, ticket, &hearing{ticket, client})
+	return ticket.Close(ctx, answer, err)
+}
