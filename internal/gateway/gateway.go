@@ -15,9 +15,8 @@ import (
 // Gateway is the passage. Every field must be set; a nil one makes New fail.
 type Gateway struct {
 	Parts
-	subscriptions subscriptions
-	tasks         tasks
-	sessions      sessions
+	tasks    tasks
+	sessions sessions
 }
 
 // Parts are what the gateway is wired from.
@@ -115,6 +114,13 @@ func (g *Gateway) Call(ctx context.Context, credential sallyport.Credential, cal
 	}
 	ctx, cancel := context.WithDeadline(ctx, ticket.deadline)
 	defer cancel()
-	answer, err := g.Upstream.Execute(ctx, ticket, &hearing{ticket, client})
-	return ticket.Close(ctx, answer, err)
+	var answer Answer
+	if err = ticket.judgeInputResponses(ctx); err == nil {
+		answer, err = g.Upstream.Execute(ctx, ticket, &hearing{ticket, client})
+	}
+	answer, err = ticket.Close(ctx, answer, err)
+	if err == nil && call.Method == "resources/subscribe" && answer.Error.Type() == sallyport.Absent {
+		g.sessions.subscribed(ticket)
+	}
+	return answer, err
 }

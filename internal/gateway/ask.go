@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sallyport"
+	"sallyport/internal/wire"
+)
+
+// ask judges a server's request to the agent, puts it, and judges the answer.
+// Both are calls of their own under the ticket, decided and recorded.
+func (t *Ticket) ask(ctx context.Context, message wire.Message, client Client) (Answer, error) {
+	asked, err := t.openAsk(ctx, message.Method, message.Params)
+	if err != nil {
+		return Answer{}, err
+	}
+	answer, err := asked.Close(ctx, Answer{}, nil)
+	if err != nil {
+		return Answer{}, err
+	}
+	if answer, err = client.Ask(ctx, message); err != nil || answer.Error.Type() != sallyport.Absent {
+		return answer, err
+	}
+	return answer, t.judgeAnswer(ctx, message.Method, answer.Result)
+}
+
+func (t *Ticket) openAsk(ctx context.Context, method string, params sallyport.Value) (*Ticket, error) {
+	if row := wire.FromServer[method]; row.Kind != sallyport.KindAsk {
+		return nil, sallyport.Refuse(sallyport.CauseMethod, "%s: not something a server may ask of an agent", method)
+	}
+	return t.nested(ctx, sallyport.KindAsk, method, params)
+}
+
+func (t *Ticket) judgeAnswer(ctx context.Context, method string, answer sallyport.Value) error {
+	answered, err := t.nested(ctx, sallyport.KindAnswer, method, answer)
+	if err != nil {
+		return err
+	}
+	_, err = answered.Close(ctx, Answer{}, nil)
+	return err
+}
+
+func (t *Ticket) nested(ctx context.Context, kind sallyport.Kind, method string, args sallyport.Value) (*Ticket, error) {
+	call := *t.Call
+	call.Kind, call.Name, call.Method, call.Args, call.Params, call.Parent = kind, method, method, args, args, t.Call.ID
+	return t.gateway.open(ctx, &call)
+}
+
+// hearInputRequests judges what a stateless server asks inside its result
+// (input_required, MCP 2026-07-28). One refused request withholds the result:
+// a part of it would be another question than the server asked.
+func (t *Ticket) hearInputRequests(ctx context.Context, result sallyport.Value) error {
+	for key, request := range result.Get("inputRequests").Members() {
+		method, _ := request.Get("method").Text()
+		asked, err := t.openAsk(ctx, method, request.Get("params"))
+		if err != nil {
+			return fmt.Errorf("input request %q: %w", key, err)
+		}
+		if _, err := asked.Close(ctx, Answer{}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeInputResponses judges the answers that a retry carries, as arguments
+// that flow to the server.
+func (t *Ticket) judgeInputResponses(ctx context.Context) error {
+	var errs []error
+	for key, response := range t.Call.Params.Get("inputResponses").Members() {
+		if err := t.judgeAnswer(ctx, answerMethod(response), response); err != nil {
+			errs = append(errs, fmt.Errorf("input response %q: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// answerMethod tells from its shape what an input response answers: the retry
+// does not say, and the request's method is known to the server alone.
+func answerMethod(response sallyport.Value) string {
+	switch {
+	case response.Get("roots").Type() == sallyport.Array:
+		return "roots/list"
+	case response.Get("role").Type() == sallyport.String:
+		return "sampling/createMessage"
+	default:
+		return "elicitation/create"
+	}
+}

@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"sallyport"
+	"sallyport/internal/manifest"
+	"sallyport/internal/policy"
+	"sallyport/internal/wire"
+)
+
+// List asks a server for a page of tools, prompts, resources or templates and
+// keeps of it what is pinned as shown and what policy would not refuse
+// outright: by the same rules as a call, so a list never shows what can't be
+// used, and never hides what can.
+func (g *Gateway) List(ctx context.Context, credential sallyport.Credential, query *Query) (Answer, error) {
+	principal, run, err := g.Identifier.Identify(ctx, credential)
+	if err != nil {
+		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
+	}
+	query.Principal = principal
+	row := wire.FromClient[query.Method]
+	if row.Treatment != wire.List {
+		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "%s is not a list", query.Method)
+	}
+	answer, err := g.Upstream.Query(ctx, query)
+	if err != nil || answer.Error.Type() != sallyport.Absent {
+		return answer, err
+	}
+	return g.filter(ctx, query, row, run, answer.Result)
+}
+
+func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run sallyport.Run, result sallyport.Value) (Answer, error) {
+	items := result.Get(row.Items)
+	kept := []byte{'['}
+	changed := manifest.Manifest{Server: query.Server, Items: map[manifest.Key]manifest.Item{}}
+	for _, raw := range items.Items() {
+		keep, item := g.keeps(query, row, run, raw)
+		if item != nil {
+			changed.Items[item.Key] = *item
+		}
+		if !keep {
+			continue
+		}
+		if len(kept) > 1 {
+			kept = append(kept, ',')
+		}
+		kept = append(kept, raw.Raw()...)
+	}
+	if len(changed.Items) > 0 {
+		if err := g.quarantine(ctx, changed); err != nil {
+			return Answer{}, err
+		}
+	}
+	if items.Type() != sallyport.Array {
+		return Answer{}, sallyport.Refuse(sallyport.CauseWire, "server %q answered %s without %q", query.Server, query.Method, row.Items)
+	}
+	edits := []sallyport.Edit{{Target: items, With: append(kept, ']')}}
+	// What one agent may see must not be served to another from a cache.
+	if scope := result.Get("cacheScope"); scope.Type() != sallyport.Absent {
+		edits = append(edits, sallyport.Edit{Target: scope, With: []byte(`"private"`)})
+	}
+	filtered, err := sallyport.Parse(result.Splice(edits...))
+	return Answer{Result: filtered}, err
+}
+
+// keeps decides about one item of a list. A non-nil item differs from what
+// was accepted.
+func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (bool, *manifest.Item) {
+	call := &sallyport.Call{Kind: row.Kind, Server: query.Server, Principal: query.Principal, Run: run}
+	facts := &sallyport.Facts{Call: call, Partial: true}
+	if row.Items != "resources" {
+		naming := "name"
+		if row.Items == "resourceTemplates" {
+			naming = "uriTemplate"
+		}
+		call.Name, _ = raw.Get(naming).Text()
+		item := manifest.NewItem(manifest.KeyOf(row.Kind, call.Name), raw)
+		definition, changed := g.Pins.listed(query.Server, item)
+		if changed {
+			return false, &item
+		}
+		if definition == nil {
+			return false, nil
+		}
+		facts.Tool = definition
+	} else if _, err := g.Pins.admit(call); err != nil {
+		return false, nil
+	}
+	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil
+}
+
+// quarantine takes what differs from the accepted state out of use, on the
+// record.
+func (g *Gateway) quarantine(ctx context.Context, seen manifest.Manifest) error {
+	changed, err := g.Pins.Observe(ctx, seen)
+	for _, pin := range changed {
+		err = errors.Join(err, g.Record(ctx, "quarantine "+pin.Server+" "+string(pin.Key), "gateway",
+			digestOrNone(pin.Raw), digestOrNone(pin.Seen)))
+	}
+	if err != nil {
+		return sallyport.Refuse(sallyport.CauseLog, "the server's manifest has changed, and that cannot be recorded: %v", err)
+	}
+	return nil
+}
+
+func digestOrNone(raw []byte) sallyport.Digest {
+	v, err := sallyport.Parse(raw)
+	if err != nil {
+		return sallyport.Digest{}
+	}
+	return sallyport.DigestOf(v.AppendCanonical(nil))
+}
+
+// Saw compares a server's whole manifest with the pins; new and changed items
+// go into quarantine, on the record.
+func (g *Gateway) Saw(ctx context.Context, seen manifest.Manifest) error {
+	return g.quarantine(ctx, seen)
+}
+
+// Record puts a change to the gateway itself on the record, durably.
+func (g *Gateway) Record(ctx context.Context, subject, by string, before, after sallyport.Digest) error {
+	return g.Log.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
+		Time: g.Now(), Type: sallyport.Change, Subject: subject, By: by, Before: before, After: after,
+	}})
+}

@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"sallyport"
+	"sallyport/internal/policy"
+)
+
+// Open takes a call from the door to a ticket, or ends it. On return either
+// an intent is durable and the call may be executed, or the error is a
+// *sallyport.RefusedError and the refusal is durable.
+func (g *Gateway) Open(ctx context.Context, credential sallyport.Credential, call *sallyport.Call) (*Ticket, error) {
+	// 1 Who is asking, for whom, in which run.
+	principal, run, err := g.Identifier.Identify(ctx, credential)
+	if err != nil {
+		// Not an entry: whoever has no credential must not be able to fill the log.
+		return nil, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
+	}
+	call.Principal, call.Run = principal, run
+	return g.open(ctx, call)
+}
+
+// open is Open for a call whose principal is known.
+func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
+	call.ID = g.NewID()
+
+	// 2 Can this be allowed at all?
+	rules := g.Rules()
+	facts := &sallyport.Facts{Call: call, Partial: true}
+	var err error
+	if facts.Tool, err = g.Pins.admit(call); err != nil {
+		return nil, g.refuse(ctx, facts, err)
+	}
+	decision := policy.Decide(rules, facts)
+	if decision.Verdict == sallyport.Deny && !g.Observe() {
+		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+	}
+
+	// 3 Learn the rest, 4 decide on all of it.
+	facts.Partial = false
+	decision = policy.Decide(rules, facts)
+	observed := decision.Verdict != sallyport.Allow && g.Observe()
+	switch {
+	case decision.Verdict == sallyport.Allow || observed:
+	case decision.Verdict == sallyport.Hold:
+		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CauseHold, Decision: decision})
+	default:
+		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+	}
+
+	// 5 Commit: nothing acts before its intent is durable.
+	record := g.record(sallyport.Intent, facts, decision)
+	record.Entry.Observed = observed
+	if err := g.Log.Commit(ctx, record); err != nil {
+		return nil, &sallyport.RefusedError{CallID: call.ID, Cause: sallyport.CauseLog,
+			Decision: sallyport.Decision{Reason: "refused: the log cannot be written, and nothing acts unrecorded: " + err.Error()}}
+	}
+	g.Watcher.Decided(&record.Entry)
+	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, decision: decision, entry: record.Entry,
+		deadline: record.Entry.Time.Add(g.Deadline)}, nil
+}
+
+// refuse makes a refusal durable before it is answered. When even that fails
+// the answer is still a refusal, and says so.
+func (g *Gateway) refuse(ctx context.Context, facts *sallyport.Facts, err error) error {
+	refused, ok := errors.AsType[*sallyport.RefusedError](err)
+	if !ok {
+		refused = &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: sallyport.Decision{Reason: err.Error()}}
+	}
+	refused.CallID = facts.Call.ID
+	entryType := sallyport.Refusal
+	if refused.Cause == sallyport.CauseHold {
+		entryType = sallyport.Held
+	}
+	record := g.record(entryType, facts, refused.Decision)
+	record.Entry.Cause = refused.Cause
+	if err := g.Log.Commit(ctx, record); err != nil {
+		refused.Cause = sallyport.CauseLog
+		refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
+	}
+	g.Watcher.Decided(&record.Entry)
+	return refused
+}
+
+func (g *Gateway) record(entryType sallyport.EntryType, facts *sallyport.Facts, decision sallyport.Decision) *sallyport.Record {
+	call := facts.Call
+	entry := sallyport.Entry{
+		Time: g.Now(), Type: entryType,
+		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
+		Action: call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, Trace: call.Trace,
+		Policy: decision.Policy, Verdict: decision.Verdict, Reason: decision.Reason, Asks: decision.Asks,
+	}
+	if facts.Tool != nil {
+		entry.Tool, entry.Effects = facts.Tool.Digest, facts.Tool.Effects
+	}
+	for _, rule := range decision.Rules {
+		entry.Rules = append(entry.Rules, rule.ID)
+	}
+	return &sallyport.Record{Entry: entry, Args: call.Args.Raw()}
+}

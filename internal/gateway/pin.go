@@ -1,0 +1,277 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/manifest"
+)
+
+// Pin is one item of a server's manifest as a human accepted it.
+type Pin struct {
+	Server string
+	Key    manifest.Key
+	Raw    []byte // accepted; nil while the item has only been seen
+	Since  time.Time
+	By     string // who accepted it
+	// Seen is what the server says now where that is not what was accepted:
+	// the item is in quarantine, neither listed nor callable.
+	Seen []byte
+}
+
+// PinStore keeps pins.
+type PinStore interface {
+	// Pins loads all pins. An error means that nothing is pinned for certain.
+	Pins(ctx context.Context) ([]Pin, error)
+	// SavePins writes pins durably, replacing those of the same server and
+	// key. An error means that none may be taken as saved.
+	SavePins(ctx context.Context, pins []Pin) error
+}
+
+// Settings says what the operator configured for a tool: its effects, and
+// whether it takes arguments that its schema does not declare.
+type Settings func(server, tool string) (effects []sallyport.Effect, undeclared bool)
+
+// Pins knows what of each server may be listed and called.
+type Pins struct {
+	store    PinStore
+	settings Settings
+
+	mu      sync.Mutex // held while changing
+	current atomic.Pointer[pinned]
+}
+
+// pinned is one immutable state of all pins.
+type pinned struct {
+	pins  map[pinKey]Pin
+	items map[pinKey]*pinnedItem // what may be used
+}
+
+type pinKey struct {
+	server string
+	key    manifest.Key
+}
+
+type pinnedItem struct {
+	definition sallyport.Definition
+	schema     *manifest.Schema // of a tool
+	err        error            // why the item can't be used although it is pinned
+}
+
+// LoadPins reads the pins from their store.
+func LoadPins(ctx context.Context, store PinStore, settings Settings) (*Pins, error) {
+	saved, err := store.Pins(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading pins: %w", err)
+	}
+	p := &Pins{store: store, settings: settings}
+	state := map[pinKey]Pin{}
+	for _, pin := range saved {
+		state[pinKey{pin.Server, pin.Key}] = pin
+	}
+	p.publish(state)
+	return p, nil
+}
+
+// Configure takes new settings into force.
+func (p *Pins) Configure(settings Settings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.settings = settings
+	p.publish(p.current.Load().pins)
+}
+
+func (p *Pins) publish(state map[pinKey]Pin) {
+	items := make(map[pinKey]*pinnedItem, len(state))
+	for key, pin := range state {
+		if pin.Raw != nil && pin.Seen == nil {
+			items[key] = p.usable(pin)
+		}
+	}
+	p.current.Store(&pinned{state, items})
+}
+
+func (p *Pins) usable(pin Pin) *pinnedItem {
+	raw, err := sallyport.Parse(pin.Raw)
+	if err != nil {
+		return &pinnedItem{err: fmt.Errorf("the pin of %s on server %s is damaged: %w", pin.Key, pin.Server, err)}
+	}
+	kind, name := pin.Key.Split()
+	item := &pinnedItem{definition: sallyport.Definition{
+		Server: pin.Server, Kind: kind, Name: name, Raw: raw,
+		Digest: manifest.NewItem(pin.Key, raw).Digest, Since: pin.Since,
+	}}
+	if kind == sallyport.KindTool {
+		item.definition.Effects, item.definition.Undeclared = p.settings(pin.Server, name)
+		item.schema, item.err = manifest.Compile(&item.definition)
+	}
+	return item
+}
+
+// Definitions lists every pinned item that is not in quarantine, in order.
+func (p *Pins) Definitions() []sallyport.Definition {
+	state := p.current.Load()
+	var all []sallyport.Definition
+	for _, key := range sortedKeys(state.items) {
+		if item := state.items[key]; item.err == nil {
+			all = append(all, item.definition)
+		}
+	}
+	return all
+}
+
+// All lists every pin, quarantined ones included, in order.
+func (p *Pins) All() []Pin {
+	state := p.current.Load()
+	var all []Pin
+	for _, key := range sortedKeys(state.pins) {
+		all = append(all, state.pins[key])
+	}
+	return all
+}
+
+func sortedKeys[V any](m map[pinKey]V) []pinKey {
+	return slices.SortedFunc(maps.Keys(m), func(a, b pinKey) int {
+		if a.server != b.server {
+			if a.server < b.server {
+				return -1
+			}
+			return 1
+		}
+		if a.key < b.key {
+			return -1
+		}
+		if a.key > b.key {
+			return 1
+		}
+		return 0
+	})
+}
+
+// admit finds the pinned definition of a call and checks its arguments.
+func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
+	state := p.current.Load()
+	if _, seen := state.pins[pinKey{call.Server, manifest.ServerKey}]; !seen {
+		return nil, sallyport.Refuse(sallyport.CausePin, "server %q has not been pinned: a human has to look at what it offers first (sallyport servers pin %s)", call.Server, call.Server)
+	}
+	switch call.Kind {
+	case sallyport.KindTool, sallyport.KindPrompt:
+		return state.item(call.Server, manifest.KeyOf(call.Kind, call.Name), call)
+	case sallyport.KindCompletion:
+		// A completion may only ask about a prompt or a resource that is there.
+		if call.Name != "" && call.Args.Get("ref").Get("name").Type() == sallyport.String {
+			return state.item(call.Server, manifest.KeyOf(sallyport.KindPrompt, call.Name), call)
+		}
+		return nil, nil
+	case sallyport.KindResource, sallyport.KindSubscribe, sallyport.KindAsk, sallyport.KindAnswer:
+		return nil, nil
+	default:
+		return nil, sallyport.Refuse(sallyport.CauseMethod, "%s: not a kind of call that is decided here", call.Method)
+	}
+}
+
+func (s *pinned) item(server string, key manifest.Key, call *sallyport.Call) (*sallyport.Definition, error) {
+	item := s.items[pinKey{server, key}]
+	if item == nil {
+		if pin, seen := s.pins[pinKey{server, key}]; seen && pin.Raw != nil {
+			return nil, sallyport.Refuse(sallyport.CausePin, "%s on server %q has changed since it was accepted and is in quarantine until a human has seen the difference (sallyport servers diff %s)", key, server, server)
+		}
+		return nil, sallyport.Refuse(sallyport.CausePin, "server %q offers no accepted %s", server, key)
+	}
+	if item.err != nil {
+		return nil, sallyport.Refuse(sallyport.CausePin, "%s on server %q can't be used: %v", key, server, item.err)
+	}
+	if item.schema != nil {
+		if err := item.schema.Check(call.Args); err != nil {
+			return &item.definition, sallyport.Refuse(sallyport.CauseSchema, "the arguments do not fit %s: %v", key, err)
+		}
+	}
+	return &item.definition, nil
+}
+
+// listed reports whether an item, as the server shows it now, is the accepted
+// one. The second value reports that it is something else than was accepted.
+func (p *Pins) listed(server string, now manifest.Item) (definition *sallyport.Definition, changed bool) {
+	state := p.current.Load()
+	item := state.items[pinKey{server, now.Key}]
+	if item == nil || item.err != nil {
+		pin, seen := state.pins[pinKey{server, now.Key}]
+		return nil, !seen || pin.Raw != nil && pin.Seen == nil
+	}
+	if item.definition.Digest != now.Digest {
+		return nil, true
+	}
+	return &item.definition, false
+}
+
+// Observe compares what a server says now with what was accepted, and puts
+// everything new or changed into quarantine. It returns those pins.
+func (p *Pins) Observe(ctx context.Context, m manifest.Manifest) ([]Pin, error) {
+	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+		var changed []Pin
+		for _, key := range m.Keys() {
+			item := m.Items[key]
+			pin, seen := state[pinKey{m.Server, key}]
+			if seen && sameItem(key, pin.Raw, item) && pin.Seen == nil {
+				continue
+			}
+			if seen && pin.Seen != nil && sameItem(key, pin.Seen, item) {
+				continue
+			}
+			pin.Server, pin.Key, pin.Seen = m.Server, key, item.Raw.Raw()
+			changed = append(changed, pin)
+		}
+		return changed
+	})
+}
+
+func sameItem(key manifest.Key, raw []byte, item manifest.Item) bool {
+	if raw == nil {
+		return false
+	}
+	v, err := sallyport.Parse(raw)
+	return err == nil && manifest.NewItem(key, v).Digest == item.Digest
+}
+
+// Accept makes what was seen the accepted state: of one item, or of all of
+// the server's when key is empty. Only a human may do this; the caller checks.
+func (p *Pins) Accept(ctx context.Context, server string, key manifest.Key, by string, now time.Time) ([]Pin, error) {
+	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+		var accepted []Pin
+		for _, k := range sortedKeys(state) {
+			pin := state[k]
+			if k.server != server || key != "" && k.key != key || pin.Seen == nil {
+				continue
+			}
+			pin.Raw, pin.Seen, pin.Since, pin.By = pin.Seen, nil, now, by
+			accepted = append(accepted, pin)
+		}
+		return accepted
+	})
+}
+
+// change saves durably before the new state is in force. Quarantine is in
+// force even when it can't be saved: losing it would loosen.
+func (p *Pins) change(ctx context.Context, decide func(map[pinKey]Pin) []Pin) ([]Pin, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state := maps.Clone(p.current.Load().pins)
+	changed := decide(state)
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	err := p.store.SavePins(ctx, changed)
+	for _, pin := range changed {
+		if err == nil || pin.Seen != nil {
+			state[pinKey{pin.Server, pin.Key}] = pin
+		}
+	}
+	p.publish(state)
+	return changed, err
+}

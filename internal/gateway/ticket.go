@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/policy"
+	"sallyport/internal/wire"
+)
+
+// Ticket is the right to carry out one decided and recorded call. Only Open
+// makes one, and it is closed once.
+type Ticket struct {
+	Call *sallyport.Call
+	Tool *sallyport.Definition // pinned; nil for kinds that have none
+
+	gateway  *Gateway
+	decision sallyport.Decision
+	entry    sallyport.Entry
+	deadline time.Time
+}
+
+// hearing stands between a server and the agent while a call runs: nothing
+// that the server says reaches the agent without Hear.
+type hearing struct {
+	ticket *Ticket
+	client Client
+}
+
+func (h *hearing) Tell(ctx context.Context, message wire.Message) error {
+	if err := h.ticket.Hear(message); err != nil {
+		return nil // withheld from the agent; the server need not know
+	}
+	return h.client.Tell(ctx, message)
+}
+
+func (h *hearing) Ask(ctx context.Context, message wire.Message) (Answer, error) {
+	return h.ticket.ask(ctx, message, h.client)
+}
+
+// Hear judges a notification that came under the ticket. An error means that
+// it is withheld.
+func (t *Ticket) Hear(message wire.Message) error {
+	switch wire.FromServer[message.Method].Treatment {
+	case wire.Sessions, wire.Tickets:
+	default:
+		return fmt.Errorf("%s: not a notification that a server may send", message.Method)
+	}
+	return t.release(message.Params)
+}
+
+// release asks the rules marked @on("result") whether what came back may
+// reach the agent.
+func (t *Ticket) release(result sallyport.Value) error {
+	rules := t.gateway.Rules()
+	if !rules.JudgesResults() {
+		return nil
+	}
+	decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.Call, Tool: t.Tool, Result: result})
+	if decision.Verdict == sallyport.Allow || t.gateway.Observe() {
+		return nil
+	}
+	return &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseResult, Decision: decision}
+}
+
+// Close ends the ticket: it judges the answer, appends the outcome, and only
+// then gives the answer back for release. err is what Execute said.
+func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, error) {
+	outcome, reason := t.outcome(ctx, &answer, err)
+	record := &sallyport.Record{Entry: sallyport.Entry{
+		Time: t.gateway.Now(), Type: sallyport.Closed,
+		Call: t.Call.ID, Parent: t.Call.Parent, Kind: t.Call.Kind, Server: t.Call.Server, Name: t.Call.Name,
+		Principal: t.Call.Principal, Run: t.Call.Run.ID,
+		Outcome: outcome, Task: taskOf(answer),
+	}}
+	record.Entry.Took = record.Entry.Time.Sub(t.entry.Time)
+	if reason != nil {
+		record.Entry.Reason = reason.Error()
+	}
+	record.Result = answer.Result.Raw()
+	if answer.Error.Type() != sallyport.Absent {
+		record.Result = answer.Error.Raw()
+	}
+	// The outcome is recorded even when the agent has hung up.
+	if logErr := t.gateway.Log.Append(context.WithoutCancel(ctx), record); logErr != nil {
+		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
+			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + logErr.Error()}}
+	}
+	t.gateway.Watcher.Ended(&record.Entry)
+	if reason != nil {
+		return Answer{}, reason
+	}
+	if record.Entry.Task != "" {
+		t.gateway.tasks.open(record.Entry.Task, t)
+	}
+	return answer, nil
+}
+
+// outcome says how the call ended. A non-nil reason means that the answer is
+// not released.
+func (t *Ticket) outcome(ctx context.Context, answer *Answer, err error) (sallyport.Outcome, error) {
+	switch {
+	case err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnanswered)):
+		return sallyport.OutcomeUnknown, err
+	case err != nil:
+		return sallyport.OutcomeError, err
+	case answer.Error.Type() != sallyport.Absent:
+		if err := t.release(answer.Error); err != nil {
+			return sallyport.OutcomeWithheld, err
+		}
+		return sallyport.OutcomeError, nil
+	}
+	if err := t.release(answer.Result); err != nil {
+		return sallyport.OutcomeWithheld, err
+	}
+	if err := t.hearInputRequests(ctx, answer.Result); err != nil {
+		return sallyport.OutcomeWithheld, err
+	}
+	if answer.Result.Get("isError").Type() == sallyport.True {
+		return sallyport.OutcomeToolErr, nil
+	}
+	return sallyport.OutcomeOK, nil
+}
+
+// ErrUnanswered marks an Execute that sent the call and never got an answer:
+// the server may have acted.
+var ErrUnanswered = errors.New("the server took the call and gave no answer")
