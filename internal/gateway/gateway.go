@@ -81,6 +81,9 @@ type Watcher interface {
 type Answer struct {
 	Result sallyport.Value
 	Error  sallyport.Value
+	// Status is the HTTP status that the server sent an Error with, 0 where
+	// it has none: in the stateless era clients read it.
+	Status int
 }
 
 // Query is a request without effect, on behalf of a principal.

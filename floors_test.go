@@ -1,0 +1,173 @@
+package sallyport_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"encoding/json"
+)
+
+// floors says on which floor each package stands. Imports go down only, never
+// sideways: what decides can't come to depend on what merely carries.
+var floors = map[string]int{
+	"sallyport":       0, // the vocabulary: anything may name things
+	"sallyport/proof": 0, // public and offline: imports the vocabulary alone (sideways allows lists it)
+
+	"sallyport/internal/wire":     1, // pure: bytes to messages
+	"sallyport/internal/manifest": 1, // pure: what a server says of itself
+	"sallyport/internal/policy":   1, // pure: the decision
+	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
+
+	"sallyport/internal/gateway": 2, // the order of things
+
+	"sallyport/internal/store":      3, // touches the disk
+	"sallyport/internal/upstream":   3, // touches servers
+	"sallyport/internal/identity":   3, // touches credentials
+	"sallyport/internal/sink":       3, // touches telemetry
+	"sallyport/internal/demo/desk":  3, // built-in server
+	"sallyport/internal/demo/cloud": 3, // built-in server
+	"sallyport/internal/starter":    3, // files for the first minute
+
+	"sallyport/internal/mcpdoor":  4, // translates MCP
+	"sallyport/internal/control":  4, // translates the CLI
+	"sallyport/internal/importer": 4, // translates clients' files
+
+	"sallyport/internal/app":  5, // wires by hand
+	"sallyport/cmd/sallyport": 6, // verbs and output
+}
+
+// sideways lists the imports within one floor that are allowed, and why.
+var sideways = map[[2]string]string{
+	{"sallyport/proof", "sallyport"}:                               "proof verifies the vocabulary's entries",
+	{"sallyport/internal/tlog", "sallyport/proof"}:                 "the log writes what proof reads, by the same code",
+	{"sallyport/internal/policytest", "sallyport/internal/policy"}: "the offline verbs of policy run the decision itself",
+}
+
+// pure packages judge and encode: a clock, a file or a socket in them would
+// make a decision depend on something that is not in the facts.
+var pure = map[string]bool{
+	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
+	"sallyport/internal/policy": true, "sallyport/internal/tlog": true,
+}
+
+var impure = map[string]bool{"net": true, "net/http": true, "os": true, "os/exec": true, "database/sql": true}
+
+const (
+	maxDepth   = 7     // of imports within the module
+	maxMethods = 4     // of an interface
+	maxCall    = 100   // lines of gateway.Call
+	maxPackage = 2_500 // lines without tests
+)
+
+type listed struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p listed
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(p.ImportPath, "sallyport/test") && len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d packages found: the test looks in the wrong place", len(all))
+	}
+	return all
+}
+
+func TestFloors(t *testing.T) {
+	for _, p := range packages(t) {
+		floor, known := floors[p.ImportPath]
+		if !known {
+			t.Errorf("%s stands on no floor: give it one here, with a reason", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if pure[p.ImportPath] && impure[imported] {
+				t.Errorf("%s imports %s, but it must be pure", p.ImportPath, imported)
+			}
+			below, ours := floors[imported]
+			if !ours || below < floor || sideways[[2]string{p.ImportPath, imported}] != "" {
+				continue
+			}
+			t.Errorf("%s (floor %d) imports %s (floor %d): imports go down only", p.ImportPath, floor, imported, below)
+		}
+	}
+}
+
+func TestGuardRails(t *testing.T) {
+	all := packages(t)
+	imports := map[string][]string{}
+	for _, p := range all {
+		imports[p.ImportPath] = p.Imports
+	}
+	var depth func(path string) int
+	depth = func(path string) int {
+		deepest := 0
+		for _, i := range imports[path] {
+			if _, ours := imports[i]; ours {
+				deepest = max(deepest, depth(i))
+			}
+		}
+		return deepest + 1
+	}
+	for _, p := range all {
+		if d := depth(p.ImportPath); d > maxDepth {
+			t.Errorf("%s: imports go %d deep, at most %d", p.ImportPath, d, maxDepth)
+		}
+		lines := 0
+		for _, name := range p.GoFiles {
+			lines += checkFile(t, p, filepath.Join(p.Dir, name))
+		}
+		if lines > maxPackage {
+			t.Errorf("%s: %d lines, at most %d", p.ImportPath, lines, maxPackage)
+		}
+	}
+}
+
+// checkFile looks for init functions, wide interfaces and a long Call, and
+// returns the file's number of lines.
+func checkFile(t *testing.T, p listed, path string) int {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			length := set.Position(n.End()).Line - set.Position(n.Pos()).Line + 1
+			if n.Name.Name == "init" && n.Recv == nil {
+				t.Errorf("%s: init() hides wiring", set.Position(n.Pos()))
+			}
+			if p.ImportPath == "sallyport/internal/gateway" && n.Name.Name == "Call" && length > maxCall {
+				t.Errorf("gateway.Call has %d lines, at most %d", length, maxCall)
+			}
+		case *ast.InterfaceType:
+			if n.Methods.NumFields() > maxMethods {
+				t.Errorf("%s: an interface of %d methods, at most %d", set.Position(n.Pos()), n.Methods.NumFields(), maxMethods)
+			}
+		}
+		return true
+	})
+	return set.File(file.Pos()).LineCount()
+}
