@@ -1,0 +1,156 @@
+// Command bench measures what Sallyport adds to a call, beside a plain
+// reverse proxy, in one run: direct, proxy and Sallyport take turns, and each
+// figure is the median of the rounds. Ratios are what counts; microseconds
+// belong to the machine they were taken on.
+//
+//	go run ./test/bench -binary bin/sallyport
+//
+// The proxy and the server are processes of their own (this program again,
+// with another role), so that CPU time per call is that of the process in the
+// middle alone.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+)
+
+func main() {
+	role := flag.String("role", "measure", "measure, server or proxy")
+	address := flag.String("address", "", "of the role")
+	target := flag.String("target", "", "what a proxy stands before")
+	binary := flag.String("binary", "bin/sallyport", "the gateway to measure")
+	rounds := flag.Int("rounds", 5, "of each measurement")
+	calls := flag.Int("calls", 4000, "per round at 16 and 64 sessions")
+	asJSON := flag.Bool("json", false, "print JSON")
+	flag.Parse()
+	var err error
+	switch *role {
+	case "server":
+		err = http.ListenAndServe(*address, http.HandlerFunc(serve))
+	case "proxy":
+		err = proxy(*address, *target)
+	default:
+		err = measure(*binary, *rounds, *calls, *asJSON)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func proxy(address, target string) error {
+	to, err := url.Parse(target)
+	if err != nil {
+		return err
+	}
+	// As many idle connections as the gateway keeps: else the baseline would
+	// pay for dialling and look worse than it is.
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 512, 256
+	return http.ListenAndServe(address, &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = to.Host },
+	})
+}
+
+// load is one kind of traffic.
+type load struct {
+	Name     string
+	Sessions int
+	Calls    int
+	Tool     string
+	Args     string
+}
+
+// figure is one measurement of one way to the server.
+type figure struct {
+	P50, P99    time.Duration
+	CallsPerS   float64
+	CPUPerCall  time.Duration // user and system time of the process in the middle
+	ResidentKiB int
+}
+
+func measure(binary string, rounds, calls int, asJSON bool) error {
+	rig, err := start(binary)
+	if err != nil {
+		return err
+	}
+	defer rig.stop()
+	loads := []load{
+		{"echo, 1 session", 1, calls / 4, "echo", `{"text":"hello"}`},
+		{"echo, 16 sessions", 16, calls, "echo", `{"text":"hello"}`},
+		{"echo, 64 sessions", 64, calls, "echo", `{"text":"hello"}`},
+		{"64 KiB result, 16 sessions", 16, calls / 2, "blob", `{"kib":64}`},
+	}
+	results := map[string]map[string]figure{}
+	for _, l := range loads {
+		taken := map[string][]figure{}
+		for round := range rounds {
+			for _, way := range rig.ways {
+				fmt.Fprintf(os.Stderr, "\r%-30s round %d of %d  %-10s", l.Name, round+1, rounds, way.name)
+				f, err := take(way, l)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", l.Name, way.name, err)
+				}
+				taken[way.name] = append(taken[way.name], f)
+			}
+		}
+		results[l.Name] = map[string]figure{}
+		for name, figures := range taken {
+			results[l.Name][name] = median(figures)
+		}
+	}
+	fmt.Fprint(os.Stderr, "\r\033[K")
+	if asJSON {
+		return json.NewEncoder(os.Stdout).Encode(results)
+	}
+	show(loads, results)
+	return nil
+}
+
+func median(figures []figure) figure {
+	pick := func(of func(figure) float64) float64 {
+		values := make([]float64, len(figures))
+		for i, f := range figures {
+			values[i] = of(f)
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	return figure{
+		P50:         time.Duration(pick(func(f figure) float64 { return float64(f.P50) })),
+		P99:         time.Duration(pick(func(f figure) float64 { return float64(f.P99) })),
+		CallsPerS:   pick(func(f figure) float64 { return f.CallsPerS }),
+		CPUPerCall:  time.Duration(pick(func(f figure) float64 { return float64(f.CPUPerCall) })),
+		ResidentKiB: int(pick(func(f figure) float64 { return float64(f.ResidentKiB) })),
+	}
+}
+
+func show(loads []load, results map[string]map[string]figure) {
+	us := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
+	fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9s\n", "load", "way", "p50 µs", "p99 µs", "+p50 µs", "+p99 µs", "CPU/call µs", "×proxy", "calls/s")
+	for _, l := range loads {
+		r := results[l.Name]
+		for _, name := range []string{"direct", "proxy", "sallyport"} {
+			f := r[name]
+			ratio, cpu := "", ""
+			if name != "direct" {
+				ratio = fmt.Sprintf("%.2f", float64(f.CPUPerCall)/float64(r["proxy"].CPUPerCall))
+				cpu = us(f.CPUPerCall)
+			}
+			fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9.0f\n", l.Name, name, us(f.P50), us(f.P99),
+				us(f.P50-r["direct"].P50), us(f.P99-r["direct"].P99), cpu, ratio, f.CallsPerS)
+		}
+	}
+	fmt.Printf("\nresident at 64 sessions: proxy %.1f MiB, sallyport %.1f MiB\n",
+		float64(results["echo, 64 sessions"]["proxy"].ResidentKiB)/1024,
+		float64(results["echo, 64 sessions"]["sallyport"].ResidentKiB)/1024)
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// rig is the server, the baseline proxy and the gateway, each a process.
+type rig struct {
+	ways      []way
+	processes []*exec.Cmd
+	dir       string
+}
+
+// way is one way to the server.
+type way struct {
+	name string
+	url  string
+	pid  int // of the process in the middle, 0 when there is none
+}
+
+func start(binary string) (_ *rig, err error) {
+	r := &rig{}
+	defer func() {
+		if err != nil {
+			r.stop()
+		}
+	}()
+	if r.dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	server, through := freeAddress(), freeAddress()
+	if _, err = r.run(exec.Command(self, "-role", "server", "-address", server)); err != nil {
+		return nil, err
+	}
+	proxyPID, err := r.run(exec.Command(self, "-role", "proxy", "-address", through, "-target", "http://"+server))
+	if err != nil {
+		return nil, err
+	}
+	gateway, pid, err := r.gateway(binary, "http://"+server+"/mcp")
+	if err != nil {
+		return nil, err
+	}
+	r.ways = []way{
+		{"direct", "http://" + server + "/mcp", 0},
+		{"proxy", "http://" + through + "/mcp", proxyPID},
+		{"sallyport", "http://" + gateway + "/mcp/bench", pid},
+	}
+	for _, w := range r.ways {
+		if err = waitFor(w.url); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *rig) run(command *exec.Cmd) (pid int, err error) {
+	command.Stderr = os.Stderr
+	if err := command.Start(); err != nil {
+		return 0, err
+	}
+	r.processes = append(r.processes, command)
+	return command.Process.Pid, nil
+}
+
+// gateway starts Sallyport with everything on: 50 policies, strict parsing,
+// pins, the durable log.
+func (r *rig) gateway(binary, server string) (address string, pid int, err error) {
+	policies := `@id("bench") permit(principal in Role::"tester", action in Action::"server:bench", resource);` + "\n"
+	for i := range 49 {
+		policies += fmt.Sprintf("@id(\"other-%d\") forbid(principal in Role::\"tester\", action == Action::\"bench/tool:other_%d\", resource) when { context.input has amount && context.input.amount > %d };\n", i, i, i*10)
+	}
+	config := fmt.Sprintf(`
+listen: 127.0.0.1:0
+policy: [policy]
+pin: trust-first-use
+servers:
+  bench: {url: %q, effects: {"*": read}}
+roles: [tester]
+tenants: [acme]
+users: {ana: {tenant: acme}}
+agents: {tester: {role: tester, for: ana, tenant: acme}}
+listeners: [{address: "127.0.0.1:0", agent: tester}]
+`, server)
+	addresses := filepath.Join(r.dir, "addresses.json")
+	for name, text := range map[string]string{"sallyport.yaml": config, "policy/bench.cedar": policies} {
+		path := filepath.Join(r.dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			return "", 0, err
+		}
+	}
+	command := exec.Command(binary, "up", "--config", filepath.Join(r.dir, "sallyport.yaml"),
+		"--dir", filepath.Join(r.dir, "state"), "--addr-file", addresses)
+	if pid, err = r.run(command); err != nil {
+		return "", 0, err
+	}
+	for range 200 {
+		var at struct {
+			Listeners map[string]string `json:"listeners"`
+		}
+		if text, err := os.ReadFile(addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
+			return at.Listeners["tester"], pid, nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return "", 0, errors.New("the gateway did not say where it listens within 10 s")
+}
+
+func (r *rig) stop() {
+	for _, p := range r.processes {
+		p.Process.Kill()
+		p.Wait()
+	}
+	os.RemoveAll(r.dir)
+}
+
+func freeAddress() string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// waitFor waits until the echo tool is listed: the gateway pins in the
+// background.
+func waitFor(url string) error {
+	var last error
+	for range 200 {
+		s, err := open(url)
+		if err == nil {
+			var body []byte
+			if body, err = s.post(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`); err == nil && bytes.Contains(body, []byte(`"echo"`)) {
+				return nil
+			}
+			err = fmt.Errorf("tools/list answered %.200s", body)
+		}
+		last = err
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("%s is not ready after 10 s: %w", url, last)
+}
+
+// session is one client's session of 2025-11-25.
+type session struct {
+	url    string
+	id     string
+	client *http.Client
+}
+
+func open(url string) (*session, error) {
+	s := &session{url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}}
+	if _, err := s.post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`); err != nil {
+		return nil, err
+	}
+	_, err := s.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return s, err
+}
+
+func (s *session) post(body string) ([]byte, error) {
+	request, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json, text/event-stream")
+	if s.id != "" {
+		request.Header.Set("Mcp-Session-Id", s.id)
+		request.Header.Set("Mcp-Protocol-Version", "2025-11-25")
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if id := response.Header.Get("Mcp-Session-Id"); id != "" {
+		s.id = id
+	}
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode >= 300 {
+		err = fmt.Errorf("HTTP %d: %.200s", response.StatusCode, answer)
+	}
+	return answer, err
+}
+
+func (s *session) close() { s.client.CloseIdleConnections() }
+
+// take runs one round of a load on one way.
+func take(w way, l load) (figure, error) {
+	sessions := make([]*session, l.Sessions)
+	for i := range sessions {
+		s, err := open(w.url)
+		if err != nil {
+			return figure{}, err
+		}
+		defer s.close()
+		sessions[i] = s
+	}
+	each := l.Calls / l.Sessions
+	times := make([][]time.Duration, l.Sessions)
+	errs := make([]error, l.Sessions)
+	before := cpu(w.pid)
+	started := time.Now()
+	var wait sync.WaitGroup
+	for i, s := range sessions {
+		wait.Go(func() { times[i], errs[i] = s.calls(each, l) })
+	}
+	wait.Wait()
+	took := time.Since(started)
+	used := cpu(w.pid) - before
+	if err := errors.Join(errs...); err != nil {
+		return figure{}, err
+	}
+	all := slices.Concat(times...)
+	slices.Sort(all)
+	return figure{
+		P50: all[len(all)/2], P99: all[len(all)*99/100],
+		CallsPerS:   float64(len(all)) / took.Seconds(),
+		CPUPerCall:  used / time.Duration(len(all)),
+		ResidentKiB: resident(w.pid),
+	}, nil
+}
+
+func (s *session) calls(n int, l load) ([]time.Duration, error) {
+	times := make([]time.Duration, 0, n)
+	for i := range n {
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, i+10, l.Tool, l.Args)
+		at := time.Now()
+		answer, err := s.post(body)
+		times = append(times, time.Since(at))
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Contains(answer, []byte(`"content"`)) || bytes.Contains(answer, []byte(`"isError":true`)) {
+			return nil, fmt.Errorf("call answered %.300s", answer)
+		}
+	}
+	return times, nil
+}
+
+// cpu is the user and system time that a process has used (proc(5): fields 14
+// and 15 of stat, in ticks of 10 ms).
+func cpu(pid int) time.Duration {
+	if pid == 0 {
+		return 0
+	}
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// resident is the resident set of a process in KiB.
+func resident(pid int) int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kib
+		}
+	}
+	return 0
+}
