@@ -34,7 +34,7 @@ func Compile(tool *sallyport.Definition) (*Schema, error) {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(closedLoader{})
-	const here = "urn:sallyport:input"
+	const here = "https://schema.invalid/input" // hierarchical, so that a relative reference leads elsewhere
 	if err := compiler.AddResource(here, document); err != nil {
 		return nil, fmt.Errorf("tool %s: %w", tool.Name, err)
 	}
