@@ -57,7 +57,9 @@ type Upstream interface {
 	// asked what the server asks. An error means that no answer came; the
 	// server may or may not have acted.
 	Execute(ctx context.Context, ticket *Ticket, client Client) (Answer, error)
-	// Query asks for what has no effect: lists, and methods of the session.
+	// Query asks for what has no effect: lists, methods of the session, and
+	// who the server is (initialize or server/discover, answered with the
+	// server's own hello in the era that the server speaks).
 	Query(ctx context.Context, query *Query) (Answer, error)
 }
 

@@ -91,6 +91,46 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil
 }
 
+// hello asks a server who it is (initialize or server/discover, with the
+// agent's own params) and gives back its hello as the server said it, in
+// whichever era that was. Words that nobody has accepted are withheld:
+// instructions go straight into a model's context.
+func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
+	answer, err := g.Upstream.Query(ctx, query)
+	if err != nil || answer.Error.Type() != sallyport.Absent {
+		return answer, err
+	}
+	words, err := manifest.Words(answer.Result)
+	if err != nil {
+		return Answer{}, err
+	}
+	definition, changed := g.Pins.listed(query.Server, words)
+	if definition != nil {
+		return answer, nil
+	}
+	if changed {
+		if err := g.quarantine(ctx, manifest.Manifest{Server: query.Server, Items: map[manifest.Key]manifest.Item{words.Key: words}}); err != nil {
+			return Answer{}, err
+		}
+	}
+	var edits []sallyport.Edit
+	for _, name := range [...]string{"instructions", "serverInfo"} {
+		if said := answer.Result.Get(name); said.Type() != sallyport.Absent {
+			edits = append(edits, sallyport.Edit{Target: said, With: withheld(name, query.Server)})
+		}
+	}
+	silent, err := sallyport.Parse(answer.Result.Splice(edits...))
+	return Answer{Result: silent}, err
+}
+
+// withheld stands for what a server says of itself and nobody has accepted.
+func withheld(name, server string) []byte {
+	if name == "instructions" {
+		return []byte(`""`)
+	}
+	return append(sallyport.AppendString([]byte(`{"name":`), server), `,"version":"0"}`...)
+}
+
 // quarantine takes what differs from the accepted state out of use, on the
 // record.
 func (g *Gateway) quarantine(ctx context.Context, seen manifest.Manifest) error {

@@ -126,6 +126,16 @@ func (p *Pins) Definitions() []sallyport.Definition {
 	return all
 }
 
+// Tool is the accepted definition of a tool, nil where there is none or it is
+// in quarantine.
+func (p *Pins) Tool(server, name string) *sallyport.Definition {
+	item := p.current.Load().items[pinKey{server, manifest.KeyOf(sallyport.KindTool, name)}]
+	if item == nil || item.err != nil {
+		return nil
+	}
+	return &item.definition
+}
+
 // All lists every pin, quarantined ones included, in order.
 func (p *Pins) All() []Pin {
 	state := p.current.Load()

@@ -92,6 +92,9 @@ func (g *Gateway) Query(ctx context.Context, credential sallyport.Credential, qu
 		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
 	query.Principal = principal
+	if query.Method == "initialize" || query.Method == "server/discover" {
+		return g.hello(ctx, query)
+	}
 	switch wire.FromClient[query.Method].Treatment {
 	case wire.Sessions:
 		if query.Method == "resources/unsubscribe" {
