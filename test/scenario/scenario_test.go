@@ -268,5 +268,5 @@ func (g *gateway) entries(t *testing.T) string {
 			fmt.Fprintln(&lines, e.Type, e.Outcome)
 		}
 	}
-	return lines.String()
+	return strings.ReplaceAll(lines.String(), "\x00", `\0`)
 }
