@@ -78,7 +78,7 @@ func (c *Call) actionName() string {
 	case KindResource, KindSubscribe:
 		return "resource:read"
 	case KindCompletion:
-		if c.Args.Get("ref").Get("type").isText("ref/prompt") {
+		if c.Args.Get("ref").Get("type").IsText("ref/prompt") {
 			return "prompt:" + c.Name
 		}
 		return "resource:read"
@@ -87,11 +87,6 @@ func (c *Call) actionName() string {
 	default:
 		return "unknown"
 	}
-}
-
-func (v Value) isText(want string) bool {
-	text, ok := v.Text()
-	return ok && text == want
 }
 
 // askName turns "elicitation/create" into "elicitation": the part that people

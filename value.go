@@ -2,19 +2,11 @@ package sallyport
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"iter"
 	"slices"
-	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
-
-// MaxDepth is the deepest nesting of objects and arrays that Parse accepts.
-// The bound keeps every recursive reader behind us (ours and an upstream's)
-// away from its own stack limit.
-const MaxDepth = 64
 
 // Value is one JSON value as it was sent: its exact bytes, with an index over
 // them. Numbers are never converted, so 9007199254740993 stays itself. The
@@ -37,6 +29,7 @@ type node struct {
 	start, end int32
 	after      int32
 	kind       Type
+	escaped    bool // a string with a backslash in it
 }
 
 // Type is the JSON type of a Value. The zero Type is an absent value.
@@ -54,87 +47,23 @@ const (
 	Array  Type = '['
 )
 
-// SyntaxError says why bytes are not the strict JSON that Sallyport accepts.
-type SyntaxError struct {
-	Offset int64 // in bytes from the start
-	Reason string
-}
-
-func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("JSON refused at byte %d: %s", e.Offset, e.Reason)
-}
-
-var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
-
-// Parse reads exactly one JSON value strictly (RFC 8259 and I-JSON, RFC 7493):
-// duplicate names, invalid UTF-8, lone surrogates, trailing data and nesting
-// beyond MaxDepth are a *SyntaxError. Strictness is a security property: two
-// parsers that read the same bytes differently would let an agent show policy
-// one argument and the server another.
-//
-// The caller must not change text afterwards.
-func Parse(text []byte) (Value, error) {
-	d := decoders.Get().(*jsontext.Decoder)
-	defer decoders.Put(d)
-	d.Reset(bytes.NewBuffer(text))
-	doc := &document{text: text, nodes: make([]node, 0, 16+len(text)/64)}
-	var open [MaxDepth]int32
-	depth := 0
-	for {
-		kind := d.PeekKind()
-		switch kind {
-		case '{', '[':
-			if depth == MaxDepth {
-				return Value{}, &SyntaxError{d.InputOffset(), fmt.Sprintf("nested deeper than %d", MaxDepth)}
-			}
-			if _, err := d.ReadToken(); err != nil {
-				return Value{}, syntaxError(d, err)
-			}
-			open[depth] = int32(len(doc.nodes))
-			depth++
-			doc.nodes = append(doc.nodes, node{start: int32(d.InputOffset()) - 1, kind: Type(kind)})
-		case '}', ']':
-			if _, err := d.ReadToken(); err != nil {
-				return Value{}, syntaxError(d, err)
-			}
-			depth--
-			n := &doc.nodes[open[depth]]
-			n.end, n.after = int32(d.InputOffset()), int32(len(doc.nodes))
-		default:
-			raw, err := d.ReadValue()
-			if err != nil {
-				return Value{}, syntaxError(d, err)
-			}
-			end := int32(d.InputOffset())
-			doc.nodes = append(doc.nodes, node{
-				start: end - int32(len(raw)), end: end,
-				after: int32(len(doc.nodes)) + 1, kind: Type(raw.Kind()),
-			})
-		}
-		if depth == 0 {
-			break
-		}
+func (t Type) String() string {
+	switch t {
+	case Null:
+		return "null"
+	case False, True:
+		return "boolean"
+	case String:
+		return "string"
+	case Number:
+		return "number"
+	case Object:
+		return "object"
+	case Array:
+		return "array"
+	default:
+		return "nothing"
 	}
-	if rest := bytes.TrimLeft(text[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return Value{}, &SyntaxError{int64(len(text) - len(rest)), "data after the value"}
-	}
-	return Value{doc: doc}, nil
-}
-
-func syntaxError(d *jsontext.Decoder, err error) error {
-	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		return &SyntaxError{syntactic.ByteOffset, syntactic.Err.Error()}
-	}
-	return &SyntaxError{d.InputOffset(), err.Error()}
-}
-
-// MustParse is Parse for text that the program itself wrote; it panics on error.
-func MustParse(text string) Value {
-	v, err := Parse([]byte(text))
-	if err != nil {
-		panic(err)
-	}
-	return v
 }
 
 func (v Value) at() *node { return &v.doc.nodes[v.node] }
@@ -168,22 +97,35 @@ func (v Value) Span() (start, end int) {
 
 // Text is a string's content, unescaped; ok is false for every other type.
 func (v Value) Text() (text string, ok bool) {
+	inner, ok := v.inner()
+	return string(inner), ok
+}
+
+// IsText reports whether v is a string with exactly this content.
+func (v Value) IsText(want string) bool {
+	inner, ok := v.inner()
+	return ok && string(inner) == want
+}
+
+// inner is a string's content, shared with the document where nothing is
+// escaped.
+func (v Value) inner() (text []byte, ok bool) {
 	if v.Type() != String {
-		return "", false
+		return nil, false
 	}
 	raw := v.Raw()
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true
+	if !v.at().escaped {
+		return raw[1 : len(raw)-1], true
 	}
-	unquoted, err := jsontext.AppendUnquote(nil, raw)
-	return string(unquoted), err == nil
+	text, err := jsontext.AppendUnquote(nil, raw)
+	return text, err == nil
 }
 
 // Get is the member of an object with this name; the zero Value when v is no
 // object or has no such member. Names are compared byte for byte.
 func (v Value) Get(name string) Value {
-	for key, member := range v.Members() {
-		if key == name {
+	for key, member := range v.MemberNodes() {
+		if key.IsText(name) {
 			return member
 		}
 	}
