@@ -1,0 +1,334 @@
+// Package app wires the gateway: it reads the configuration, opens what the
+// configuration names, and keeps both in step with the files.
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/goccy/go-yaml/ast"
+
+	"sallyport"
+)
+
+// Config is sallyport.yaml. Unknown keys, keys given twice, anchors and
+// aliases are refused. Paths are relative to the file's directory.
+type Config struct {
+	// Listen is where agents with a token connect, HOST:PORT.
+	// Default 127.0.0.1:7717. An address that others can reach needs TLS:
+	// tokens would be readable on the way.
+	Listen string `yaml:"listen"`
+	// TLS is the certificate for Listen; without it plain HTTP is served.
+	TLS *TLS `yaml:"tls"`
+	// Dir is the directory of the state: log, keys, pins, credentials.
+	// Default: .sallyport beside the file; the flag --dir counts before it.
+	Dir string `yaml:"dir"`
+	// Mode is "enforce" (default) or "observe": then policy verdicts are
+	// recorded and not enforced. Everything else still refuses.
+	Mode Mode `yaml:"mode"`
+	// Pin is "ask" (default): what a server offers is looked at by a human
+	// before it can be used. "trust-first-use" takes the first sight as
+	// accepted, without anybody looking: for tests.
+	Pin PinMode `yaml:"pin"`
+	// Policy lists *.cedar files and directories of them. Default: policy.
+	Policy []string `yaml:"policy"`
+	// Servers are the MCP servers behind the gateway, by name: a-z, 0-9 and -.
+	Servers map[string]Server `yaml:"servers"`
+
+	// Tenants, Roles and Users declare who there is; agents can only be given
+	// what is declared.
+	Tenants []string        `yaml:"tenants"`
+	Roles   []string        `yaml:"roles"`
+	Users   map[string]User `yaml:"users"`
+	// Agents declares agents. They get a token by "sallyport agents add NAME",
+	// or a listener.
+	Agents map[string]Agent `yaml:"agents"`
+	// Listeners are loopback ports bound to one agent each, for clients that
+	// can't send a token: whoever can connect is that agent.
+	Listeners []Listener `yaml:"listeners"`
+
+	// Hosts and Origins are admitted in the headers of those names besides
+	// the addresses that are listened on.
+	Hosts   []string `yaml:"hosts"`
+	Origins []string `yaml:"origins"`
+
+	Limits    Limits    `yaml:"limits"`
+	Telemetry Telemetry `yaml:"telemetry"`
+	// Retention is how long payloads (arguments and results) are kept; the
+	// entries stay. Default 90d.
+	Retention Duration `yaml:"retention"`
+}
+
+// TLS names files in PEM.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Server is one MCP server: exactly one of builtin, command and url.
+type Server struct {
+	// Builtin is a demo server inside the gateway: "desk" or "cloud".
+	Builtin string `yaml:"builtin"`
+
+	// Command starts a server that speaks stdio.
+	Command string          `yaml:"command"`
+	Args    []Text          `yaml:"args"`
+	Env     map[string]Text `yaml:"env"` // it gets these and no other variables of ours
+	Cwd     string          `yaml:"cwd"`
+
+	// URL of a remote server.
+	URL Text `yaml:"url"`
+	// Transport is "http" (Streamable HTTP, default) or "sse" (HTTP+SSE of
+	// 2024-11-05).
+	Transport string          `yaml:"transport"`
+	Headers   map[string]Text `yaml:"headers"`
+	// AllowAddresses admits link-local and metadata addresses, which are
+	// otherwise refused: addresses or CIDR prefixes.
+	AllowAddresses []string `yaml:"allow_addresses"`
+
+	// Effects says what each tool does, by name or by pattern (* and ?). Of
+	// several patterns the one with the most letters counts. A tool without
+	// an effect counts as exec, the strictest.
+	Effects map[string]EffectList `yaml:"effects"`
+	// Undeclared lists tools that take arguments which their schema does not
+	// declare. Policy can't know such arguments.
+	Undeclared []string `yaml:"undeclared"`
+}
+
+// User is a person for whom agents act.
+type User struct {
+	Roles      []string          `yaml:"roles"`
+	Groups     []string          `yaml:"groups"`
+	Tenant     string            `yaml:"tenant"`
+	Attributes map[string]string `yaml:"attributes"` // for policies
+}
+
+// Agent is a program that acts for a user.
+type Agent struct {
+	Role   string `yaml:"role"`
+	For    string `yaml:"for"`
+	Tenant string `yaml:"tenant"` // default: the user's
+}
+
+// Listener is a loopback port bound to one agent.
+type Listener struct {
+	Address string `yaml:"address"` // HOST:PORT; port 0 picks a free one
+	Agent   string `yaml:"agent"`
+}
+
+// Limits bounds what is read. Sizes are like 8MiB.
+type Limits struct {
+	Body   Size `yaml:"body"`   // of a message from an agent; default 8MiB
+	Result Size `yaml:"result"` // of an answer from a server; default 32MiB
+}
+
+// Telemetry says where metadata of calls goes. Arguments and results never do.
+type Telemetry struct {
+	OTLP string `yaml:"otlp"` // base URL of a collector (OTLP over HTTP)
+}
+
+// Mode says what a policy verdict does.
+type Mode string
+
+// The modes.
+const (
+	Enforce Mode = "enforce"
+	Observe Mode = "observe"
+)
+
+// PinMode says how the first sight of a server is accepted.
+type PinMode string
+
+// The ways to accept a first sight.
+const (
+	PinAsk           PinMode = "ask"
+	PinTrustFirstUse PinMode = "trust-first-use"
+)
+
+// EffectList is one effect or a list of them.
+type EffectList []sallyport.Effect
+
+// UnmarshalYAML reads "read" as well as [read, write].
+func (l *EffectList) UnmarshalYAML(node ast.Node) error {
+	names, err := scalars(node)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		*l = append(*l, sallyport.Effect(name))
+	}
+	return nil
+}
+
+// Text is a string, or the name of a secret that the state directory keeps.
+type Text struct {
+	Value  string
+	Secret string
+}
+
+// UnmarshalYAML reads "text" as well as {secret: NAME}.
+func (t *Text) UnmarshalYAML(node ast.Node) error {
+	mapping, ok := node.(*ast.MappingNode)
+	if !ok {
+		text, err := scalar(node)
+		t.Value = text
+		return err
+	}
+	if len(mapping.Values) == 1 && mapping.Values[0].Key.GetToken().Value == "secret" {
+		name, err := scalar(mapping.Values[0].Value)
+		t.Secret = name
+		return err
+	}
+	return problemAt(node, "write a text or {secret: NAME}")
+}
+
+// Size is a number of bytes.
+type Size int64
+
+// UnmarshalYAML reads 8388608 as well as 8MiB.
+func (s *Size) UnmarshalYAML(node ast.Node) error {
+	text, err := scalar(node)
+	if err != nil {
+		return err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > 1<<40 {
+		return problemAt(node, "%q is not a size: write it like 8MiB", text)
+	}
+	*s = Size(n)
+	return nil
+}
+
+// Duration is a time span.
+type Duration time.Duration
+
+// UnmarshalYAML reads 90d as well as 36h.
+func (d *Duration) UnmarshalYAML(node ast.Node) error {
+	text, err := scalar(node)
+	if err != nil {
+		return err
+	}
+	span, err := ParseDuration(text)
+	if err != nil {
+		return problemAt(node, "%v", err)
+	}
+	*d = Duration(span)
+	return nil
+}
+
+// ParseDuration is time.ParseDuration with whole days (90d) besides.
+func ParseDuration(text string) (time.Duration, error) {
+	var days int
+	if n, err := fmt.Sscanf(text, "%dd", &days); n == 1 && err == nil && fmt.Sprintf("%dd", days) == text && days >= 0 && days < 36_500 {
+		return time.Duration(days) * 24 * time.Hour, nil
+	}
+	span, err := time.ParseDuration(text)
+	if err != nil || span < 0 {
+		return 0, fmt.Errorf("%q is not a time span: write it like 90d or 12h", text)
+	}
+	return span, nil
+}
+
+// defaults fills in what the file left out. base is the file's directory.
+func (c *Config) defaults(base string) {
+	set(&c.Listen, "127.0.0.1:7717")
+	set(&c.Mode, Enforce)
+	set(&c.Pin, PinAsk)
+	set(&c.Limits.Body, 8<<20)
+	set(&c.Limits.Result, 32<<20)
+	set(&c.Retention, Duration(90*24*time.Hour))
+	set(&c.Dir, ".sallyport")
+	if c.Policy == nil {
+		c.Policy = []string{"policy"}
+	}
+	c.Dir = below(base, c.Dir)
+	for i := range c.Policy {
+		c.Policy[i] = below(base, c.Policy[i])
+	}
+	if c.TLS != nil {
+		c.TLS.Cert, c.TLS.Key = below(base, c.TLS.Cert), below(base, c.TLS.Key)
+	}
+	for name, s := range c.Servers {
+		s.Cwd = below(base, s.Cwd)
+		if s.URL != (Text{}) {
+			set(&s.Transport, "http")
+		}
+		c.Servers[name] = s
+	}
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func below(base, name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(base, name)
+}
+
+// Settings is what the operator said of a tool: its effects, and whether it
+// takes undeclared arguments. It satisfies gateway.Settings.
+func (c *Config) Settings(server, tool string) (effects []sallyport.Effect, undeclared bool) {
+	s := c.Servers[server]
+	for _, pattern := range s.Undeclared {
+		undeclared = undeclared || matches(pattern, tool)
+	}
+	if exact, ok := s.Effects[tool]; ok {
+		return exact, undeclared
+	}
+	letters := -1
+	for pattern, list := range s.Effects {
+		n := len(pattern) - strings.Count(pattern, "*") - strings.Count(pattern, "?")
+		if !matches(pattern, tool) || n < letters {
+			continue
+		}
+		if n > letters || strictest(list) > strictest(effects) {
+			letters, effects = n, list
+		}
+	}
+	if len(effects) == 0 {
+		effects = []sallyport.Effect{sallyport.Exec}
+	}
+	return effects, undeclared
+}
+
+// matches is path.Match in which * also matches "/", which tool names may
+// contain.
+func matches(pattern, name string) bool {
+	flat := strings.NewReplacer("/", "\x00", "[", `\[`, "]", `\]`)
+	ok, err := path.Match(flat.Replace(pattern), strings.ReplaceAll(name, "/", "\x00"))
+	return ok && err == nil
+}
+
+// strictest is the rank of the strictest effect of a list.
+func strictest(list []sallyport.Effect) int {
+	rank := -1
+	for i, effect := range sallyport.Effects {
+		for _, e := range list {
+			if e == effect {
+				rank = max(rank, i)
+			}
+		}
+	}
+	return rank
+}
+
+// loopback reports whether only this machine can reach an address. A name
+// other than localhost could come to mean anything.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}

@@ -1,0 +1,228 @@
+package app
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport"
+)
+
+const whole = `
+listen: 127.0.0.1:0
+dir: state
+mode: observe
+pin: trust-first-use
+policy: [policy, more.cedar]
+servers:
+  desk: {builtin: desk, effects: {"*": read, refund: pay, "send_*": [send, write]}, undeclared: [send_email]}
+  files:
+    command: npx
+    args: [-y, "@modelcontextprotocol/server-filesystem", 8, {secret: files-arg-4}]
+    env: {HOME: /nowhere, TOKEN: {secret: files-TOKEN}}
+    cwd: work
+  jira:
+    url: https://jira.example/mcp
+    transport: sse
+    headers: {Authorization: {secret: jira-Authorization}}
+    allow_addresses: [169.254.169.254, fd00::/8]
+tenants: [acme]
+roles: [support]
+users: {ana: {roles: [support], groups: [finance], tenant: acme, attributes: {region: eu}}}
+agents: {bot: {role: support, for: ana}}
+listeners: [{address: "127.0.0.1:0", agent: bot}]
+hosts: [gate.example]
+origins: ["https://app.example"]
+limits: {body: 1MiB, result: 64MiB}
+telemetry: {otlp: "http://127.0.0.1:4318"}
+retention: 30d
+`
+
+func TestConfigWhole(t *testing.T) {
+	c, err := ParseConfig("/etc/sallyport/sallyport.yaml", []byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := c.Servers["files"]
+	for _, check := range []struct {
+		name      string
+		got, want any
+	}{
+		{"dir", c.Dir, "/etc/sallyport/state"},
+		{"policy", strings.Join(c.Policy, " "), "/etc/sallyport/policy /etc/sallyport/more.cedar"},
+		{"cwd", files.Cwd, "/etc/sallyport/work"},
+		{"a number as argument", files.Args[2], Text{Value: "8"}},
+		{"a secret as argument", files.Args[3], Text{Secret: "files-arg-4"}},
+		{"a secret in env", files.Env["TOKEN"], Text{Secret: "files-TOKEN"}},
+		{"body", c.Limits.Body, Size(1 << 20)},
+		{"retention", time.Duration(c.Retention), 30 * 24 * time.Hour},
+		{"attribute", c.Users["ana"].Attributes["region"], "eu"},
+		{"allowed", len(c.Servers["jira"].AllowAddresses), 2},
+	} {
+		if check.got != check.want {
+			t.Errorf("%s is %v, want %v", check.name, check.got, check.want)
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "---\n"} {
+		c, err := ParseConfig("/x/sallyport.yaml", []byte(text))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if c.Listen != "127.0.0.1:7717" || c.Mode != Enforce || c.Pin != PinAsk || c.Dir != "/x/.sallyport" ||
+			c.Policy[0] != "/x/policy" || c.Limits.Body != 8<<20 {
+			t.Errorf("%q: %+v", text, c)
+		}
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"unknown key", "listn: x\n", `sallyport.yaml:1:1: there is no key "listn" here; did you mean "listen"?`},
+		{"unknown key inside", "servers:\n  a: {builtin: desk, efects: {}}\n", `sallyport.yaml:2:22: there is no key "efects" here; did you mean "effects"?`},
+		{"key twice", "mode: enforce\nmode: observe\n", `sallyport.yaml:2:1: mapping key "mode" already defined`},
+		{"server twice", "servers:\n  a: {builtin: desk}\n  a: {builtin: cloud}\n", `sallyport.yaml:3:3: mapping key "a" already defined`},
+		{"not YAML", "a: [\n", "sallyport.yaml:"},
+		{"two documents", "mode: enforce\n---\nmode: observe\n", "sallyport.yaml:3:5: a second document"},
+		{"wrong type", "servers: [a]\n", "where mapping is expected"},
+		{"scalar document", "hello\n", "sallyport.yaml:"},
+		{"alias", "users: {ana: &a {}, bo: *a}\n", "sallyport.yaml:1:14: anchors"},
+		{"merge key", "users:\n  ana: &a {}\n  bo: {<<: *a}\n", "anchors, aliases"},
+		{"tag", "mode: !!str observe\n", "tags are refused"},
+		{"deep", strings.Repeat("[", 200), "nested deeper"},
+		{"mode", "mode: off\n", "sallyport.yaml:1:7: mode is enforce or observe"},
+		{"pin", "pin: never\n", "sallyport.yaml:1:6: pin is"},
+		{"listen", "listen: 7717\n", "sallyport.yaml:1:9: \"7717\" is not an address"},
+		{"listen to all", "listen: 0.0.0.0:7717\n", "others can reach"},
+		{"listen to all, in disguise", "listen: \":7717\"\n", "others can reach"},
+		{"listen to a name", "listen: myhost:7717\n", "others can reach"},
+		{"half of TLS", "tls: {cert: a.pem}\n", "both cert and key"},
+		{"bound listener to all", "users: {u: {}}\nagents: {a: {for: u}}\nlisteners: [{address: \"0.0.0.0:1\", agent: a}]\n", "sallyport.yaml:3:23: others can reach"},
+		{"bound listener of nobody", "listeners: [{address: \"127.0.0.1:1\"}]\n", "needs the agent"},
+		{"bound listener of a ghost", "users: {u: {}}\nagents: {bot: {for: u}}\nlisteners: [{address: \"127.0.0.1:1\", agent: bott}]\n", `did you mean "bot"?`},
+		{"server's name", "servers: {a__b: {builtin: desk}}\n", "can't be a server's name"},
+		{"server in capitals", "servers: {Desk: {builtin: desk}}\n", "sallyport.yaml:1:11"},
+		{"two ways", "servers: {a: {builtin: desk, url: \"http://x\"}}\n", "exactly one of"},
+		{"no way", "servers: {a: {}}\n", "exactly one of"},
+		{"builtin", "servers: {a: {builtin: dusk}}\n", `did you mean "desk"?`},
+		{"env of a URL", "servers: {a: {url: \"http://x\", env: {A: b}}}\n", "belong to a command"},
+		{"headers of a command", "servers: {a: {command: x, headers: {A: b}}}\n", "belong to a url"},
+		{"URL", "servers: {a: {url: \"file:///etc/passwd\"}}\n", "not an http or https URL"},
+		{"transport", "servers: {a: {url: \"http://x\", transport: ws}}\n", "transport is http or sse"},
+		{"address", "servers: {a: {url: \"http://x\", allow_addresses: [all]}}\n", "neither an address"},
+		{"effect", "servers:\n  a:\n    builtin: desk\n    effects:\n      x: reed\n", `sallyport.yaml:5:10: there is no effect "reed"; did you mean "read"?`},
+		{"no effect", "servers: {a: {builtin: desk, effects: {x: []}}}\n", "has no effect"},
+		{"secret", "servers: {a: {command: x, env: {A: {secrt: b}}}}\n", "write a text or {secret: NAME}"},
+		{"size", "limits: {body: many}\n", "is not a size"},
+		{"negative size", "limits: {body: -1}\n", "is not a size"},
+		{"tiny size", "limits: {body: 10}\n", "refuses every call"},
+		{"span", "retention: soon\n", "is not a time span"},
+		{"negative span", "retention: -5h\n", "is not a time span"},
+		{"role of an agent", "users: {u: {}}\nroles: [support]\nagents: {a: {role: suport, for: u}}\n", `sallyport.yaml:3:20: no role "suport" is declared; did you mean "support"?`},
+		{"user of an agent", "agents: {a: {for: u}}\n", `no user "u" is declared`},
+		{"agent for nobody", "agents: {a: {}}\n", "acts for nobody"},
+		{"agent's name", "users: {u: {}}\nagents: {\"a/b\": {for: u}}\n", "can't be an agent's name"},
+		{"tenant of a user", "users: {u: {tenant: t}}\n", `no tenant "t" is declared`},
+		{"two tenants", "tenants: [s, t]\nusers: {u: {tenant: t}}\nagents: {a: {for: u, tenant: s}}\n", "is of tenant s, but its user u is of tenant t"},
+		{"origin", "origins: [app.example/x]\n", "is not an origin"},
+		{"otlp", "telemetry: {otlp: \"127.0.0.1:4318\"}\n", "is not an http or https URL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := ParseConfig("sallyport.yaml", []byte(test.text))
+			if err == nil {
+				t.Fatalf("accepted: %+v", c)
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v\nshould say: %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestConfigSaysAllAtOnce(t *testing.T) {
+	_, err := ParseConfig("sallyport.yaml", []byte("mode: off\npin: never\nlisten: x\n"))
+	if err == nil || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("three problems were reported as: %v", err)
+	}
+}
+
+func TestEffectsOfATool(t *testing.T) {
+	c, err := ParseConfig("sallyport.yaml", []byte(`
+servers:
+  a:
+    builtin: desk
+    effects: {"*": read, "delete_*": delete, "delete_draft*": write, "drop": exec, "*_x": write, "y_?": pay, "y_*": send, "group/*": access}
+    undeclared: [free, "open_*"]
+  b: {builtin: desk}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		server, tool string
+		want         []sallyport.Effect
+	}{
+		{"a", "list", []sallyport.Effect{"read"}},
+		{"a", "delete_all", []sallyport.Effect{"delete"}},
+		{"a", "delete_draft_1", []sallyport.Effect{"write"}},
+		{"a", "drop", []sallyport.Effect{"exec"}},
+		{"a", "y_1", []sallyport.Effect{"pay"}}, // as many letters as y_*, and stricter
+		{"a", "group/one", []sallyport.Effect{"access"}},
+		{"a", "some/thing", []sallyport.Effect{"read"}},
+		{"b", "list", []sallyport.Effect{"exec"}},
+		{"none", "list", []sallyport.Effect{"exec"}},
+	} {
+		if got, _ := c.Settings(test.server, test.tool); !slices.Equal(got, test.want) {
+			t.Errorf("%s/%s: %v, want %v", test.server, test.tool, got, test.want)
+		}
+	}
+	for tool, want := range map[string]bool{"free": true, "open_1": true, "list": false} {
+		if _, got := c.Settings("a", tool); got != want {
+			t.Errorf("%s takes undeclared arguments: %v", tool, got)
+		}
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	for text, want := range map[string]time.Duration{"90d": 2160 * time.Hour, "12h": 12 * time.Hour, "0d": 0, "1h30m": 90 * time.Minute} {
+		if got, err := ParseDuration(text); err != nil || got != want {
+			t.Errorf("%s: %v %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "9999999d", "1d2h", "-3h", "soon"} {
+		if got, err := ParseDuration(text); err == nil {
+			t.Errorf("%s was read as %v", text, got)
+		}
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte("servers: {a: {command: x, env: {A: {secret: b}}}}"))
+	f.Add([]byte("? - [a, b]\n: {c: |\n d\n}"))
+	f.Add([]byte("a: &b [*b, *b]\n<<: *b"))
+	f.Add([]byte("- - - - - -\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := ParseConfig("sallyport.yaml", text)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("config %v, error %v", c, err)
+		}
+		if err != nil {
+			return
+		}
+		if c.Mode != Enforce && c.Mode != Observe {
+			t.Fatalf("mode %q was accepted", c.Mode)
+		}
+		for name := range c.Servers {
+			if strings.Contains(name, "__") {
+				t.Fatalf("server %q was accepted", name)
+			}
+			if effects, _ := c.Settings(name, "x"); len(effects) == 0 {
+				t.Fatalf("a tool of %s has no effect", name)
+			}
+		}
+	})
+}
