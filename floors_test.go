@@ -23,6 +23,8 @@ var floors = map[string]int{
 	"sallyport/internal/policy":   1, // pure: the decision
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 
+	"sallyport/internal/importer/clientfile": 1, // pure: edits of clients' files, text to text
+
 	"sallyport/internal/gateway": 2, // the order of things
 
 	"sallyport/internal/store":      3, // touches the disk
@@ -53,6 +55,7 @@ var sideways = map[[2]string]string{
 var pure = map[string]bool{
 	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
 	"sallyport/internal/policy": true, "sallyport/internal/tlog": true,
+	"sallyport/internal/importer/clientfile": true,
 }
 
 var impure = map[string]bool{"net": true, "net/http": true, "os": true, "os/exec": true, "database/sql": true}
