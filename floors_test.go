@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials
 	"sallyport/internal/sink":       3, // touches telemetry
+	"sallyport/internal/demo":       2, // what the built-in servers share
 	"sallyport/internal/demo/desk":  3, // built-in server
 	"sallyport/internal/demo/cloud": 3, // built-in server
 	"sallyport/internal/starter":    3, // files for the first minute

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,13 +106,26 @@ func completion(values []string) *mcp.CompleteResult {
 	return &mcp.CompleteResult{Completion: details}
 }
 
+// Completing picks the candidates that begin with what was typed.
+func Completing(typed string, candidates []string) []string {
+	var found []string
+	for _, c := range candidates {
+		if strings.HasPrefix(c, typed) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
 // Serve speaks newline-delimited JSON-RPC (MCP's stdio transport, both the initialize and the server/discover era)
 // on in and out until in ends or ctx is done. Several Serve calls may share one server and its state. Serve owns in
 // and out: whichever is an io.Closer is closed when it returns, so that the peer sees the end.
 func (s *Server) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	err := s.mcp.Run(ctx, &mcp.IOTransport{Reader: readCloser(in), Writer: writeCloser(out)})
-	if errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) {
-		return nil
+	for _, ended := range []error{context.Canceled, io.EOF, io.ErrClosedPipe} { // the ways in which a peer leaves
+		if errors.Is(err, ended) {
+			return nil
+		}
 	}
 	return err
 }
@@ -176,8 +190,11 @@ func (c *Call) Did(e Effect, changed ...string) {
 	c.server.effects = append(c.server.effects, e)
 	c.Now = c.Now.Add(time.Minute)
 	c.server.now = c.Now
-	c.changed = append(c.changed, changed...)
+	c.Changed(changed...)
 }
+
+// Changed names resources whose subscribers are told when the call ends.
+func (c *Call) Changed(uris ...string) { c.changed = append(c.changed, uris...) }
 
 // CanAsk reports whether the client can put a form before a person.
 func (c *Call) CanAsk() bool {
@@ -311,7 +328,7 @@ func neverNull(s *jsonschema.Schema) {
 	}
 }
 
-// Money is an amount in hundredths of its currency: no sum passes through binary fractions.
+// Money is an amount in hundredths of its currency, never negative: no sum passes through binary fractions.
 type Money int64
 
 // MoneySchema shows Money as a JSON number of at most max units of the currency. (No multipleOf: validators that
@@ -326,14 +343,14 @@ func (m Money) String() string { return fmt.Sprintf("%d.%02d", m/100, m%100) }
 // MarshalJSON shows the amount as a number with two decimals.
 func (m Money) MarshalJSON() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalJSON takes a JSON number with at most two decimals.
+// UnmarshalJSON takes a JSON number of at least 0 with at most two decimals.
 func (m *Money) UnmarshalJSON(text []byte) error {
 	amount, ok := new(big.Rat).SetString(string(text))
 	if !ok {
 		return fmt.Errorf("%s is not an amount", text)
 	}
 	cents := amount.Mul(amount, big.NewRat(100, 1))
-	if !cents.IsInt() || !cents.Num().IsInt64() {
+	if !cents.IsInt() || !cents.Num().IsInt64() || cents.Sign() < 0 {
 		return fmt.Errorf("%s is not an amount with at most two decimals", text)
 	}
 	*m = Money(cents.Num().Int64())

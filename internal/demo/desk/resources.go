@@ -129,11 +129,5 @@ func (d *Desk) complete(p *mcp.CompleteParams) []string {
 	case "ref/prompt draft_reply tone":
 		candidates = tones
 	}
-	var found []string
-	for _, c := range candidates {
-		if strings.HasPrefix(c, p.Argument.Value) {
-			found = append(found, c)
-		}
-	}
-	return found
+	return demo.Completing(p.Argument.Value, candidates)
 }
