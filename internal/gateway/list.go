@@ -114,21 +114,17 @@ func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
 		}
 	}
 	var edits []sallyport.Edit
-	for _, name := range [...]string{"instructions", "serverInfo"} {
-		if said := answer.Result.Get(name); said.Type() != sallyport.Absent {
-			edits = append(edits, sallyport.Edit{Target: said, With: withheld(name, query.Server)})
+	if said := answer.Result.Get("instructions"); said.Type() != sallyport.Absent {
+		edits = append(edits, sallyport.Edit{Target: said, With: []byte(`""`)})
+	}
+	for _, said := range [...]sallyport.Value{answer.Result.Get("serverInfo"), answer.Result.Get("_meta").Get(wire.MetaServerInfo)} {
+		if said.Type() != sallyport.Absent {
+			name := append(sallyport.AppendString([]byte(`{"name":`), query.Server), `,"version":"0"}`...)
+			edits = append(edits, sallyport.Edit{Target: said, With: name})
 		}
 	}
 	silent, err := sallyport.Parse(answer.Result.Splice(edits...))
 	return Answer{Result: silent}, err
-}
-
-// withheld stands for what a server says of itself and nobody has accepted.
-func withheld(name, server string) []byte {
-	if name == "instructions" {
-		return []byte(`""`)
-	}
-	return append(sallyport.AppendString([]byte(`{"name":`), server), `,"version":"0"}`...)
 }
 
 // quarantine takes what differs from the accepted state out of use, on the

@@ -89,19 +89,26 @@ func New(server string, hello sallyport.Value, tools, prompts, templates []sally
 	return m, nil
 }
 
-// serverWords keeps of a hello what reaches people and models: a version or
-// capability bump alone is no change of words.
+// serverInfoKey is where server/discover has what initialize calls serverInfo
+// (MCP 2026-07-28, result._meta).
+const serverInfoKey = "io.modelcontextprotocol/serverInfo"
+
+// serverWords keeps of a hello what reaches people and models, alike whichever
+// era the hello is of: a capability bump alone is no change of words.
 func serverWords(hello sallyport.Value) (sallyport.Value, error) {
+	info := hello.Get("serverInfo")
+	if info.Type() == sallyport.Absent {
+		info = hello.Get("_meta").Get(serverInfoKey)
+	}
 	text := []byte("{")
-	for name, member := range hello.Members() {
-		if name != "instructions" && name != "serverInfo" {
-			continue
-		}
+	if instructions := hello.Get("instructions"); instructions.Type() != sallyport.Absent {
+		text = instructions.AppendCanonical(append(text, `"instructions":`...))
+	}
+	if info.Type() != sallyport.Absent {
 		if len(text) > 1 {
 			text = append(text, ',')
 		}
-		text = append(sallyport.AppendString(text, name), ':')
-		text = member.AppendCanonical(text)
+		text = info.AppendCanonical(append(text, `"serverInfo":`...))
 	}
 	return sallyport.Parse(append(text, '}'))
 }

@@ -38,7 +38,9 @@ const (
 	CodeUnknownMethod  = -32601
 	CodeInvalidParams  = -32602
 	CodeInternal       = -32603
-	CodeHeaderMismatch = -32020 // MCP 2026-07-28
+	CodeHeaderMismatch = -32020 // MCP 2026-07-28: a header differs from the body
+	CodeCapability     = -32021 // MCP 2026-07-28: the client lacks a capability
+	CodeRevision       = -32022 // MCP 2026-07-28: no such revision here
 	CodeRefused        = -31001 // Sallyport: a decision refused this
 	CodeUnavailable    = -31002 // Sallyport: the server cannot be reached
 )

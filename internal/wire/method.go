@@ -51,21 +51,42 @@ const (
 	Tickets            // belongs to an open ticket of the same principal
 )
 
+// Era says in which of the two eras of MCP a method exists.
+type Era uint8
+
+// The eras.
+const (
+	BothEras     Era = iota
+	SessionEra       // up to 2025-11-25
+	StatelessEra     // from 2026-07-28
+)
+
 // Method is one row of the table of methods.
 type Method struct {
 	Treatment Treatment
 	Kind      sallyport.Kind // of a Call or of the items of a List
 	Items     string         // member of a list result that holds the items
+	Era       Era
+}
+
+// Lookup is the row of a method that an agent may send in a revision. What is
+// not in the table, or not of that era, gets the zero Method, which refuses.
+func Lookup(method, revision string) Method {
+	row := FromClient[method]
+	if row.Era == SessionEra && IsStateless(revision) || row.Era == StatelessEra && !IsStateless(revision) {
+		return Method{}
+	}
+	return row
 }
 
 // FromClient is the table of what a client may send. What is not in it is
 // refused, so a method that a later revision invents cannot slip past the
 // decision.
 var FromClient = map[string]Method{
-	"initialize":                {Treatment: Local},
-	"notifications/initialized": {Treatment: Local},
-	"server/discover":           {Treatment: Local},
-	"ping":                      {Treatment: Local},
+	"initialize":                {Treatment: Local, Era: SessionEra},
+	"notifications/initialized": {Treatment: Local, Era: SessionEra},
+	"server/discover":           {Treatment: Local, Era: StatelessEra},
+	"ping":                      {Treatment: Local, Era: SessionEra},
 
 	"tools/list":               {Treatment: List, Kind: sallyport.KindTool, Items: "tools"},
 	"prompts/list":             {Treatment: List, Kind: sallyport.KindPrompt, Items: "prompts"},
@@ -75,21 +96,21 @@ var FromClient = map[string]Method{
 	"tools/call":           {Treatment: Calls, Kind: sallyport.KindTool},
 	"prompts/get":          {Treatment: Calls, Kind: sallyport.KindPrompt},
 	"resources/read":       {Treatment: Calls, Kind: sallyport.KindResource},
-	"resources/subscribe":  {Treatment: Calls, Kind: sallyport.KindSubscribe},
-	"subscriptions/listen": {Treatment: Calls, Kind: sallyport.KindSubscribe},
+	"resources/subscribe":  {Treatment: Calls, Kind: sallyport.KindSubscribe, Era: SessionEra},
+	"subscriptions/listen": {Treatment: Calls, Kind: sallyport.KindSubscribe, Era: StatelessEra},
 	"completion/complete":  {Treatment: Calls, Kind: sallyport.KindCompletion},
 
-	"resources/unsubscribe":            {Treatment: Sessions},
-	"logging/setLevel":                 {Treatment: Sessions},
-	"notifications/roots/list_changed": {Treatment: Sessions},
+	"resources/unsubscribe":            {Treatment: Sessions, Era: SessionEra},
+	"logging/setLevel":                 {Treatment: Sessions, Era: SessionEra},
+	"notifications/roots/list_changed": {Treatment: Sessions, Era: SessionEra},
 
 	"notifications/cancelled": {Treatment: Tickets},
 	"notifications/progress":  {Treatment: Tickets},
 	"tasks/get":               {Treatment: Tickets},
-	"tasks/update":            {Treatment: Tickets},
+	"tasks/update":            {Treatment: Tickets, Era: StatelessEra},
 	"tasks/cancel":            {Treatment: Tickets},
-	"tasks/result":            {Treatment: Tickets},
-	"tasks/list":              {Treatment: Tickets},
+	"tasks/result":            {Treatment: Tickets, Era: SessionEra},
+	"tasks/list":              {Treatment: Tickets, Era: SessionEra},
 }
 
 // FromServer is the table of what a server may send of its own accord.
