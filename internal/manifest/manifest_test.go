@@ -170,3 +170,18 @@ func FuzzCheck(f *testing.F) {
 		_ = s.Check(a) // must end, and must not panic
 	})
 }
+
+func BenchmarkCheck(b *testing.B) {
+	d := &sallyport.Definition{Name: "tool", Kind: sallyport.KindTool, Raw: sallyport.MustParse(`{"name":"tool","inputSchema":{"type":"object","properties":{"to":{"type":"string"},"subject":{"type":"string"},"amount":{"type":"integer"},"currency":{"enum":["EUR","USD"]},"cc":{"type":"array","items":{"type":"string"}},"urgent":{"type":"boolean"},"ref":{"type":"string","pattern":"^[a-z0-9-]+$"}},"required":["to"]}}`)}
+	s, err := Compile(d)
+	if err != nil {
+		b.Fatal(err)
+	}
+	args := sallyport.MustParse(`{"to":"ana@example.com","subject":"Your refund","amount":12500,"currency":"EUR","cc":["a@example.com","b@example.com"],"urgent":false,"ref":"abc-1"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Check(args); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,8 +17,8 @@ import (
 
 // Schema checks a tool's arguments against its pinned inputSchema.
 type Schema struct {
-	schema     *jsonschema.Schema
-	undeclared bool // the operator admits undeclared properties
+	schema *jsonschema.Schema
+	shape  *shape // nil where the operator admits undeclared properties
 }
 
 // Compile reads the inputSchema of a pinned tool (JSON Schema 2020-12 unless
@@ -42,7 +43,10 @@ func Compile(tool *sallyport.Definition) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tool %s: %w", tool.Name, err)
 	}
-	return &Schema{schema, tool.Undeclared}, nil
+	if tool.Undeclared {
+		return &Schema{schema: schema}, nil
+	}
+	return &Schema{schema, shapes{}.of([]*jsonschema.Schema{schema})}, nil
 }
 
 // closedLoader refuses every reference that is not inside the schema.
@@ -59,20 +63,42 @@ func (closedLoader) Load(url string) (any, error) {
 // Schema would admit them: an undeclared "bcc" is how a call does more than
 // anyone has looked at.
 func (s *Schema) Check(args sallyport.Value) error {
-	if args.Type() == sallyport.Absent {
-		args = sallyport.MustParse("{}")
-	}
-	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(args.Raw()))
-	if err != nil {
-		return err
-	}
-	if err := s.schema.Validate(instance); err != nil {
+	if err := s.schema.Validate(instance(args)); err != nil {
 		return readable(err)
 	}
-	if s.undeclared {
+	if s.shape == nil {
 		return nil
 	}
-	return undeclared(args, []*jsonschema.Schema{s.schema}, "")
+	return s.shape.check(args)
+}
+
+// instance is a value as the validator takes it; numbers stay text.
+func instance(v sallyport.Value) any {
+	switch v.Type() {
+	case sallyport.Object:
+		members := make(map[string]any, v.Len())
+		for name, member := range v.Members() {
+			members[name] = instance(member)
+		}
+		return members
+	case sallyport.Array:
+		items := make([]any, 0, v.Len())
+		for _, item := range v.Items() {
+			items = append(items, instance(item))
+		}
+		return items
+	case sallyport.String:
+		text, _ := v.Text()
+		return text
+	case sallyport.Number:
+		return json.Number(v.Raw())
+	case sallyport.True, sallyport.False:
+		return v.Type() == sallyport.True
+	case sallyport.Absent:
+		return map[string]any{}
+	default:
+		return nil
+	}
 }
 
 func readable(err error) error {
@@ -91,103 +117,4 @@ func readable(err error) error {
 		return fmt.Errorf("%s: does not fit the schema", place)
 	}
 	return fmt.Errorf("%s: %s", place, invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
-}
-
-// undeclared looks for a property that no part of the schema names. schemas
-// are all that apply at this place.
-func undeclared(value sallyport.Value, schemas []*jsonschema.Schema, path string) error {
-	schemas = expand(schemas)
-	for name, member := range value.Members() {
-		var inner []*jsonschema.Schema
-		for _, s := range schemas {
-			if p := s.Properties[name]; p != nil {
-				inner = append(inner, p)
-			}
-			for pattern, p := range s.PatternProperties {
-				if pattern.MatchString(name) {
-					inner = append(inner, p)
-				}
-			}
-			// A typed map (additionalProperties is a schema) declares its
-			// members' shape; a bare true declares nothing.
-			if p, ok := s.AdditionalProperties.(*jsonschema.Schema); ok && !bare(p) {
-				inner = append(inner, p)
-			}
-		}
-		if len(inner) == 0 {
-			return fmt.Errorf("%s/%s: not declared by the tool's schema; an operator can admit undeclared arguments for this tool in the configuration", path, name)
-		}
-		if err := undeclared(member, inner, path+"/"+name); err != nil {
-			return err
-		}
-	}
-	for i, item := range value.Items() {
-		var inner []*jsonschema.Schema
-		for _, s := range schemas {
-			inner = append(inner, itemSchemas(s, i)...)
-		}
-		if err := undeclared(item, inner, fmt.Sprintf("%s/%d", path, i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bare reports whether a schema says nothing about its instances.
-func bare(s *jsonschema.Schema) bool {
-	return s.Bool != nil && *s.Bool || s.Bool == nil && s.Types == nil && s.Ref == nil && s.Enum == nil &&
-		s.Const == nil && len(s.Properties) == 0 && len(s.AnyOf) == 0 && len(s.OneOf) == 0 && len(s.AllOf) == 0
-}
-
-// expand follows references and combinators to all schemas that speak about
-// one place.
-func expand(schemas []*jsonschema.Schema) []*jsonschema.Schema {
-	var out []*jsonschema.Schema
-	seen := map[*jsonschema.Schema]bool{}
-	var visit func(s *jsonschema.Schema)
-	visit = func(s *jsonschema.Schema) {
-		if s == nil || seen[s] {
-			return
-		}
-		seen[s] = true
-		out = append(out, s)
-		visit(s.Ref)
-		visit(s.RecursiveRef)
-		if s.DynamicRef != nil {
-			visit(s.DynamicRef.Ref)
-		}
-		for _, list := range [][]*jsonschema.Schema{s.AllOf, s.AnyOf, s.OneOf, {s.If, s.Then, s.Else}} {
-			for _, inner := range list {
-				visit(inner)
-			}
-		}
-		for _, inner := range s.DependentSchemas {
-			visit(inner)
-		}
-	}
-	for _, s := range schemas {
-		visit(s)
-	}
-	return out
-}
-
-func itemSchemas(s *jsonschema.Schema, i int) []*jsonschema.Schema {
-	if i < len(s.PrefixItems) {
-		return []*jsonschema.Schema{s.PrefixItems[i]}
-	}
-	if s.Items2020 != nil {
-		return []*jsonschema.Schema{s.Items2020}
-	}
-	switch items := s.Items.(type) {
-	case *jsonschema.Schema:
-		return []*jsonschema.Schema{items}
-	case []*jsonschema.Schema:
-		if i < len(items) {
-			return []*jsonschema.Schema{items[i]}
-		}
-		if extra, ok := s.AdditionalItems.(*jsonschema.Schema); ok {
-			return []*jsonschema.Schema{extra}
-		}
-	}
-	return nil
 }
