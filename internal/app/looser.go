@@ -1,0 +1,117 @@
+package app
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// looser says what in a new configuration is not provably tighter than in the
+// old one; nothing means that it may take effect without a human. Whatever
+// this function does not know counts as looser.
+func looser(old, next *Config) []string {
+	var why []string
+	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
+	if old.Mode == Enforce && next.Mode != Enforce {
+		add("mode: verdicts are no longer enforced")
+	}
+	if old.Pin == PinAsk && next.Pin != PinAsk {
+		add("pin: the first sight of a server is no longer looked at")
+	}
+	if next.Limits.Body > old.Limits.Body || next.Limits.Result > old.Limits.Result {
+		add("limits: a limit is raised")
+	}
+	if next.Retention < old.Retention {
+		add("retention: payloads are erased earlier")
+	}
+	if old.Telemetry != next.Telemetry && next.Telemetry.OTLP != "" {
+		add("telemetry: metadata goes to %s", next.Telemetry.OTLP)
+	}
+	if host, ok := hostOf(next.Listen); old.Listen != next.Listen && !(ok && loopback(host)) {
+		add("listen: others can reach %s", next.Listen)
+	}
+	if old.TLS != nil && !reflect.DeepEqual(old.TLS, next.TLS) {
+		add("tls: the certificate is another one")
+	}
+	for _, host := range added(old.Hosts, next.Hosts) {
+		add("hosts: %s is admitted", host)
+	}
+	for _, origin := range added(old.Origins, next.Origins) {
+		add("origins: %s is admitted", origin)
+	}
+	for _, l := range added(old.Listeners, next.Listeners) {
+		add("listeners: whoever can connect to %s is agent %s", l.Address, l.Agent)
+	}
+	why = append(why, looserServers(old.Servers, next.Servers)...)
+	why = append(why, looserPeople(old, next)...)
+	return why
+}
+
+func added[T comparable](old, next []T) []T {
+	var more []T
+	for _, item := range next {
+		if !slices.Contains(old, item) {
+			more = append(more, item)
+		}
+	}
+	return more
+}
+
+func looserServers(old, next map[string]Server) []string {
+	var why []string
+	for _, name := range slices.Sorted(maps.Keys(next)) {
+		before, existed := old[name]
+		after := next[name]
+		if !existed {
+			why = append(why, fmt.Sprintf("server %s is added", name))
+			continue
+		}
+		if !maps.EqualFunc(before.Effects, after.Effects, slices.Equal) {
+			why = append(why, fmt.Sprintf("server %s: effects of tools change", name))
+		}
+		if more := added(before.Undeclared, after.Undeclared); len(more) > 0 {
+			why = append(why, fmt.Sprintf("server %s: undeclared arguments are admitted for %v", name, more))
+		}
+		if more := added(before.AllowAddresses, after.AllowAddresses); len(more) > 0 {
+			why = append(why, fmt.Sprintf("server %s: the addresses %v are admitted", name, more))
+		}
+		// What remains says which server it is.
+		for _, s := range []*Server{&before, &after} {
+			s.Effects, s.Undeclared, s.AllowAddresses = nil, nil, nil
+		}
+		if !reflect.DeepEqual(before, after) {
+			why = append(why, fmt.Sprintf("server %s is another one, or is started otherwise", name))
+		}
+	}
+	return why
+}
+
+func looserPeople(old, next *Config) []string {
+	var why []string
+	for _, name := range slices.Sorted(maps.Keys(next.Users)) {
+		before, existed := old.Users[name]
+		switch {
+		case !existed:
+			why = append(why, fmt.Sprintf("user %s is added", name))
+		case !reflect.DeepEqual(before, next.Users[name]):
+			why = append(why, fmt.Sprintf("user %s: roles, groups, tenant or attributes change", name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(next.Agents)) {
+		before, existed := old.Agents[name]
+		switch {
+		case !existed:
+			why = append(why, fmt.Sprintf("agent %s is added", name))
+		case before != next.Agents[name]:
+			why = append(why, fmt.Sprintf("agent %s: role, user or tenant change", name))
+		}
+	}
+	for _, role := range added(old.Roles, next.Roles) {
+		why = append(why, fmt.Sprintf("role %s is declared", role))
+	}
+	for _, tenant := range added(old.Tenants, next.Tenants) {
+		why = append(why, fmt.Sprintf("tenant %s is declared", tenant))
+	}
+	return why
+}

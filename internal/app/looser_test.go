@@ -1,0 +1,120 @@
+package app
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// base is a configuration in which every key is set, so that each can be
+// changed.
+const base = `
+listen: 127.0.0.1:7717
+tls: {cert: a.pem, key: a.key}
+mode: enforce
+pin: ask
+policy: [policy]
+servers:
+  desk: {builtin: desk, effects: {"*": read, refund: pay}, undeclared: [send_email]}
+  files: {command: npx, args: [a], env: {A: b}, cwd: work}
+  jira: {url: "https://jira.example/mcp", transport: http, headers: {A: b}, allow_addresses: [169.254.0.0/16]}
+tenants: [acme]
+roles: [support]
+users: {ana: {roles: [support], groups: [g], tenant: acme, attributes: {a: b}}}
+agents: {bot: {role: support, for: ana, tenant: acme}}
+listeners: [{address: "127.0.0.1:1", agent: bot}]
+hosts: [h]
+origins: ["https://o.example"]
+limits: {body: 2MiB, result: 2MiB}
+telemetry: {otlp: "http://127.0.0.1:4318"}
+retention: 30d
+`
+
+func TestLooser(t *testing.T) {
+	for _, test := range []struct {
+		name, old, next string // replaced in base
+		want            string // "" for tighter
+	}{
+		{"nothing", "", "", ""},
+		{"observe", "mode: enforce", "mode: observe", "no longer enforced"},
+		{"trust on first use", "pin: ask", "pin: trust-first-use", "no longer looked at"},
+		{"body up", "body: 2MiB", "body: 3MiB", "a limit is raised"},
+		{"body down", "body: 2MiB", "body: 1MiB", ""},
+		{"result up", "result: 2MiB", "result: 3MiB", "a limit is raised"},
+		{"result down", "result: 2MiB", "result: 1MiB", ""},
+		{"retention shorter", "retention: 30d", "retention: 1d", "erased earlier"},
+		{"retention longer", "retention: 30d", "retention: 60d", ""},
+		{"telemetry elsewhere", "127.0.0.1:4318", "evil.example", "goes to http://evil.example"},
+		{"telemetry off", `telemetry: {otlp: "http://127.0.0.1:4318"}`, "", ""},
+		{"another port", "listen: 127.0.0.1:7717", "listen: 127.0.0.1:7718", ""},
+		{"another host", "listen: 127.0.0.1:7717", "listen: 0.0.0.0:7717", "others can reach"},
+		{"another certificate", "cert: a.pem", "cert: b.pem", "certificate"},
+		{"no TLS", "tls: {cert: a.pem, key: a.key}", "", "certificate"},
+		{"host", "hosts: [h]", "hosts: [h, i]", "i is admitted"},
+		{"no host", "hosts: [h]", "", ""},
+		{"origin", "origins: [", `origins: ["https://p.example", `, "p.example is admitted"},
+		{"listener", `"127.0.0.1:1"`, `"127.0.0.1:2"`, "whoever can connect to 127.0.0.1:2 is agent bot"},
+		{"no listener", `listeners: [{address: "127.0.0.1:1", agent: bot}]`, "", ""},
+		{"server", "servers:\n", "servers:\n  more: {builtin: cloud}\n", "server more is added"},
+		{"no server", "  files: {command: npx, args: [a], env: {A: b}, cwd: work}\n", "", ""},
+		{"effects", "refund: pay", "refund: read", "effects of tools change"},
+		{"fewer effects", ", refund: pay", "", "effects of tools change"},
+		{"undeclared", "[send_email]", "[send_email, refund]", "undeclared arguments are admitted for [refund]"},
+		{"nothing undeclared", ", undeclared: [send_email]", "", ""},
+		{"addresses", "[169.254.0.0/16]", "[169.254.0.0/16, 10.0.0.1]", "the addresses [10.0.0.1] are admitted"},
+		{"no addresses", ", allow_addresses: [169.254.0.0/16]", "", ""},
+		{"builtin", "builtin: desk", "builtin: cloud", "another one"},
+		{"command", "command: npx", "command: sh", "another one"},
+		{"args", "args: [a]", "args: [b]", "another one"},
+		{"env", "env: {A: b}", "env: {A: c}", "another one"},
+		{"cwd", "cwd: work", "cwd: /", "another one"},
+		{"url", "jira.example", "evil.example", "another one"},
+		{"transport", "transport: http", "transport: sse", "another one"},
+		{"headers", "headers: {A: b}", "headers: {A: {secret: x}}", "another one"},
+		{"user", "users: {", "users: {bo: {}, ", "user bo is added"},
+		{"user's groups", "groups: [g]", "groups: [g, h]", "user ana: roles, groups"},
+		{"user's attributes", "{a: b}", "{a: c}", "user ana: roles, groups"},
+		{"agent", "agents: {", "agents: {more: {for: ana}, ", "agent more is added"},
+		{"agent's role", "bot: {role: support, ", "bot: {", "agent bot: role"},
+		{"agents are gone", "agents: {bot: {role: support, for: ana, tenant: acme}}\nlisteners: [{address: \"127.0.0.1:1\", agent: bot}]\n", "", ""},
+		{"role", "roles: [support]\n", "roles: [support, admin]\n", "role admin is declared"},
+		{"tenant", "tenants: [acme]", "tenants: [acme, globex]", "tenant globex is declared"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if !strings.Contains(base, test.old) {
+				t.Fatalf("base has no %q", test.old)
+			}
+			old := must(t, base)
+			next := must(t, strings.Replace(base, test.old, test.next, 1))
+			why := strings.Join(looser(old, next), "; ")
+			if test.want == "" && why != "" || test.want != "" && !strings.Contains(why, test.want) {
+				t.Errorf("looser because %q, want %q", why, test.want)
+			}
+		})
+	}
+}
+
+// A key that looser does not know would loosen without a human.
+func TestLooserKnowsEveryKey(t *testing.T) {
+	known := map[string]bool{
+		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
+		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
+		"Telemetry": true, "Retention": true,
+		"Dir":    true, // the state that is open stays open
+		"Policy": true, // the files' text is compared instead
+	}
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if !known[field.Name] {
+			t.Errorf("looser does not look at %s", field.Name)
+		}
+	}
+}
+
+func must(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := ParseConfig("sallyport.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,173 @@
+package control
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Report is what doctor found.
+type Report struct {
+	Version string  `json:"version"`
+	Dir     string  `json:"dir"`
+	Running bool    `json:"running"`
+	Listen  string  `json:"listen,omitempty"`
+	Checks  []Check `json:"checks"`
+}
+
+// Check is one finding of doctor.
+type Check struct {
+	Level Level  `json:"level"`
+	What  string `json:"what"`
+	Do    string `json:"do,omitempty"` // what to do about it
+}
+
+// Level says how much a check matters.
+type Level string
+
+// The levels.
+const (
+	OK      Level = "ok"
+	Note    Level = "note"    // known and chosen
+	Warning Level = "warning" // open to something
+	Broken  Level = "broken"  // does not work
+)
+
+// Server is a server behind the gateway.
+type Server struct {
+	Name        string `json:"name"`
+	Kind        string `json:"kind"`    // builtin, stdio, http, sse
+	Address     string `json:"address"` // command or origin, without secrets
+	State       string `json:"state"`   // stopped, connecting, ready, unreachable, gone
+	Error       string `json:"error,omitempty"`
+	Pinned      int    `json:"pinned"`      // items in use
+	Quarantined int    `json:"quarantined"` // changed since they were accepted
+	New         int    `json:"new"`         // seen and never accepted
+}
+
+// Tool is one tool behind the gateway.
+type Tool struct {
+	Server     string   `json:"server"`
+	Name       string   `json:"name"`
+	Title      string   `json:"title,omitempty"`
+	Effects    []string `json:"effects"`
+	Undeclared bool     `json:"undeclared,omitempty"`
+	Digest     string   `json:"digest,omitempty"` // of the accepted definition
+	State      string   `json:"state"`            // pinned, quarantined, new
+	// Allowed and Asked are the agents for whom policy does not refuse the
+	// tool whatever the arguments; for Asked a human is asked at least.
+	Allowed []string `json:"allowed"`
+	Asked   []string `json:"asked"`
+}
+
+// Changes is what a server says now and nobody has accepted.
+type Changes struct {
+	Server string `json:"server"`
+	// Digest covers all changes: accepting names it, so that nothing is
+	// accepted that was not shown.
+	Digest  string   `json:"digest"`
+	Changes []Change `json:"changes"`
+}
+
+// Change is one item of a manifest that differs from what was accepted.
+type Change struct {
+	Key    string          `json:"key"`
+	Before json.RawMessage `json:"before,omitempty"` // accepted; none for a new item
+	After  json.RawMessage `json:"after"`
+}
+
+// Accept accepts what was shown.
+type Accept struct {
+	Secret string `json:"secret"`
+	Digest string `json:"digest"`
+	Item   string `json:"item,omitempty"` // one key only; the digest is then still that of all changes
+}
+
+// Accepted says what was accepted.
+type Accepted struct {
+	Items []string `json:"items"`
+}
+
+// Agent is an agent as people see it.
+type Agent struct {
+	Name     string    `json:"name"`
+	Role     string    `json:"role,omitempty"`
+	For      string    `json:"for,omitempty"`
+	Tenant   string    `json:"tenant,omitempty"`
+	Declared bool      `json:"declared"`
+	State    string    `json:"state"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Listener string    `json:"listener,omitempty"`
+}
+
+// NewAgent asks for an agent, or for a new token of one.
+type NewAgent struct {
+	Secret   string        `json:"secret"`
+	Name     string        `json:"name"`
+	Role     string        `json:"role,omitempty"`
+	For      string        `json:"for,omitempty"`
+	Tenant   string        `json:"tenant,omitempty"`
+	Lifetime time.Duration `json:"lifetime"`
+}
+
+// Token is a fresh token, shown once.
+type Token struct {
+	Agent   string    `json:"agent"`
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+// Enrolment sets the human's secret.
+type Enrolment struct {
+	Secret  string `json:"secret"`
+	Current string `json:"current,omitempty"` // to replace one
+}
+
+// Enrolled says whether a human has enrolled.
+type Enrolled struct {
+	Enrolled bool `json:"enrolled"`
+}
+
+// PolicyStatus is what is in force and what waits.
+type PolicyStatus struct {
+	Digest  string   `json:"digest"`            // of the policy in force
+	Rules   int      `json:"rules"`             // in force
+	Mode    string   `json:"mode"`              // enforce or observe
+	Broken  string   `json:"broken,omitempty"`  // why the files can't be taken; what was in force stays
+	Pending *Pending `json:"pending,omitempty"` // waits for a human
+}
+
+// Pending is a changed configuration or policy that is not provably tighter.
+type Pending struct {
+	Digest  string   `json:"digest"`
+	Reasons []string `json:"reasons"` // why it is not provably tighter
+	Diff    string   `json:"diff"`
+}
+
+// File is a file that the command line read.
+type File struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+}
+
+// problem is an answer that is none.
+type problem struct {
+	Error string `json:"error"`
+	Code  Code   `json:"code,omitempty"`
+}
+
+// Code tells the command line which exit code an error has.
+type Code string
+
+// The codes. Anything else is a plain error.
+const (
+	Denied Code = "denied" // the human's credential is missing or wrong
+	Failed Code = "failed" // a test or a verification failed
+)
+
+// CodedError is an error with a code.
+type CodedError struct {
+	Code Code
+	Text string
+}
+
+func (e *CodedError) Error() string { return e.Text }

@@ -1,0 +1,88 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Client speaks to a gateway.
+type Client struct {
+	http http.Client
+}
+
+// Dial makes a client of the gateway that runs in a state directory.
+func Dial(dir string) *Client {
+	return &Client{http.Client{Transport: &http.Transport{DialContext: dialer(dir)}}}
+}
+
+// Local makes a client of a handler in this process.
+func Local(handler http.Handler) *Client {
+	return &Client{http.Client{Transport: inProcess{handler}}}
+}
+
+// Get asks for something.
+func Get[Out any](ctx context.Context, c *Client, path string) (out Out, err error) {
+	return exchange[Out](ctx, c, http.MethodGet, path, nil)
+}
+
+// Post asks for something to be done.
+func Post[Out any](ctx context.Context, c *Client, path string, in any) (out Out, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return out, err
+	}
+	return exchange[Out](ctx, c, http.MethodPost, path, body)
+}
+
+func exchange[Out any](ctx context.Context, c *Client, method, path string, body []byte) (out Out, err error) {
+	answer, err := c.do(ctx, method, path, body)
+	if err != nil {
+		return out, err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(answer).Decode(&out); err != nil {
+		return out, fmt.Errorf("the gateway's answer is malformed; is it of another version? %w", err)
+	}
+	return out, nil
+}
+
+// Stream asks for an answer that is read as it comes.
+func (c *Client) Stream(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	return c.do(ctx, method, path, body)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://sallyport"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("the gateway does not answer: %w", errors.Unwrap(err))
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	var p problem
+	if json.Unmarshal(text, &p) != nil || p.Error == "" {
+		return nil, fmt.Errorf("the gateway answered %s: is it of another version?", response.Status)
+	}
+	return nil, &CodedError{p.Code, p.Error}
+}

@@ -1,0 +1,146 @@
+// Package control lets a person steer a running gateway: HTTP with JSON over a
+// Unix socket in the state directory. Every live verb of the command line goes
+// through it. It translates; what a verb does is done elsewhere.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// SocketPath is where the gateway of a state directory is steered. It is
+// below the directory itself, which nobody else may enter.
+func SocketPath(dir string) string { return filepath.Join(dir, "control.sock") }
+
+// ErrTooLong says that the state directory's path leaves no room for the
+// socket: the system takes 107 bytes (unix(7)).
+var ErrTooLong = errors.New("the path of the state directory is too long for a Unix socket: choose a --dir of at most 94 characters")
+
+// Listen opens the control socket. The caller holds the lock of the state
+// directory, so a socket that is there already is left over and replaced.
+func Listen(dir string) (net.Listener, error) {
+	path := SocketPath(dir)
+	if len(path) > 107 {
+		return nil, ErrTooLong
+	}
+	// The directory is what keeps others out before the socket has its mode.
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return listener, nil
+}
+
+// Serve answers on the control socket until the listener is closed.
+func Serve(listener net.Listener, handler http.Handler) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	err := server.Serve(&ownListener{listener})
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// ownListener takes connections of this user and of root only. The modes of
+// socket and directory say the same; this holds when someone loosens them.
+type ownListener struct{ net.Listener }
+
+func (l *ownListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerUID(conn)
+		if err == nil && (uid == os.Getuid() || uid == 0) {
+			return conn, nil
+		}
+		conn.Close()
+	}
+}
+
+// dialer reaches the gateway of a state directory.
+func dialer(dir string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", SocketPath(dir))
+	}
+}
+
+// Running reports whether a gateway answers in a state directory.
+func Running(dir string) bool {
+	conn, err := net.DialTimeout("unix", SocketPath(dir), time.Second)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// inProcess carries requests to a handler in this process, for verbs that
+// work without a running gateway.
+type inProcess struct{ handler http.Handler }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	reader, writer := io.Pipe()
+	w := &pipeWriter{header: http.Header{}, body: writer, started: make(chan int, 1)}
+	go func() {
+		defer func() {
+			if problem := recover(); problem != nil {
+				writer.CloseWithError(fmt.Errorf("the verb failed: %v", problem))
+			}
+			w.WriteHeader(http.StatusOK)
+			writer.Close()
+		}()
+		p.handler.ServeHTTP(w, r)
+	}()
+	select {
+	case status := <-w.started:
+		return &http.Response{StatusCode: status, Header: w.header, Body: reader, Request: r, ProtoMajor: 1, ProtoMinor: 1}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// pipeWriter is a response that is read while it is written.
+type pipeWriter struct {
+	header  http.Header
+	body    *io.PipeWriter
+	started chan int
+	begun   bool
+}
+
+func (w *pipeWriter) Header() http.Header { return w.header }
+func (w *pipeWriter) Flush()              {}
+
+func (w *pipeWriter) WriteHeader(status int) {
+	if !w.begun {
+		w.begun = true
+		w.started <- status
+	}
+}
+
+func (w *pipeWriter) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
