@@ -15,9 +15,9 @@ import (
 // Checkpoint is what a log says of itself at one moment: so many entries, of
 // this root (C2SP tlog-checkpoint).
 type Checkpoint struct {
-	Origin string           `json:"origin"` // name of the log, and of its key
-	Size   uint64           `json:"size"`   // entries
-	Root   sallyport.Digest `json:"root"`
+	Origin string // name of the log, and of its key
+	Size   uint64 // entries
+	Root   sallyport.Digest
 }
 
 // Text is the body of the checkpoint, that which is signed.
@@ -25,8 +25,11 @@ func (c Checkpoint) Text() string {
 	return string(formats.Checkpoint{Origin: c.Origin, Size: c.Size, Hash: c.Root[:]}.Marshal())
 }
 
-// ErrSignature says that a checkpoint has no good signature of the log's key.
-var ErrSignature = errors.New("the checkpoint is not signed by the log's key")
+// Errors of OpenCheckpoint.
+var (
+	ErrKey       = errors.New("malformed verifier key")
+	ErrSignature = errors.New("the checkpoint is not signed by the log's key")
+)
 
 // OpenCheckpoint reads a signed note that holds a checkpoint and verifies the
 // signature of the log's key, which is a C2SP signed-note verifier key
@@ -35,13 +38,13 @@ var ErrSignature = errors.New("the checkpoint is not signed by the log's key")
 func OpenCheckpoint(text []byte, key string, witnesses ...string) (Checkpoint, []string, error) {
 	log, err := keys.NewVerifier(key)
 	if err != nil {
-		return Checkpoint{}, nil, fmt.Errorf("the log's key: %w", err)
+		return Checkpoint{}, nil, fmt.Errorf("%w of the log: %w", ErrKey, err)
 	}
 	known := []note.Verifier{log}
 	for _, witness := range witnesses {
 		v, err := keys.NewVerifier(witness)
 		if err != nil {
-			return Checkpoint{}, nil, fmt.Errorf("a witness's key: %w", err)
+			return Checkpoint{}, nil, fmt.Errorf("%w of a witness: %w", ErrKey, err)
 		}
 		known = append(known, v)
 	}
