@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -60,7 +61,7 @@ type Proposal struct {
 // plainToolName is what MCP recommends for tool names (2025-11-25, tools). Any
 // other name is left out: one with a * would be read as a pattern in our
 // configuration and so loosen other tools.
-var plainToolName = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,128}$`)
+var plainToolName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./-]{0,127}$`)
 
 // Propose suggests an effect for each tool, for a human to confirm. What it
 // can't tell gets the strictest. Annotations only tighten: a hostile server
@@ -76,7 +77,11 @@ func Propose(listed []Listed) []Proposal {
 				p.Odd++
 			}
 		}
-		slices.SortFunc(p.Tools, func(a, b ToolEffect) int { return strings.Compare(a.Tool, b.Tool) })
+		// A tool that a server lists twice keeps the strictest of its effects.
+		slices.SortStableFunc(p.Tools, func(a, b ToolEffect) int {
+			return cmp.Or(strings.Compare(a.Tool, b.Tool), slices.Index(effects(), b.Effect)-slices.Index(effects(), a.Effect))
+		})
+		p.Tools = slices.CompactFunc(p.Tools, func(a, b ToolEffect) bool { return a.Tool == b.Tool })
 		proposals = append(proposals, p)
 	}
 	slices.SortFunc(proposals, func(a, b Proposal) int { return strings.Compare(a.Server.Name, b.Server.Name) })

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -51,7 +53,7 @@ func serverYAML(p Proposal, comments yaml.CommentMap) yaml.MapSlice {
 		if t.secret {
 			return yaml.MapSlice{{Key: "secret", Value: s.secretName(where)}}
 		}
-		return t.value
+		return yamlText(t.value)
 	}
 	table := func(key string, settings map[string]Text) {
 		var rows yaml.MapSlice
@@ -63,7 +65,7 @@ func serverYAML(p Proposal, comments yaml.CommentMap) yaml.MapSlice {
 		}
 	}
 	if s.Transport == Stdio {
-		add("command", s.Command)
+		add("command", yamlText(s.Command))
 		var args []any
 		for i, arg := range s.Args {
 			args = append(args, scalar(arg, fmt.Sprintf("arg-%d", i+1)))
@@ -72,7 +74,7 @@ func serverYAML(p Proposal, comments yaml.CommentMap) yaml.MapSlice {
 			add("args", args)
 		}
 		if s.Cwd != "" {
-			add("cwd", s.Cwd)
+			add("cwd", yamlText(s.Cwd))
 		}
 		table("env", s.Env)
 	} else {
@@ -94,6 +96,20 @@ func serverYAML(p Proposal, comments yaml.CommentMap) yaml.MapSlice {
 			fmt.Sprintf(" Tools left out for their unusual names: %d. They count as exec.", p.Odd))}
 	}
 	return fields
+}
+
+// yamlText is a string that is quoted unless it is plainly plain. The encoder
+// leaves some strings bare that then read back as something else.
+type yamlText string
+
+var plainYAML = regexp.MustCompile(`^(?:-{0,2}[A-Za-z]|\.{0,2}/)(?:[A-Za-z0-9_./@+=-]|:[A-Za-z0-9_/])*$`)
+
+// MarshalYAML returns the YAML of one scalar. Go's escapes are YAML's.
+func (t yamlText) MarshalYAML() ([]byte, error) {
+	if plainYAML.MatchString(string(t)) {
+		return yaml.Marshal(string(t))
+	}
+	return []byte(strconv.Quote(string(t))), nil
 }
 
 // because says in the starter policy why an effect is asked about.

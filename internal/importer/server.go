@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -70,6 +71,9 @@ const (
 // handled lists settings by which the client signs in by itself. Behind
 // Sallyport nobody would, so such a server stays where it is.
 var handled = []string{"headersHelper", "oauth", "auth", "oauth_resource", "authProviderType", "targetAudience", "bearer_token"}
+
+// settingName matches the names of variables and headers that are carried over.
+var settingName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.()-]*$`)
 
 // readServer reads what an entry of a client's file means.
 func readServer(client Client, file, project string, e clientfile.Entry) Server {
@@ -141,7 +145,9 @@ func transport(client Client, fields map[string]any, address string) Transport {
 		return Stdio
 	case address == "" || hasCommand:
 		return ""
-	case client == GeminiCLI && fields["url"] != nil:
+	case fields["httpUrl"] != nil:
+		return HTTP
+	case client == GeminiCLI:
 		return SSE
 	case strings.HasSuffix(strings.TrimRight(address, "/"), "/sse"):
 		return SSE
@@ -159,6 +165,13 @@ func (s Server) check(fields map[string]any) string {
 	}
 	if fields["envFile"] != nil {
 		return "it reads an envFile: move those values into env first"
+	}
+	for _, settings := range []map[string]Text{s.Env, s.Headers} {
+		for name := range settings {
+			if !settingName.MatchString(name) {
+				return "it has a variable or header whose name has unusual characters"
+			}
+		}
 	}
 	switch {
 	case s.Transport == "":

@@ -26,11 +26,14 @@ func parseJSON(text []byte) (hujson.Value, error) {
 	if err := checkJSONDepth(text); err != nil {
 		return hujson.Value{}, err
 	}
-	v, err := hujson.Parse(endLine(text))
-	if err != nil {
-		return v, jsonParseError(err)
+	v, err := hujson.Parse(text)
+	if err == nil {
+		return v, nil
 	}
-	return v, nil
+	if v, err := hujson.Parse(endLine(text)); err == nil {
+		return v, nil
+	}
+	return v, jsonParseError(err)
 }
 
 // endLine ends the last line of text: clients accept a line comment without a
@@ -61,8 +64,11 @@ func jsonParseError(err error) *ParseError {
 	}
 	line, _ := strconv.Atoi(m[1])
 	column, _ := strconv.Atoi(m[2])
-	reason, _, _ := strings.Cut(err.Error()[len(m[0]):], "literal:")
-	return &ParseError{Line: line, Column: column, Reason: strings.TrimSpace(reason)}
+	reason := err.Error()[len(m[0]):]
+	if strings.HasPrefix(reason, "invalid literal") {
+		reason = "invalid literal" // what follows is the literal
+	}
+	return &ParseError{Line: line, Column: column, Reason: reason}
 }
 
 func checkJSONDepth(text []byte) error {
