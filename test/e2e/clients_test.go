@@ -1,0 +1,299 @@
+// Package e2e lets real clients talk to real servers, directly and through the
+// gateway.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/test/rig"
+)
+
+// client is a driver in test/clients, speaking one era over one transport.
+type client struct {
+	name, script string
+	era          string // what the driver is told; empty is the client's own choice
+	stdio        bool
+}
+
+var clients = []client{
+	{"inspector-legacy", "inspector", "legacy", false},
+	{"inspector-auto", "inspector", "auto", false},
+	{"inspector-modern", "inspector", "modern", false},
+	{"inspector-stdio-legacy", "inspector", "legacy", true},
+	{"inspector-stdio-auto", "inspector", "auto", true},
+	{"inspector-stdio-modern", "inspector", "modern", true},
+	{"client", "client", "", false},
+	{"client-modern", "client", "modern", false},
+	{"langchain", "langchain", "", false},
+	{"openai-agents", "openai-agents", "", false},
+	{"ai-sdk", "ai-sdk", "", false},
+}
+
+// answer is what a driver prints.
+type answer struct {
+	Tools   []string
+	OK      bool
+	IsError bool
+	Text    string
+}
+
+// target is where a driver finds its server.
+type target struct {
+	url, token string
+	command    []string // for stdio
+}
+
+func (c client) run(t *testing.T, to target, args ...string) answer {
+	t.Helper()
+	if c.stdio {
+		command, err := json.Marshal(to.command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--stdio", string(command))
+	} else {
+		args = append(args, "--url", to.url)
+	}
+	if to.token != "" {
+		args = append(args, "--token", to.token)
+	}
+	if c.era != "" {
+		args = append(args, "--era", c.era)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd, err := rig.Node(ctx, "clients/"+c.script+".mjs", args...)
+	fetched(t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var a answer
+	if err != nil || json.Unmarshal(out, &a) != nil {
+		t.Fatalf("%s %q broke: %v\n%s%s", c.name, args, err, out, &stderr)
+	}
+	return a
+}
+
+func (c client) list(t *testing.T, to target) []string {
+	t.Helper()
+	return c.run(t, to, "--list").Tools
+}
+
+func (c client) call(t *testing.T, to target, tool string, args map[string]any) answer {
+	t.Helper()
+	text, err := json.Marshal(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.run(t, to, "--call", tool, "--args", string(text))
+}
+
+// fetched fails on err, but skips when only the packages aren't there and the
+// run doesn't claim (SALLYPORT_TEST_FETCHED) that they are.
+func fetched(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, rig.ErrNotFetched) && os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
+		t.Skip("NOT RUN: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClientsDirectly shows that the drivers tell the truth: they list and
+// call, report an error as one, and send the token that they are given.
+func TestClientsDirectly(t *testing.T) {
+	fixture, err := rig.TypeScriptFixture(t.Context())
+	fetched(t, err)
+	t.Cleanup(fixture.Stop)
+	server, err := url.Parse(fixture.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := rig.Proxy(server, nil)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer open-sesame" {
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	none := map[string]any{}
+	for _, c := range clients {
+		if c.stdio {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			to := target{url: front.URL + server.Path, token: "open-sesame"}
+			if tools := c.list(t, to); !slices.Contains(tools, "test_simple_text") {
+				t.Errorf("listed %q", tools)
+			}
+			if a := c.call(t, to, "test_simple_text", none); !a.OK || a.IsError || a.Text != "a plain text for the test" {
+				t.Errorf("the call came back as %+v", a)
+			}
+			if a := c.call(t, to, "test_error_handling", none); a.OK || !a.IsError || !strings.Contains(a.Text, "fails on purpose") {
+				t.Errorf("the failing call came back as %+v", a)
+			}
+			to.token = "guess"
+			if a := c.call(t, to, "test_simple_text", none); a.OK {
+				t.Errorf("without the right token it came back as %+v", a)
+			}
+		})
+	}
+}
+
+// The policy under test permits all but one argument value per server.
+const because = "nothing that is called forbidden passes here"
+
+const policy = `
+@id("all") permit (principal, action, resource);
+
+@id("files") @because("` + because + `")
+forbid (principal, action == Action::"files/tool:write_file", resource)
+when { context.input.path like "*forbidden*" };
+
+@id("memory") @because("` + because + `")
+forbid (principal, action == Action::"memory/tool:search_nodes", resource)
+when { context.input.query like "*forbidden*" };
+
+@id("everything") @because("` + because + `")
+forbid (principal, action == Action::"everything/tool:echo", resource)
+when { context.input.message like "*forbidden*" };
+
+@id("never") @because("memories are kept")
+forbid (principal, action == Action::"memory/tool:delete_entities", resource);
+`
+
+// behind is a running gate with three real servers, each overheard.
+type behind struct {
+	*rig.Gate
+	binary string
+	state  string            // the gate's own directory
+	files  string            // the folder that the files server has
+	heard  map[string]string // server → file of all that it was sent
+}
+
+func startBehind(t *testing.T) behind {
+	t.Helper()
+	binary, err := rig.Build(t.Context())
+	if err != nil && os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
+		t.Skip("NOT RUN: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	b := behind{binary: binary, state: filepath.Join(dir, "state"), files: filepath.Join(dir, "files"), heard: map[string]string{}}
+	if err := os.Mkdir(b.files, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	servers := map[string]rig.Server{}
+	add := func(name, server string, args ...string) {
+		cmd, err := rig.Node(context.Background(), "npm/node_modules/@modelcontextprotocol/"+server+"/dist/index.js", args...)
+		fetched(t, err)
+		b.heard[name] = filepath.Join(dir, name+".heard")
+		servers[name] = rig.Server{Command: overheard(b.heard[name], cmd.Args)}
+	}
+	add("files", "server-filesystem", b.files)
+	add("memory", "server-memory")
+	add("everything", "server-everything", "stdio")
+	if b.Gate, err = rig.StartGate(t.Context(), binary, dir, servers, policy); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Stop)
+	return b
+}
+
+// overheard wraps the command of a stdio server, so that whatever reaches it is
+// in the file heard as well. The memory server is told to keep its memory
+// beside that file, not among its sources.
+func overheard(heard string, server []string) []string {
+	return append([]string{"sh", "-c", `tee -a "$0" | exec env MEMORY_FILE_PATH="$0.memory" "$@"`, heard}, server...)
+}
+
+// TestClientsThroughGate has every client list the tools of three real
+// servers, and make one allowed and one denied call on each. The denied one
+// leaves no trace at the server.
+func TestClientsThroughGate(t *testing.T) {
+	b := startBehind(t)
+	to := target{url: "http://" + b.Agent + "/mcp", command: []string{b.binary, "stdio", "--dir", b.state}}
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			tools := c.list(t, to)
+			for _, want := range []string{"files__write_file", "memory__search_nodes", "everything__echo"} {
+				if !slices.Contains(tools, want) {
+					t.Errorf("%s is missing in %q", want, tools)
+				}
+			}
+			if slices.Contains(tools, "memory__delete_entities") {
+				t.Error("a tool that nobody may call is listed")
+			}
+			path := func(name string) string { return filepath.Join(b.files, name+".txt") }
+			b.try(t, c, to, "files", "write_file", func(word string) map[string]any {
+				return map[string]any{"path": path(word), "content": word}
+			})
+			b.try(t, c, to, "memory", "search_nodes", func(word string) map[string]any { return map[string]any{"query": word} })
+			b.try(t, c, to, "everything", "echo", func(word string) map[string]any { return map[string]any{"message": word} })
+			if text, err := os.ReadFile(path("welcome-" + c.name)); err != nil || string(text) != "welcome-"+c.name {
+				t.Errorf("the allowed file holds %q, %v", text, err)
+			}
+			if _, err := os.Stat(path("forbidden-" + c.name)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the forbidden file is there (%v)", err)
+			}
+		})
+	}
+}
+
+// try calls a tool twice, with a word that is allowed and one that is not, and
+// looks for both at the server.
+func (b behind) try(t *testing.T, c client, to target, server, tool string, args func(word string) map[string]any) {
+	t.Helper()
+	name := server + "__" + tool
+	welcome, forbidden := "welcome-"+c.name, "forbidden-"+c.name
+	if a := c.call(t, to, name, args(welcome)); !a.OK {
+		t.Errorf("%s: the allowed call came back as %+v", name, a)
+	}
+	if a := c.call(t, to, name, args(forbidden)); a.OK || !strings.Contains(a.Text, because) {
+		t.Errorf("%s: the denied call came back as %+v", name, a)
+	}
+	heard, err := os.ReadFile(b.heard[server])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(heard, []byte(welcome)) {
+		t.Errorf("%s: the allowed call never reached the server", name)
+	}
+	if bytes.Contains(heard, []byte(forbidden)) {
+		t.Errorf("%s: the denied call reached the server", name)
+	}
+}
+
+// TestListeningIn shows that what the tests above take for silence would have
+// been heard: a server behind the same wrapping, without a gate.
+func TestListeningIn(t *testing.T) {
+	heard := filepath.Join(t.TempDir(), "heard")
+	cmd, err := rig.Node(t.Context(), "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "stdio")
+	fetched(t, err)
+	c := client{"client", "client", "", true}
+	if a := c.call(t, target{command: overheard(heard, cmd.Args)}, "echo", map[string]any{"message": "forbidden-word"}); !a.OK {
+		t.Fatalf("the call came back as %+v", a)
+	}
+	if text, err := os.ReadFile(heard); err != nil || !bytes.Contains(text, []byte("forbidden-word")) {
+		t.Errorf("the call was not heard: %q, %v", text, err)
+	}
+}

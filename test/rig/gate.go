@@ -1,0 +1,100 @@
+package rig
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Gate is a running Sallyport.
+type Gate struct {
+	*Process
+	// Listen is the address for agents that send a token, Agent that of a
+	// listener bound to the agent "tester", for clients that can't.
+	Listen, Agent string
+}
+
+// Server is an MCP server behind a gate: a command or a URL.
+type Server struct {
+	Command []string
+	URL     string
+}
+
+// Build builds the gateway into bin/sallyport and returns its path.
+func Build(ctx context.Context) (string, error) {
+	dir, err := Dir()
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "..", "bin", "sallyport")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/sallyport")
+	build.Dir = filepath.Join(dir, "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the gateway: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// StartGate runs binary over servers (by name) and one policy, in a directory
+// of its own below dir: pins are taken at first sight, everything else is on.
+func StartGate(ctx context.Context, binary, dir string, servers map[string]Server, policy string) (*Gate, error) {
+	declared, err := json.MarshalIndent(declare(servers), "", "  ") // JSON is YAML
+	if err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf(`listen: 127.0.0.1:0
+policy: [policy]
+pin: trust-first-use
+servers: %s
+tenants: [acme]
+users: {ana: {tenant: acme}}
+roles: [tester]
+agents: {tester: {role: tester, for: ana, tenant: acme}}
+listeners: [{address: "127.0.0.1:0", agent: tester}]
+`, strings.ReplaceAll(string(declared), "\n", "\n  "))
+	addresses := filepath.Join(dir, "addresses.json")
+	path := filepath.Join(dir, "sallyport.yaml")
+	if err := errors.Join(
+		os.MkdirAll(filepath.Join(dir, "policy"), 0o700),
+		os.WriteFile(path, []byte(config), 0o600),
+		os.WriteFile(filepath.Join(dir, "policy", "test.cedar"), []byte(policy), 0o600),
+	); err != nil {
+		return nil, err
+	}
+	p, err := start(exec.CommandContext(ctx, binary, "up", "--config", path, "--dir", filepath.Join(dir, "state"), "--addr-file", addresses))
+	if err != nil {
+		return nil, err
+	}
+	var at struct {
+		Listen    string            `json:"listen"`
+		Listeners map[string]string `json:"listeners"`
+	}
+	if err := p.wait(func() bool {
+		text, err := os.ReadFile(addresses)
+		return err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != ""
+	}); err != nil {
+		return nil, err
+	}
+	return &Gate{p, at.Listen, at.Listeners["tester"]}, nil
+}
+
+// declare writes servers as the config has them. Effects are the operator's
+// word; the tests' policies go by tool, so one effect serves all.
+func declare(servers map[string]Server) map[string]any {
+	all := map[string]any{}
+	for name, s := range servers {
+		one := map[string]any{"effects": map[string]string{"*": "write"}}
+		if s.URL != "" {
+			one["url"] = s.URL
+		} else {
+			one["command"], one["args"] = s.Command[0], s.Command[1:]
+		}
+		all[name] = one
+	}
+	return all
+}
