@@ -156,10 +156,18 @@ func open(t *testing.T) (*Gateway, *world) {
 	if _, err := pins.Observe(t.Context(), shop(t, payTool)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pins.Accept(t.Context(), "shop", "", "ana", time.Now()); err != nil {
+	if _, err := pins.Accept(t.Context(), "shop", shown(shop(t, payTool)), "ana", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return g, w
+}
+
+func shown(m manifest.Manifest) map[manifest.Key]sallyport.Digest {
+	digests := map[manifest.Key]sallyport.Digest{}
+	for key, item := range m.Items {
+		digests[key] = item.Digest
+	}
+	return digests
 }
 
 func pay() *sallyport.Call {
@@ -416,14 +424,48 @@ func TestQuarantineHoldsWhenItCannotBeSaved(t *testing.T) {
 
 func TestAcceptanceThatCannotBeSavedIsNone(t *testing.T) {
 	g, w := open(t)
-	if err := g.Saw(t.Context(), shop(t, strings.Replace(payTool, `"pay"`, `"pay","title":"x"`, 1))); err != nil {
+	changed := shop(t, strings.Replace(payTool, `"pay"`, `"pay","title":"x"`, 1))
+	if err := g.Saw(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
 	w.saveErr = errors.New("disk full")
-	if _, err := g.Pins.Accept(t.Context(), "shop", "", "ana", time.Now()); err == nil {
+	if _, err := g.Pins.Accept(t.Context(), "shop", shown(changed), "ana", time.Now()); err == nil {
 		t.Error("an acceptance that could not be saved was not reported")
 	}
 	_, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{})
+	refusedBecause(t, err, sallyport.CausePin)
+}
+
+// A server that changes while a human looks must not be accepted unseen.
+func TestOnlyWhatWasShownIsAccepted(t *testing.T) {
+	g, _ := open(t)
+	looked := shop(t, strings.Replace(payTool, `"pay"`, `"pay","title":"x"`, 1))
+	for _, m := range []manifest.Manifest{looked, shop(t, strings.Replace(payTool, `"pay"`, `"pay","title":"y"`, 1))} {
+		if err := g.Saw(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if accepted, err := g.Pins.Accept(t.Context(), "shop", shown(looked), "ana", time.Now()); err != nil || len(accepted) != 0 {
+		t.Errorf("accepted %v (%v), which nobody was shown", accepted, err)
+	}
+	_, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{})
+	refusedBecause(t, err, sallyport.CausePin)
+}
+
+// Resources have no pin of their own: those of a server that was only seen
+// must not be readable.
+func TestSeenIsNotAccepted(t *testing.T) {
+	g, w := open(t)
+	w.observe = true
+	seen := shop(t, payTool)
+	seen.Server = "other"
+	if err := g.Saw(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	args := sallyport.MustParse(`{"uri":"other://x"}`)
+	_, err := g.Call(t.Context(), sallyport.Credential{}, &sallyport.Call{
+		Kind: sallyport.KindResource, Server: "other", Name: "other://x", Method: "resources/read", Args: args, Params: args,
+	}, &agent{})
 	refusedBecause(t, err, sallyport.CausePin)
 }
 

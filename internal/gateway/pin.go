@@ -167,7 +167,9 @@ func sortedKeys[V any](m map[pinKey]V) []pinKey {
 // admit finds the pinned definition of a call and checks its arguments.
 func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
 	state := p.current.Load()
-	if _, seen := state.pins[pinKey{call.Server, manifest.ServerKey}]; !seen {
+	// Having seen a server is not enough: somebody must have accepted it, or
+	// its resources could be read before anyone has looked.
+	if words := state.pins[pinKey{call.Server, manifest.ServerKey}]; words.Raw == nil {
 		return nil, sallyport.Refuse(sallyport.CausePin, "server %q has not been pinned: a human has to look at what it offers first (sallyport servers pin %s)", call.Server, call.Server)
 	}
 	switch call.Kind {
@@ -249,14 +251,16 @@ func sameItem(key manifest.Key, raw []byte, item manifest.Item) bool {
 	return err == nil && manifest.NewItem(key, v).Digest == item.Digest
 }
 
-// Accept makes what was seen the accepted state: of one item, or of all of
-// the server's when key is empty. Only a human may do this; the caller checks.
-func (p *Pins) Accept(ctx context.Context, server string, key manifest.Key, by string, now time.Time) ([]Pin, error) {
+// Accept makes what was seen of a server the accepted state, of the items in
+// shown and where it is still exactly that: what has changed since a human
+// looked stays in quarantine. Only a human may do this; the caller checks.
+func (p *Pins) Accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string, now time.Time) ([]Pin, error) {
 	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
 		var accepted []Pin
 		for _, k := range sortedKeys(state) {
 			pin := state[k]
-			if k.server != server || key != "" && k.key != key || pin.Seen == nil {
+			digest, wanted := shown[k.key]
+			if k.server != server || !wanted || pin.Seen == nil || digestOrNone(pin.Seen) != digest {
 				continue
 			}
 			pin.Raw, pin.Seen, pin.Since, pin.By = pin.Seen, nil, now, by
