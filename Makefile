@@ -1,0 +1,43 @@
+# Everything here runs from nothing: what is missing is fetched first.
+
+FUZZTIME ?= 5s
+GO       ?= go
+
+.PHONY: build test lint unit fuzz bench conformance crash fetch clean
+
+build:
+	$(GO) build -trimpath -o bin/sallyport ./cmd/sallyport
+
+test: fetch lint unit fuzz
+
+# Node, real clients and servers, and the conformance suite.
+fetch:
+	@test/fetch.sh
+
+lint:
+	@test -z "$$(gofmt -l . 2>/dev/null | grep -v node_modules)" || { echo "gofmt would change:"; gofmt -l . | grep -v node_modules; exit 1; }
+	$(GO) vet ./...
+	cd tools && $(GO) build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck ./...
+
+# Unit, scenario, crash and end-to-end tests. Tests that start the gateway
+# build it themselves, so that they test what is in the tree.
+unit:
+	$(GO) test -race -timeout 20m ./...
+
+fuzz:
+	@test/fuzz.sh $(FUZZTIME)
+
+bench: build
+	$(GO) run ./test/bench -binary bin/sallyport
+	$(GO) test -run '^$$' -bench . -benchtime 1s . ./proof ./internal/...
+
+# Every check of the official suite, directly and through the gateway.
+conformance: fetch build
+	$(GO) run ./test/conformance
+
+crash:
+	SALLYPORT_CRASH_KILLS=1000 $(GO) test -timeout 60m -v -run TestKilledUnderLoad ./test/crash
+
+clean:
+	rm -rf bin build

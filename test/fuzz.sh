@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module for a while each: fuzz.sh 5s
+set -euo pipefail
+cd "$(dirname "$0")/.."
+span=${1:-5s}
+found=0
+while IFS=: read -r file target; do
+  found=$((found + 1))
+  echo "fuzz $target ($(dirname "$file"), $span)"
+  go test -run '^$' -fuzz "^$target\$" -fuzztime "$span" "./$(dirname "$file")" >/tmp/fuzz.$$ 2>&1 ||
+    { cat /tmp/fuzz.$$; rm -f /tmp/fuzz.$$; exit 1; }
+  rm -f /tmp/fuzz.$$
+done < <(git ls-files '*_test.go' | xargs grep -HoE '^func Fuzz[A-Za-z0-9_]+' | sed 's/func //')
+[ "$found" -gt 0 ] || { echo "fuzz.sh: no fuzz target found" >&2; exit 1; }
