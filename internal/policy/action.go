@@ -1,0 +1,238 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
+
+	"sallyport"
+	"sallyport/internal/policy/shape"
+	"sallyport/internal/policy/source"
+)
+
+// The entity types of every policy.
+const (
+	typeAgent  = types.EntityType("Agent")
+	typeRole   = types.EntityType("Role")
+	typeUser   = types.EntityType("User")
+	typeTenant = types.EntityType("Tenant")
+	typeServer = types.EntityType("Server")
+	typeAction = types.EntityType("Action")
+)
+
+// Declared is what the operator's configuration names, and policies may name.
+// Everything that a policy names must be here or pinned: a rule about a role
+// that does not exist is a rule that silently does nothing.
+type Declared struct {
+	Servers    []string
+	Agents     []string
+	Roles      []string // of agents and of users
+	Users      []string
+	Groups     []string
+	Tenants    []string
+	Attributes []string // that any user has
+}
+
+// action is one thing that can be asked of a server: its place among Cedar's
+// actions, and the shape of its arguments.
+type action struct {
+	uid        types.EntityUID
+	server     string
+	name       string // "tool:refund"
+	effects    []sallyport.Effect
+	input      *shape.Shape
+	undeclared bool // arguments that the schema doesn't declare may be sent
+	pinned     sallyport.Digest
+	listed     bool // can be listed, so it can be offered instead
+	groups     []types.EntityUID
+}
+
+func (a *action) key() string { return string(a.uid.ID) }
+
+func serverGroup(server string) types.EntityUID {
+	return types.NewEntityUID(typeAction, types.String("server:"+server))
+}
+
+func effectGroup(effect sallyport.Effect) types.EntityUID {
+	return types.NewEntityUID(typeAction, types.String("effect:"+string(effect)))
+}
+
+func newAction(server, name string, input *shape.Shape, effects ...sallyport.Effect) *action {
+	a := &action{
+		uid:     types.NewEntityUID(typeAction, types.String(server+"/"+name)),
+		server:  server,
+		name:    name,
+		effects: effects,
+		input:   input,
+		groups:  []types.EntityUID{serverGroup(server)},
+	}
+	for _, effect := range effects {
+		a.groups = append(a.groups, effectGroup(effect))
+	}
+	return a
+}
+
+// asked are the shapes of what a server asks back and of the answers: the parts
+// that people write rules about. The rest is opaque.
+var asked = map[string]map[string]shape.Kind{
+	"ask:elicitation":    {"message": shape.Text, "mode": shape.Text, "url": shape.Text},
+	"ask:sampling":       {"systemPrompt": shape.Text, "maxTokens": shape.Long, "includeContext": shape.Text},
+	"ask:roots":          {},
+	"answer:elicitation": {"action": shape.Text},
+	"answer:sampling":    {"model": shape.Text, "role": shape.Text, "stopReason": shape.Text},
+	"answer:roots":       {},
+}
+
+// actionsOf are all actions that exist: those of the pinned definitions, and of
+// each server reading resources, asking and answering.
+func actionsOf(pinned []sallyport.Definition, servers []string) (map[string]*action, source.Problems) {
+	actions := map[string]*action{}
+	var problems source.Problems
+	add := func(a *action) {
+		if actions[a.key()] != nil {
+			problems = append(problems, source.Problem{Text: "two pinned definitions claim the action " + a.key()})
+		}
+		actions[a.key()] = a
+	}
+	all := map[string]bool{}
+	for _, name := range servers {
+		all[name] = true
+	}
+	for _, d := range pinned {
+		all[d.Server] = true
+		switch d.Kind {
+		case sallyport.KindTool:
+			a := newAction(d.Server, "tool:"+d.Name, shape.Of(d.Raw.Get("inputSchema")), known(d.Effects)...)
+			a.undeclared, a.pinned, a.listed = d.Undeclared, d.Digest, true
+			add(a)
+		case sallyport.KindPrompt:
+			a := newAction(d.Server, "prompt:"+d.Name, shape.OfPrompt(d.Raw), sallyport.Read)
+			a.pinned, a.listed = d.Digest, true
+			add(a)
+		}
+	}
+	for name := range all {
+		read := newAction(name, "resource:read", shape.Flat(true, map[string]shape.Kind{"uri": shape.Text}), sallyport.Read)
+		read.listed = true
+		add(read)
+		for ask, fields := range asked {
+			add(newAction(name, ask, shape.Flat(false, fields)))
+		}
+	}
+	return actions, problems
+}
+
+// known are a tool's effects in their order, each once. An effect that nobody
+// knows, and no effect at all, count as the strictest.
+func known(effects []sallyport.Effect) []sallyport.Effect {
+	var out []sallyport.Effect
+	for _, effect := range sallyport.Effects {
+		if slices.Contains(effects, effect) {
+			out = append(out, effect)
+		}
+	}
+	strange := slices.ContainsFunc(effects, func(e sallyport.Effect) bool { return !slices.Contains(sallyport.Effects[:], e) })
+	if (len(out) == 0 || strange) && !slices.Contains(out, sallyport.Exec) {
+		out = append(out, sallyport.Exec)
+	}
+	return out
+}
+
+// contextType is what the rules of one action can read. Room is left beside
+// input for what later facts add.
+func (a *action) contextType(attributes []string, result bool) resolved.RecordType {
+	words := resolved.SetType{Element: resolved.StringType{}}
+	context := resolved.RecordType{
+		"input":  {Type: a.input.Cedar()},
+		"opaque": {Type: words},
+		"user":   {Type: userType(attributes)},
+	}
+	if result {
+		context["result"] = resolved.Attribute{Type: resolved.RecordType{
+			"isError": {Type: resolved.BoolType{}},
+			"text":    {Type: resolved.StringType{}},
+		}}
+	}
+	return context
+}
+
+func userType(attributes []string) resolved.RecordType {
+	words := resolved.SetType{Element: resolved.StringType{}}
+	own := resolved.RecordType{}
+	for _, name := range attributes {
+		own[types.String(name)] = resolved.Attribute{Type: resolved.StringType{}, Optional: true}
+	}
+	return resolved.RecordType{
+		"name":       {Type: resolved.StringType{}},
+		"tenant":     {Type: resolved.StringType{}},
+		"roles":      {Type: words},
+		"groups":     {Type: words},
+		"attributes": {Type: own},
+	}
+}
+
+// schema is Cedar's for these actions alone. Validating a policy against the
+// actions in its scope, rather than all, keeps loading linear.
+func schema(actions []*action, context func(*action) resolved.RecordType) *resolved.Schema {
+	s := &resolved.Schema{
+		Entities: map[types.EntityType]resolved.Entity{
+			typeAgent:  {Name: typeAgent, ParentTypes: []types.EntityType{typeRole, typeUser, typeTenant}},
+			typeRole:   {Name: typeRole},
+			typeUser:   {Name: typeUser},
+			typeTenant: {Name: typeTenant},
+			typeServer: {Name: typeServer},
+		},
+		Actions: map[types.EntityUID]resolved.Action{},
+	}
+	for _, a := range actions {
+		s.Actions[a.uid] = resolved.Action{
+			Entity: types.Entity{UID: a.uid, Parents: types.NewEntityUIDSet(a.groups...)},
+			AppliesTo: &resolved.AppliesTo{
+				Principals: []types.EntityType{typeAgent},
+				Resources:  []types.EntityType{typeServer},
+				Context:    context(a),
+			},
+		}
+	}
+	return s
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// nearest is the name closest to what was written, "" when none is close: one
+// edit in three characters.
+func nearest(name string, names []string) string {
+	best, bestCost := "", len(name)/3+1
+	for _, candidate := range slices.Sorted(slices.Values(names)) {
+		if cost := distance(strings.ToLower(name), strings.ToLower(candidate), bestCost); cost < bestCost || cost == bestCost && best == "" {
+			best, bestCost = candidate, cost
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to add, drop or change, at most limit+1.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return limit + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

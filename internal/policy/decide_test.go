@@ -1,0 +1,386 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"sallyport"
+)
+
+const deskPolicy = `
+@id("reads")
+permit (principal in Role::"support", action in Action::"effect:read", resource == Server::"desk");
+
+@id("refunds")
+permit (principal in Role::"support", action == Action::"desk/tool:refund", resource)
+when { context.input.amount.lessThanOrEqual(decimal("1000.0")) };
+
+@id("mail")
+permit (principal, action == Action::"desk/tool:send_email", resource)
+when { context.user.groups.contains("support-leads") };
+
+@id("refund-over-limit") @ask("finance")
+@because("Refunds over 500 need a second pair of eyes")
+forbid (principal, action == Action::"desk/tool:refund", resource)
+when { context.input.amount.greaterThan(decimal("500.0")) };
+
+@id("legal-too") @ask("legal, finance")
+forbid (principal, action == Action::"desk/tool:refund", resource)
+when { context.input.amount.greaterThan(decimal("900.0")) };
+
+@id("no-copies")
+@because("Copies go to colleagues only.")
+forbid (principal, action == Action::"desk/tool:send_email", resource)
+when { context.input has cc && !context.input.cc.isEmpty() };
+
+@id("writes")
+permit (principal, action == Action::"cloud/tool:create_instance", resource)
+when { context.input.count < 3 && context.input.size == "small" };
+@id("never-odd")
+forbid (principal, action == Action::"cloud/tool:create_instance", resource)
+when { context.input.count * 4611686018427387904 < 0 };
+`
+
+func TestDecide(t *testing.T) {
+	r := load(t, deskPolicy)
+	for _, c := range []struct {
+		name, action, args string
+		verdict            sallyport.Verdict
+		rules, asks        string
+		reason             string
+	}{
+		{"a permit", "desk/tool:get_ticket", `{"id":"1"}`, sallyport.Allow, "reads", "", ""},
+		{"reading by prompt", "desk/prompt:summarize", `{"ticket":"1"}`, sallyport.Allow, "reads", "", ""},
+		{"reading a resource", "desk/resource:read", `{"uri":"x"}`, sallyport.Allow, "reads", "", ""},
+		{"no permit", "desk/tool:delete_ticket", `{"id":"1"}`, sallyport.Deny, "", "",
+			"Refused: no rule permits bot to do desk/tool:delete_ticket. On desk it may use prompt:summarize, resource:read, get_ticket, list_tickets, refund."},
+		{"no permit on the whole server", "cloud/tool:run_command", `{"host":"h","command":"c"}`, sallyport.Deny, "", "",
+			"Refused: no rule permits bot to do cloud/tool:run_command. On cloud it may use create_instance."},
+		{"a permit's condition", "desk/tool:refund", `{"customer":"c","amount":1000.01}`, sallyport.Deny, "", "",
+			`Refused: no rule permits bot to do desk/tool:refund. Rule "refunds" (p.cedar:5) would permit it when input.amount is at most 1000.0.`},
+		{"the nearest permit", "cloud/tool:create_instance", `{"size":"large","count":1}`, sallyport.Deny, "", "",
+			`Refused: no rule permits bot to do cloud/tool:create_instance. Rule "writes" (p.cedar:27) would permit it when input.size is "small".`},
+		{"a forbid", "desk/tool:send_email", `{"to":"a","subject":"b","body":"c","cc":["d"]}`, sallyport.Deny, "no-copies", "",
+			`Refused by rule "no-copies" (p.cedar:22): Copies go to colleagues only. It does not apply when input.cc is empty.`},
+		{"an empty set of copies", "desk/tool:send_email", `{"to":"a","subject":"b","body":"c","cc":[]}`, sallyport.Allow, "mail", "", ""},
+		{"a question", "desk/tool:refund", `{"customer":"c","amount":500.0001}`, sallyport.Hold, "refund-over-limit", "finance",
+			`Held by rule "refund-over-limit" (p.cedar:13): Refunds over 500 need a second pair of eyes. finance must agree. Nobody is asked when input.amount is at most 500.0.`},
+		{"at the limit", "desk/tool:refund", `{"customer":"c","amount":5e2}`, sallyport.Allow, "refunds", "", ""},
+		{"two questions", "desk/tool:refund", `{"customer":"c","amount":901}`, sallyport.Hold, "refund-over-limit,legal-too", "finance,legal",
+			`Held by rule "refund-over-limit" (p.cedar:13): Refunds over 500 need a second pair of eyes. People of finance and of legal must agree. Nobody is asked when input.amount is at most 500.0.`},
+		{"a question does not allow what nobody permits", "desk/tool:refund", `{"customer":"c","amount":5000}`, sallyport.Deny, "", "",
+			`Refused: no rule permits bot to do desk/tool:refund. Rule "refunds" (p.cedar:5) would permit it when input.amount is at most 1000.0.`},
+		{"a forbid that fails is not skipped", "cloud/tool:create_instance", `{"size":"small","count":2}`, sallyport.Deny, "never-odd", "",
+			`Refused: rule "never-odd" (p.cedar:30) can't be evaluated on this call. Change the arguments that it looks at, or the rule.`},
+		{"a permit that fails", "desk/tool:refund", `{"customer":"c"}`, sallyport.Deny, "refunds", "",
+			`Refused: rule "refunds" (p.cedar:5) can't be evaluated on this call. Change the arguments that it looks at, or the rule.`},
+		{"an action that the policy does not know", "desk/tool:new_tool", `{}`, sallyport.Deny, "", "",
+			"The policy in force knows no action desk/tool:new_tool: it was not pinned when the policy was loaded."},
+		{"a number that Cedar can't hold", "desk/tool:refund", `{"customer":"c","amount":1e400}`, sallyport.Deny, "refunds", "",
+			`Refused: rule "refunds" (p.cedar:5) looks at amount, and this call sends something there that it can't be judged by. Send what the schema declares: no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties.`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := Decide(r, call(t, c.action, c.args))
+			if d.Verdict != c.verdict || names(d.Rules) != c.rules || strings.Join(d.Asks, ",") != c.asks || d.Reason != c.reason {
+				t.Errorf("%v by %q asking %q\n got %s\nwant %s", d.Verdict, names(d.Rules), d.Asks, d.Reason, c.reason)
+			}
+			if d.Policy != r.Digest() {
+				t.Error("the decision names another policy")
+			}
+		})
+	}
+}
+
+func names(rules []sallyport.Rule) string {
+	ids := make([]string, len(rules))
+	for i, r := range rules {
+		ids[i] = r.ID
+	}
+	return strings.Join(ids, ",")
+}
+
+func TestNothingDecidesWithoutFacts(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);`)
+	full := func() *sallyport.Facts { return call(t, "desk/tool:get_ticket", `{"id":"1"}`) }
+	if d := Decide(r, full()); d.Verdict != sallyport.Allow {
+		t.Fatal(d.Reason)
+	}
+	for name, c := range map[string]struct {
+		rules *Rules
+		facts func(*sallyport.Facts) *sallyport.Facts
+	}{
+		"nil rules":          {nil, func(f *sallyport.Facts) *sallyport.Facts { return f }},
+		"zero rules":         {&Rules{}, func(f *sallyport.Facts) *sallyport.Facts { return f }},
+		"no rule":            {load(t, ``), func(f *sallyport.Facts) *sallyport.Facts { return f }},
+		"nil facts":          {r, func(*sallyport.Facts) *sallyport.Facts { return nil }},
+		"no call":            {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call = nil; return f }},
+		"nobody":             {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call.Principal.Agent = ""; return f }},
+		"kind unknown":       {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call.Kind = sallyport.KindUnknown; return f }},
+		"server unknown":     {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call.Server = "x"; return f }},
+		"tool not pinned":    {r, func(f *sallyport.Facts) *sallyport.Facts { f.Tool = nil; return f }},
+		"another definition": {r, func(f *sallyport.Facts) *sallyport.Facts { f.Tool.Digest[0]++; return f }},
+		"name in other case": {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call.Name = "Get_ticket"; return f }},
+		"name with a blank":  {r, func(f *sallyport.Facts) *sallyport.Facts { f.Call.Name = "get_ticket "; return f }},
+		"name of another way": {r, func(f *sallyport.Facts) *sallyport.Facts {
+			f.Call.Name = "x"
+			f.Call.Kind = sallyport.KindPrompt
+			return f
+		}},
+	} {
+		for _, partial := range []bool{false, true} {
+			facts := c.facts(full())
+			if facts != nil {
+				facts.Partial = partial
+			}
+			if d := Decide(c.rules, facts); d.Verdict != sallyport.Deny || d.Reason == "" {
+				t.Errorf("%s: %v %q", name, d.Verdict, d.Reason)
+			}
+			if d := DecideResult(c.rules, facts); name != "no rule" && (d.Verdict != sallyport.Deny || d.Reason == "") {
+				t.Errorf("%s, result: %v %q", name, d.Verdict, d.Reason)
+			}
+		}
+	}
+}
+
+// Whatever Cedar can't hold is refused by every rule that looks at it, also
+// through has, and by no other.
+func TestOpaque(t *testing.T) {
+	const read, has, other = "read", "has", "other"
+	policies := map[string]map[string]string{
+		"desk/tool:refund": {
+			read:  `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("500.0")) };`,
+			has:   `forbid (principal, action, resource) when { context.input has amount && context.input.amount.greaterThan(decimal("500.0")) };`,
+			other: `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "evil" };`,
+		},
+		"cloud/tool:create_instance": {
+			read:  `forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input has disk && context.input.disk == context.input.disk };`,
+			has:   `forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input has disk.kind };`,
+			other: `forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input has disk };`,
+		},
+	}
+	for _, c := range []struct{ action, args, path string }{
+		{"desk/tool:refund", `{"customer":"c","amount":null}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":"9"}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":1.00001}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":922337203685478}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":9223372036854775808}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":1e999999999999}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":[5]}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c","amount":{"value":5}}`, "amount"},
+		{"desk/tool:refund", `[{"customer":"c","amount":5}]`, ""},
+		{"desk/tool:refund", `null`, ""},
+		{"desk/tool:refund", `"x"`, ""},
+		{"cloud/tool:create_instance", `{"size":"small","count":1,"disk":{"gb":5,"kind":7}}`, "disk.kind"},
+		{"cloud/tool:create_instance", `{"size":"small","count":1,"disk":{"gb":5,"kind":null}}`, "disk.kind"},
+		{"cloud/tool:create_instance", `{"size":"small","count":1,"disk":null}`, "disk"},
+	} {
+		for look, policy := range policies[c.action] {
+			want := sallyport.Deny
+			if look == other && c.path != "" && c.path != "disk" {
+				want = sallyport.Allow
+				if strings.HasPrefix(c.path, "disk.") {
+					want = sallyport.Deny // has disk is true: the forbid fires
+				}
+			}
+			r := load(t, "permit (principal, action, resource);\n"+policy)
+			if d := Decide(r, call(t, c.action, c.args)); d.Verdict != want {
+				t.Errorf("%s, %s %s: %v, %s", look, c.action, c.args, d.Verdict, d.Reason)
+			}
+		}
+		r := load(t, "permit (principal, action, resource) unless { context.opaque.isEmpty() };")
+		if d := Decide(r, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
+			t.Errorf("%s %s is not opaque: %s", c.action, c.args, d.Reason)
+		}
+		if d := Decide(r, call(t, "cloud/tool:create_instance", `{"size":"small","count":1,"disk":{"gb":5}}`)); d.Verdict != sallyport.Deny {
+			t.Error("an argument that Cedar can hold is opaque")
+		}
+	}
+}
+
+func TestOpaquePaths(t *testing.T) {
+	for _, c := range []struct{ action, args, path string }{
+		{"cloud/tool:run_command", `{"host":"h","command":"c","bcc":1}`, "bcc"},
+		{"cloud/tool:run_command", `{"host":"h","command":"c","a b":1}`, `[\"a b\"]`},
+		{"cloud/tool:run_command", `{"host":"h","command":"c","env":{"PATH":"x"}}`, "env.PATH"},
+		{"cloud/tool:run_command", `{"host":"h","command":"c","env.PATH":"x"}`, `[\"env.PATH\"]`},
+		{"desk/tool:refund", `{"customer":"c","amount":1,"reference":"x"}`, "reference"},
+		{"desk/tool:list_tickets", `{"labels":{"x":"y"}}`, "labels.x"},
+		{"desk/tool:send_email", `{"to":"a","subject":"b","body":"c","cc":["x",7]}`, "cc"},
+		{"desk/tool:send_email", `{"to":"a","subject":"b","body":"c","cc":[` + strings.Repeat(`"x",`, 1024) + `"x"]}`, "cc"},
+	} {
+		r := load(t, `permit (principal, action in [Action::"cloud/tool:run_command", Action::"`+c.action+`"], resource) when { context.opaque.contains("`+c.path+`") };`)
+		if d := Decide(r, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
+			t.Errorf("%s: %s is not opaque: %s", c.args, c.path, d.Reason)
+		}
+		if d := Decide(r, call(t, "cloud/tool:run_command", `{"host":"h","command":"c"}`)); d.Verdict != sallyport.Deny {
+			t.Errorf("%s is opaque without being there", c.path)
+		}
+	}
+}
+
+func TestPartial(t *testing.T) {
+	for _, c := range []struct {
+		name, policy, action string
+		verdict              sallyport.Verdict
+	}{
+		{"permit", `permit (principal, action, resource);`, "desk/tool:refund", sallyport.Allow},
+		{"nothing", ``, "desk/tool:refund", sallyport.Deny},
+		{"another role", `permit (principal in Role::"analyst", action, resource);`, "desk/tool:refund", sallyport.Deny},
+		{"permit on an argument", `permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("5.0")) };`, "desk/tool:refund", sallyport.Allow},
+		{"permit on the user, yes", `permit (principal, action, resource) when { context.user.groups.contains("support-leads") };`, "desk/tool:refund", sallyport.Allow},
+		{"permit on the user, no", `permit (principal, action, resource) when { context.user.groups.contains("finance") };`, "desk/tool:refund", sallyport.Deny},
+		{"permit on both, the user failing", `permit (principal, action, resource) when { context.user.groups.contains("finance") && context.input has amount };`, "desk/tool:refund", sallyport.Deny},
+		{"permit on either, the user failing", `permit (principal, action, resource) when { context.user.groups.contains("finance") || context.input has amount };`, "desk/tool:refund", sallyport.Allow},
+		{"forbid", "permit (principal, action, resource);\nforbid (principal, action, resource);", "desk/tool:refund", sallyport.Deny},
+		{"forbid on an argument", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Allow},
+		{"forbid on the user", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.user.tenant == \"\" };", "desk/tool:refund", sallyport.Deny},
+		{"forbid on either, the user holding", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.user.tenant == \"acme\" || context.input has amount };", "desk/tool:refund", sallyport.Deny},
+		{"forbid unless either, both failing", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.user.tenant == \"\" || principal in Role::\"analyst\" };", "desk/tool:refund", sallyport.Deny},
+		{"constant conditions", "permit (principal, action, resource) when { true } unless { 1 == 2 };\nforbid (principal, action, resource) when { false };", "desk/tool:refund", sallyport.Allow},
+		{"forbid, constantly", "permit (principal, action, resource);\nforbid (principal, action, resource) when { 1 == 1 };", "desk/tool:refund", sallyport.Deny},
+		{"ask", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource);", "desk/tool:refund", sallyport.Hold},
+		{"ask on an argument", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Allow},
+		{"opaque is unknown too", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.opaque.isEmpty() };", "desk/tool:refund", sallyport.Allow},
+		{"the action's group", "permit (principal, action, resource);\nforbid (principal, action, resource) when { action in Action::\"effect:pay\" };", "desk/tool:refund", sallyport.Deny},
+		{"the resource", "permit (principal, action, resource) when { resource == Server::\"cloud\" };", "desk/tool:refund", sallyport.Deny},
+	} {
+		r := load(t, c.policy)
+		facts := call(t, c.action, "")
+		facts.Partial = true
+		d := Decide(r, facts)
+		if d.Verdict != c.verdict || d.Verdict != sallyport.Allow && d.Reason == "" {
+			t.Errorf("%s: %v %s", c.name, d.Verdict, d.Reason)
+		}
+	}
+}
+
+func TestDecideResult(t *testing.T) {
+	const policy = `
+permit (principal, action, resource);
+forbid (principal, action == Action::"desk/tool:delete_ticket", resource);
+@id("keys") @on("result") forbid (principal, action, resource) when { context.result.text like "*BEGIN PRIVATE KEY*" };
+@id("cards") @on("result") @ask("finance") forbid (principal, action, resource) when { context.result.text like "*4111111111111111*" };
+@id("errors") @on("result") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.result.isError && context.input.customer == "vip" };
+`
+	r := load(t, policy)
+	if !r.JudgesResults() || load(t, `permit (principal, action, resource);`).JudgesResults() {
+		t.Error("JudgesResults")
+	}
+	key := "-----BEGIN PRIVATE KEY-----"
+	for _, c := range []struct {
+		action, args, result string
+		verdict              sallyport.Verdict
+	}{
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"content":[{"type":"text","text":"fine"}]}`, sallyport.Allow},
+		{"desk/tool:delete_ticket", `{"id":"1"}`, `{}`, sallyport.Allow}, // forbids about calls say nothing about results
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"content":[{"type":"text","text":"` + key + `"}]}`, sallyport.Deny},
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"structuredContent":{"a":[{"b":"` + key + `"}]}}`, sallyport.Deny},
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"structuredContent":{"` + key + `":1}}`, sallyport.Deny},
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"content":[{"type":"resource","resource":{"uri":"x","text":"` + key + `"}}]}`, sallyport.Deny},
+		{"desk/resource:read", `{"uri":"x"}`, `{"contents":[{"uri":"x","text":"` + key + `"}]}`, sallyport.Deny},
+		{"desk/prompt:summarize", `{"ticket":"x"}`, `{"messages":[{"role":"user","content":{"type":"text","text":"` + key + `"}}]}`, sallyport.Deny},
+		{"desk/tool:get_ticket", `{"id":"1"}`, `{"structuredContent":{"card":4111111111111111}}`, sallyport.Hold},
+		{"desk/tool:refund", `{"customer":"vip","amount":1}`, `{"isError":true}`, sallyport.Deny},
+		{"desk/tool:refund", `{"customer":"vip","amount":1}`, `{"isError":false}`, sallyport.Allow},
+		{"desk/tool:refund", `{"customer":"c","amount":1}`, `{"isError":true}`, sallyport.Allow},
+		{"desk/tool:refund", `{"customer":7,"amount":1}`, `{"isError":true}`, sallyport.Deny}, // can't be judged
+	} {
+		facts := call(t, c.action, c.args)
+		facts.Result = sallyport.MustParse(c.result)
+		d := DecideResult(r, facts)
+		if d.Verdict != c.verdict || d.Verdict != sallyport.Allow && d.Reason == "" {
+			t.Errorf("%s %s: %v %s", c.action, c.result, d.Verdict, d.Reason)
+		}
+	}
+}
+
+func TestCompletionAndSubscription(t *testing.T) {
+	r := load(t, `
+permit (principal, action, resource);
+forbid (principal, action == Action::"desk/prompt:summarize", resource) when { context.input has tone && context.input.tone == "rude" };
+forbid (principal, action == Action::"desk/prompt:summarize", resource) when { context.input has ticket && context.input.ticket == "secret" };
+forbid (principal, action == Action::"desk/resource:read", resource) when { context.input.uri like "desk://private/*" };
+`)
+	for _, c := range []struct {
+		kind       sallyport.Kind
+		name, args string
+		verdict    sallyport.Verdict
+	}{
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"ki"}}`, sallyport.Allow},
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"rude"}}`, sallyport.Deny},
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"ticket":"secret"}}}`, sallyport.Deny},
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"tone":"rude"}}}`, sallyport.Allow},
+		{sallyport.KindCompletion, "desk://private/{id}", `{"ref":{"type":"ref/resource","uri":"desk://private/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Deny},
+		{sallyport.KindCompletion, "desk://public/{id}", `{"ref":{"type":"ref/resource","uri":"desk://public/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Allow},
+		{sallyport.KindSubscribe, "desk://private/1", `{"uri":"desk://private/1"}`, sallyport.Deny},
+		{sallyport.KindResource, "desk://private/1", `{"uri":"desk://private/1"}`, sallyport.Deny},
+		{sallyport.KindResource, "desk://public/1", `{"uri":"desk://public/1"}`, sallyport.Allow},
+	} {
+		facts := call(t, "desk/prompt:summarize", c.args)
+		facts.Call.Kind, facts.Call.Name = c.kind, c.name
+		if d := Decide(r, facts); d.Verdict != c.verdict {
+			t.Errorf("%v %s: %v %s", c.kind, c.args, d.Verdict, d.Reason)
+		}
+	}
+}
+
+func TestAsksAndAnswers(t *testing.T) {
+	r := load(t, `
+permit (principal, action == Action::"desk/ask:elicitation", resource) when { context.input has mode && context.input.mode == "form" };
+permit (principal, action == Action::"desk/answer:elicitation", resource) when { context.input has action && context.input.action == "accept" };
+permit (principal, action == Action::"desk/ask:sampling", resource) when { context.input has maxTokens && context.input.maxTokens < 100 };
+`)
+	for _, c := range []struct {
+		kind       sallyport.Kind
+		name, args string
+		verdict    sallyport.Verdict
+	}{
+		{sallyport.KindAsk, "elicitation/create", `{"mode":"form","message":"m","requestedSchema":{}}`, sallyport.Allow},
+		{sallyport.KindAsk, "elicitation/create", `{"mode":"url","message":"m"}`, sallyport.Deny},
+		{sallyport.KindAnswer, "elicitation/create", `{"action":"accept","content":{"x":1}}`, sallyport.Allow},
+		{sallyport.KindAsk, "sampling/createMessage", `{"maxTokens":99,"messages":[]}`, sallyport.Allow},
+		{sallyport.KindAsk, "sampling/createMessage", `{"maxTokens":99.5,"messages":[]}`, sallyport.Deny},
+		{sallyport.KindAsk, "roots/list", `{}`, sallyport.Deny},
+		{sallyport.KindAsk, "tasks/get", `{}`, sallyport.Deny},
+	} {
+		facts := call(t, "desk/tool:get_ticket", c.args)
+		facts.Call.Kind, facts.Call.Name, facts.Tool = c.kind, c.name, nil
+		if d := Decide(r, facts); d.Verdict != c.verdict {
+			t.Errorf("%v %s %s: %v %s", c.kind, c.name, c.args, d.Verdict, d.Reason)
+		}
+	}
+}
+
+// Reasons are kept in the clear: an argument's value must never get there.
+func TestReasonsHoldNoArguments(t *testing.T) {
+	r := load(t, deskPolicy)
+	for _, c := range [][2]string{
+		{"desk/tool:refund", `{"customer":"s3cret","amount":777777}`},
+		{"desk/tool:refund", `{"customer":"s3cret","amount":777}`},
+		{"desk/tool:refund", `{"customer":"s3cret","amount":777e777}`},
+		{"desk/tool:send_email", `{"to":"s3cret","subject":"s3cret","body":"s3cret","cc":["s3cret"]}`},
+		{"cloud/tool:create_instance", `{"size":"s3cret","count":777}`},
+	} {
+		d := Decide(r, call(t, c[0], c[1]))
+		if d.Verdict == sallyport.Allow || strings.Contains(d.Reason, "s3cret") || strings.Contains(d.Reason, "777") {
+			t.Errorf("%v %s", d.Verdict, d.Reason)
+		}
+	}
+}
+
+// An effect that nobody knows is the strictest.
+func TestEffects(t *testing.T) {
+	for _, c := range []struct {
+		effects []sallyport.Effect
+		want    string
+	}{
+		{nil, "exec"}, {[]sallyport.Effect{"read"}, "read"}, {[]sallyport.Effect{"pay", "read", "pay"}, "read,pay"},
+		{[]sallyport.Effect{"read", "frobnicate"}, "read,exec"}, {[]sallyport.Effect{""}, "exec"},
+	} {
+		if got := known(c.effects); joined(got) != c.want {
+			t.Errorf("%q: %q", c.effects, got)
+		}
+	}
+}
+
+func joined(effects []sallyport.Effect) string { return join(effects, ",") }

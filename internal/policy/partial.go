@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"github.com/cedar-policy/cedar-go"
+	publicast "github.com/cedar-policy/cedar-go/ast"
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/eval"
+
+	"sallyport"
+	"sallyport/internal/policy/source"
+)
+
+// outlook is what can be said of a condition or a rule before the arguments are
+// known. Only a flat "no" and an empty rest are certain: whatever else partial
+// evaluation leaves, an error included, is maybe.
+type outlook uint8
+
+const (
+	maybe outlook = iota
+	never
+	always
+)
+
+// foresee splits a rule's conditions into those about the caller, which are
+// compiled for when the caller is known, those about the arguments, which say
+// now all that they ever can, and those about both.
+func (r *rule) foresee() {
+	known, mixed, rest := ast.Permit(), ast.Permit(), ast.Permit()
+	for _, c := range source.Conjuncts(r.conditions) {
+		var u rule
+		u.note(c.Body)
+		into := mixed
+		switch {
+		case !u.uses.input() && !u.uses.result:
+			into = known
+		case !u.uses.caller:
+			into = rest
+		}
+		into.Conditions = append(into.Conditions, ast.ConditionType{Condition: ast.Condition(c.Want), Body: c.Body.Node})
+	}
+	if len(known.Conditions) > 0 {
+		r.known = cedar.NewPolicyFromAST((*publicast.Policy)(known))
+	}
+	if len(mixed.Conditions) > 0 {
+		r.mixed = mixed
+	}
+	r.rest = foreseen(rest, eval.Env{Entities: types.EntityMap{}, Context: eval.Variable("context")})
+}
+
+// foreseen evaluates as far as env is known.
+func foreseen(policy *ast.Policy, env eval.Env) outlook {
+	rest, keep := eval.PartialPolicy(env, policy)
+	switch {
+	case !keep:
+		return never
+	case len(rest.Conditions) == 0:
+		return always
+	default:
+		return maybe
+	}
+}
+
+// partialContext is the context with the arguments unknown. Whole records are
+// the variables: conditions can only reach context through its parts, so none
+// ever sees a record of which it knows half.
+func (q *question) partialContext() types.Record {
+	return types.NewRecord(types.RecordMap{
+		"input":  eval.Variable("input"),
+		"opaque": eval.Variable("opaque"),
+		"user":   userRecord(&q.call.Principal, userParts),
+	})
+}
+
+func (q *question) partialEnv() eval.Env {
+	return eval.Env{Entities: q, Principal: q.agent.UID, Action: q.act.uid, Resource: q.server, Context: q.partialContext()}
+}
+
+// look is what a rule in scope will say, whatever the arguments are.
+func (q *question) look(r *rule) outlook {
+	out := r.rest
+	if out == never {
+		return never
+	}
+	if r.known != nil {
+		if q.request.Principal == (types.EntityUID{}) {
+			q.request = cedar.Request{Principal: q.agent.UID, Action: q.act.uid, Resource: q.server, Context: q.knownContext()}
+		}
+		verdict, diagnostic := cedar.Authorize(one{r.known}, q, q.request)
+		switch {
+		case len(diagnostic.Errors) > 0:
+			out = maybe
+		case verdict != cedar.Allow:
+			return never
+		}
+	}
+	if r.mixed != nil {
+		switch foreseen(r.mixed, q.partialEnv()) {
+		case never:
+			return never
+		case maybe:
+			out = maybe
+		}
+	}
+	return out
+}
+
+// knownContext is what is known of the context without the arguments.
+func (q *question) knownContext() types.Record {
+	if len(q.uses.user) == 0 {
+		return types.Record{}
+	}
+	return types.NewRecord(types.RecordMap{"user": userRecord(&q.call.Principal, q.uses.user)})
+}
+
+// possible reports whether some arguments may be allowed or held.
+func (q *question) possible() bool {
+	permitted := false
+	for _, r := range q.plain {
+		if r.permit && permitted {
+			continue
+		}
+		switch o := q.look(r); {
+		case r.permit:
+			permitted = o != never
+		case o == always:
+			return false
+		}
+	}
+	return permitted
+}
+
+// partial decides with the arguments unknown.
+func (q *question) partial() sallyport.Decision {
+	var firing, permits, open candidates
+	for _, r := range q.plain {
+		switch o := q.look(r); {
+		case r.permit && o != never:
+			permits = append(permits, r)
+		case !r.permit && o == always:
+			firing = append(firing, r)
+		}
+	}
+	switch {
+	case len(firing) > 0:
+		return q.deny(q.refusedBy(firing.first()), firing...)
+	case len(permits) == 0:
+		return q.deny(q.nobodyPermits())
+	}
+	for _, r := range q.asking {
+		if q.look(r) == always {
+			open = append(open, r)
+		}
+	}
+	return q.hold(sallyport.Decision{Verdict: sallyport.Allow, Rules: permits.sorted(), Policy: q.rules.digest}, open)
+}
