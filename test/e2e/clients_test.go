@@ -187,7 +187,9 @@ type behind struct {
 	heard  map[string]string // server → file of all that it was sent
 }
 
-func startBehind(t *testing.T) behind {
+// build builds the gateway. A run that doesn't claim to have everything skips
+// when there is none to build.
+func build(t *testing.T) string {
 	t.Helper()
 	binary, err := rig.Build(t.Context())
 	if err != nil && os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
@@ -196,6 +198,12 @@ func startBehind(t *testing.T) behind {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return binary
+}
+
+func startBehind(t *testing.T) behind {
+	t.Helper()
+	binary := build(t)
 	dir := t.TempDir()
 	b := behind{binary: binary, state: filepath.Join(dir, "state"), files: filepath.Join(dir, "files"), heard: map[string]string{}}
 	if err := os.Mkdir(b.files, 0o700); err != nil {
@@ -211,6 +219,7 @@ func startBehind(t *testing.T) behind {
 	add("files", "server-filesystem", b.files)
 	add("memory", "server-memory")
 	add("everything", "server-everything", "stdio")
+	var err error
 	if b.Gate, err = rig.StartGate(t.Context(), binary, dir, servers, policy); err != nil {
 		t.Fatal(err)
 	}
