@@ -177,7 +177,7 @@ type ExportCustomers struct {
 func (d *Desk) exportCustomers(c *demo.Call, in ExportCustomers) (Export, error) {
 	scheme, _, _ := strings.Cut(string(in.Destination), ":")
 	if scheme != "https" && scheme != "mailto" && scheme != "reports" {
-		return Export{}, fmt.Errorf("can't export to %s: addresses, only https:, mailto: and reports:", scheme)
+		return Export{}, fmt.Errorf("can't export to an address that begins with %q, only with https, mailto or reports", scheme)
 	}
 	export := Export{Tenant: in.Tenant, Destination: string(in.Destination), Format: in.Format}
 	for _, customer := range d.customers {

@@ -63,7 +63,7 @@ type Customer struct {
 	Country string         `json:"country" jsonschema:"ISO 3166 code"`
 	Plan    Plan           `json:"plan"`
 	Status  CustomerStatus `json:"status"`
-	Since   string         `json:"since" jsonschema:"date of the first order"`
+	Since   string         `json:"since" jsonschema:"customer since this date"`
 	Orders  []Order        `json:"orders"`
 }
 

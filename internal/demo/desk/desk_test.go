@@ -401,7 +401,7 @@ func TestRefused(t *testing.T) {
 		{"issue_refund", refund(args{"customer_id": "cus_1014", "order_id": "ord_4040"}), "suspended"},
 		{"issue_refund", refund(args{"ticket_id": "tic_2211"}), "is a ticket of cus_1049"},
 		{"delete_customer", args{"id": "cus_1038"}, "a person must confirm it"},
-		{"export_customers", args{"tenant": "acme", "format": "csv", "destination": "ftp://x.example"}, "can't export to ftp"},
+		{"export_customers", args{"tenant": "acme", "format": "csv", "destination": "ftp://x.example"}, "begins with \"ftp\""},
 	} {
 		t.Run(row.tool+" "+row.says, func(t *testing.T) {
 			if res := callTool(t, s, row.tool, row.in); !res.IsError || !strings.Contains(text(res), row.says) {

@@ -410,9 +410,9 @@ Yours faithfully,
 Accounts payable, on behalf of {name}`,
 	}},
 	6204: {customer: 5020, story: story{
-		subject: "Drum unit dead on arrival", tags: "damage refund",
+		subject: "{product} dead on arrival", tags: "damage refund",
 		body: `
-Streaks from page one, tried it in two machines. Please refund {amount} for {order}, we have bought one locally.
+Defective from page one, tried it in two machines. Please refund {amount} for {order}, we have bought one locally.
 {name}`,
 	}},
 }
