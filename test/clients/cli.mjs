@@ -1,11 +1,10 @@
 // What every client driver here has in common: one command line, one answer.
 //
-//   node CLIENT.mjs TARGET --list
-//   node CLIENT.mjs TARGET --call TOOL [--args JSON]
+//   node CLIENT.mjs TARGET [--list] [--call TOOL [--args JSON]]...
 //
 // TARGET is --url URL [--token T], or (where the client has it) --stdio JSON
 // with an array of command and arguments; --era legacy|auto|modern goes to the
-// clients that let one choose. One line of JSON is printed:
+// clients that let one choose. One line of JSON is printed for each:
 //
 //   {"tools": [names]}              for --list
 //   {"ok", "isError", "text"}       for --call; ok is a result without isError,
@@ -21,8 +20,8 @@ export const { values: options } = parseArgs({
     stdio: { type: 'string' },
     era: { type: 'string' },
     list: { type: 'boolean' },
-    call: { type: 'string' },
-    args: { type: 'string', default: '{}' },
+    call: { type: 'string', multiple: true, default: [] },
+    args: { type: 'string', multiple: true, default: [] },
   },
 });
 
@@ -34,18 +33,17 @@ export const command = options.stdio && JSON.parse(options.stdio);
 /** The text of all text parts of a tool result. */
 export const textOf = result => (result.content ?? []).map(part => part.text ?? '').join('\n');
 
-/** Runs list() or call(tool, args), as asked, and prints what it answers. */
+/** Runs list() and call(tool, args) as asked, and prints what they answer. */
 export async function main({ list, call }) {
-  let answer;
-  if (options.list) {
-    answer = { tools: await list() };
-  } else {
+  const answers = options.list ? [{ tools: await list() }] : [];
+  for (const [i, tool] of options.call.entries()) {
     try {
-      const { text, isError = false } = await call(options.call, JSON.parse(options.args));
-      answer = { ok: !isError, isError, text };
+      const { text, isError = false } = await call(tool, JSON.parse(options.args[i] ?? '{}'));
+      answers.push({ ok: !isError, isError, text });
     } catch (error) {
-      answer = { ok: false, isError: false, text: String(error?.message ?? error) };
+      answers.push({ ok: false, isError: false, text: String(error?.message ?? error) });
     }
   }
-  process.stdout.write(`${JSON.stringify(answer)}\n`, () => process.exit(0)); // some clients keep the process alive
+  const lines = answers.map(answer => `${JSON.stringify(answer)}\n`).join('');
+  process.stdout.write(lines, () => process.exit(0)); // some clients keep the process alive
 }

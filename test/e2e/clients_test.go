@@ -55,14 +55,19 @@ type target struct {
 	command    []string // for stdio
 }
 
-func (c client) run(t *testing.T, to target, args ...string) answer {
+// call is one tool call.
+type call struct {
+	tool string
+	args map[string]any
+}
+
+// run lets the client list the tools and then make the calls, in one process:
+// starting Node and the client takes longer than all they do.
+func (c client) run(t *testing.T, to target, calls ...call) (tools []string, answers []answer) {
 	t.Helper()
+	args := []string{"--list"}
 	if c.stdio {
-		command, err := json.Marshal(to.command)
-		if err != nil {
-			t.Fatal(err)
-		}
-		args = append(args, "--stdio", string(command))
+		args = append(args, "--stdio", marshal(t, to.command))
 	} else {
 		args = append(args, "--url", to.url)
 	}
@@ -72,32 +77,37 @@ func (c client) run(t *testing.T, to target, args ...string) answer {
 	if c.era != "" {
 		args = append(args, "--era", c.era)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	for _, call := range calls {
+		args = append(args, "--call", call.tool, "--args", marshal(t, call.args))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd, err := rig.Node(ctx, "clients/"+c.script+".mjs", args...)
 	fetched(t, err)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	var a answer
-	if err != nil || json.Unmarshal(out, &a) != nil {
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	if err != nil || len(lines) != 1+len(calls) {
 		t.Fatalf("%s %q broke: %v\n%s%s", c.name, args, err, out, &stderr)
 	}
-	return a
+	for _, line := range lines {
+		var a answer
+		if err := json.Unmarshal(line, &a); err != nil {
+			t.Fatalf("%s said %q: %v", c.name, line, err)
+		}
+		answers = append(answers, a)
+	}
+	return answers[0].Tools, answers[1:]
 }
 
-func (c client) list(t *testing.T, to target) []string {
+func marshal(t *testing.T, v any) string {
 	t.Helper()
-	return c.run(t, to, "--list").Tools
-}
-
-func (c client) call(t *testing.T, to target, tool string, args map[string]any) answer {
-	t.Helper()
-	text, err := json.Marshal(args)
+	text, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.run(t, to, "--call", tool, "--args", string(text))
+	return string(text)
 }
 
 // fetched fails on err, but skips when only the packages aren't there and the
@@ -131,7 +141,6 @@ func TestClientsDirectly(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	none := map[string]any{}
 	for _, c := range clients {
 		if c.stdio {
 			continue
@@ -139,18 +148,15 @@ func TestClientsDirectly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			to := target{url: front.URL + server.Path, token: "open-sesame"}
-			if tools := c.list(t, to); !slices.Contains(tools, "test_simple_text") {
+			tools, answers := c.run(t, to, call{"test_simple_text", map[string]any{}}, call{"test_error_handling", map[string]any{}})
+			if !slices.Contains(tools, "test_simple_text") {
 				t.Errorf("listed %q", tools)
 			}
-			if a := c.call(t, to, "test_simple_text", none); !a.OK || a.IsError || a.Text != "a plain text for the test" {
+			if a := answers[0]; !a.OK || a.IsError || a.Text != "a plain text for the test" {
 				t.Errorf("the call came back as %+v", a)
 			}
-			if a := c.call(t, to, "test_error_handling", none); a.OK || !a.IsError || !strings.Contains(a.Text, "fails on purpose") {
+			if a := answers[1]; a.OK || !a.IsError || !strings.Contains(a.Text, "fails on purpose") {
 				t.Errorf("the failing call came back as %+v", a)
-			}
-			to.token = "guess"
-			if a := c.call(t, to, "test_simple_text", none); a.OK {
-				t.Errorf("without the right token it came back as %+v", a)
 			}
 		})
 	}
@@ -243,52 +249,48 @@ func TestClientsThroughGate(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			tools := c.list(t, to)
-			for _, want := range []string{"files__write_file", "memory__search_nodes", "everything__echo"} {
-				if !slices.Contains(tools, want) {
-					t.Errorf("%s is missing in %q", want, tools)
+			welcome, forbidden := "welcome-"+c.name, "forbidden-"+c.name
+			path := func(word string) string { return filepath.Join(b.files, word+".txt") }
+			var calls []call
+			for _, word := range []string{welcome, forbidden} {
+				calls = append(calls,
+					call{"files__write_file", map[string]any{"path": path(word), "content": word}},
+					call{"memory__search_nodes", map[string]any{"query": word}},
+					call{"everything__echo", map[string]any{"message": word}})
+			}
+			tools, answers := c.run(t, to, calls...)
+			for i, server := range []string{"files", "memory", "everything"} {
+				allowed, denied := answers[i], answers[i+3]
+				if !slices.Contains(tools, calls[i].tool) {
+					t.Errorf("%s is missing in %q", calls[i].tool, tools)
+				}
+				if !allowed.OK {
+					t.Errorf("%s: the allowed call came back as %+v", calls[i].tool, allowed)
+				}
+				if denied.OK || !strings.Contains(denied.Text, because) {
+					t.Errorf("%s: the denied call came back as %+v", calls[i].tool, denied)
+				}
+				heard, err := os.ReadFile(b.heard[server])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Contains(heard, []byte(welcome)) {
+					t.Errorf("%s: the allowed call never reached the server", calls[i].tool)
+				}
+				if bytes.Contains(heard, []byte(forbidden)) {
+					t.Errorf("%s: the denied call reached the server", calls[i].tool)
 				}
 			}
 			if slices.Contains(tools, "memory__delete_entities") {
 				t.Error("a tool that nobody may call is listed")
 			}
-			path := func(name string) string { return filepath.Join(b.files, name+".txt") }
-			b.try(t, c, to, "files", "write_file", func(word string) map[string]any {
-				return map[string]any{"path": path(word), "content": word}
-			})
-			b.try(t, c, to, "memory", "search_nodes", func(word string) map[string]any { return map[string]any{"query": word} })
-			b.try(t, c, to, "everything", "echo", func(word string) map[string]any { return map[string]any{"message": word} })
-			if text, err := os.ReadFile(path("welcome-" + c.name)); err != nil || string(text) != "welcome-"+c.name {
+			if text, err := os.ReadFile(path(welcome)); err != nil || string(text) != welcome {
 				t.Errorf("the allowed file holds %q, %v", text, err)
 			}
-			if _, err := os.Stat(path("forbidden-" + c.name)); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(path(forbidden)); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the forbidden file is there (%v)", err)
 			}
 		})
-	}
-}
-
-// try calls a tool twice, with a word that is allowed and one that is not, and
-// looks for both at the server.
-func (b behind) try(t *testing.T, c client, to target, server, tool string, args func(word string) map[string]any) {
-	t.Helper()
-	name := server + "__" + tool
-	welcome, forbidden := "welcome-"+c.name, "forbidden-"+c.name
-	if a := c.call(t, to, name, args(welcome)); !a.OK {
-		t.Errorf("%s: the allowed call came back as %+v", name, a)
-	}
-	if a := c.call(t, to, name, args(forbidden)); a.OK || !strings.Contains(a.Text, because) {
-		t.Errorf("%s: the denied call came back as %+v", name, a)
-	}
-	heard, err := os.ReadFile(b.heard[server])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(heard, []byte(welcome)) {
-		t.Errorf("%s: the allowed call never reached the server", name)
-	}
-	if bytes.Contains(heard, []byte(forbidden)) {
-		t.Errorf("%s: the denied call reached the server", name)
 	}
 }
 
@@ -299,8 +301,8 @@ func TestListeningIn(t *testing.T) {
 	cmd, err := rig.Node(t.Context(), "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "stdio")
 	fetched(t, err)
 	c := client{"client", "client", "", true}
-	if a := c.call(t, target{command: overheard(heard, cmd.Args)}, "echo", map[string]any{"message": "forbidden-word"}); !a.OK {
-		t.Fatalf("the call came back as %+v", a)
+	if _, answers := c.run(t, target{command: overheard(heard, cmd.Args)}, call{"echo", map[string]any{"message": "forbidden-word"}}); !answers[0].OK {
+		t.Fatalf("the call came back as %+v", answers[0])
 	}
 	if text, err := os.ReadFile(heard); err != nil || !bytes.Contains(text, []byte("forbidden-word")) {
 		t.Errorf("the call was not heard: %q, %v", text, err)
