@@ -123,7 +123,7 @@ func (a *agent) Ask(_ context.Context, m wire.Message) (Answer, error) {
 
 const payTool = `{"name":"pay","inputSchema":{"type":"object","properties":{"to":{"type":"string"}}}}`
 
-func shop(t *testing.T, tools ...string) manifest.Manifest {
+func shop(t testing.TB, tools ...string) manifest.Manifest {
 	t.Helper()
 	var items []sallyport.Value
 	for _, text := range tools {
@@ -137,7 +137,7 @@ func shop(t *testing.T, tools ...string) manifest.Manifest {
 }
 
 // open makes a gateway in observe mode with the shop's pay tool pinned.
-func open(t *testing.T) (*Gateway, *world) {
+func open(t testing.TB) (*Gateway, *world) {
 	t.Helper()
 	w := &world{observe: true, principal: sallyport.Principal{Agent: "bot", User: "ana", Tenant: "acme"}}
 	effects := func(server, tool string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Pay}, false }
@@ -400,7 +400,9 @@ func TestListShowsWhatIsAcceptedOnly(t *testing.T) {
 	// Without a policy, and not observing, nothing is listed.
 	g, w = open(t)
 	w.observe = false
-	w.query = func(*Query) (Answer, error) { return Answer{Result: sallyport.MustParse(`{"tools":[` + payTool + `]}`)}, nil }
+	w.query = func(*Query) (Answer, error) {
+		return Answer{Result: sallyport.MustParse(`{"tools":[` + payTool + `]}`)}, nil
+	}
 	if answer, err = g.List(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tools/list"}); err != nil {
 		t.Fatal(err)
 	}
