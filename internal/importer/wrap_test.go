@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -338,6 +339,22 @@ func TestSecondWrapIsALayer(t *testing.T) {
 	checkSame(t, path, decode(t, path, withLater(m.files[path])))
 }
 
+// The upper layer undone by hand: the lower one still comes off.
+func TestUpperLayerUndoneByHand(t *testing.T) {
+	m, path := simpleMachine(t)
+	first := m.wrap(t)
+	added := bytes.Replace(first.Edits[0].after, []byte(`"mcpServers": {`), []byte(`"mcpServers": {"later": {"command": "later-mcp"},`), 1)
+	if err := os.WriteFile(path, added, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	m.wrap(t)
+	if err := os.WriteFile(path, added, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	m.unwrap(t, false)
+	checkSame(t, path, decode(t, path, bytes.Replace([]byte(simple), []byte(`"mcpServers": {`), []byte(`"mcpServers": {"later": {"command": "later-mcp"},`), 1)))
+}
+
 // Undone by hand, then wrapped again: the layers must not pile up.
 func TestUndoneByHand(t *testing.T) {
 	m := newMachine(t, archives(t)["testdata/claude-desktop.txtar"], unchanged)
@@ -446,4 +463,24 @@ func TestUnwrapKeepsOthersBackup(t *testing.T) {
 	}
 	m.unwrap(t, true)
 	m.checkOriginal(t)
+}
+
+func TestOwnerIsKept(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	m, path := simpleMachine(t)
+	if err := os.Chown(path, 12345, 23456); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []func(){func() { m.wrap(t) }, func() { m.unwrap(t, false) }} {
+		change()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%+v", info.Sys()); !strings.Contains(got, "Uid:12345") || !strings.Contains(got, "Gid:23456") {
+			t.Error(got)
+		}
+	}
 }

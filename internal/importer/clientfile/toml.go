@@ -183,20 +183,26 @@ func (tomlFormat) Restore(text, before []byte, path []string) ([]byte, error) {
 // and raw values, in whatever form the text has them.
 func tomlConnection(text []byte, exprs []tomlExpr, path []string) [][2]string {
 	var pairs [][2]string
-	for _, e := range exprs {
+	for i, e := range exprs {
+		ours := len(e.path) > len(path) && hasPrefix(e.path, path) && isConnection(e.path[len(path)])
 		switch {
-		case e.header:
-		case hasPrefix(e.path, path) && len(e.path) > len(path) && isConnection(e.path[len(path)]):
-			var key []string
-			for _, part := range e.path[len(path):] {
-				key = append(key, tomlQuoteKey(part))
-			}
-			pairs = append(pairs, [2]string{strings.Join(key, "."), string(text[e.valueAt:e.valueEnd])})
+		case ours && !e.header:
+			pairs = append(pairs, [2]string{tomlDotted(e.path[len(path):]), string(text[e.valueAt:e.valueEnd])})
+		case ours && (i+1 == len(exprs) || exprs[i+1].header):
+			pairs = append(pairs, [2]string{tomlDotted(e.path[len(path):]), "{}"}) // an empty table
 		case e.inline && hasPrefix(path, e.path):
 			pairs = append(pairs, tomlConnection(text, e.members, path)...)
 		}
 	}
 	return pairs
+}
+
+func tomlDotted(path []string) string {
+	var key []string
+	for _, part := range path {
+		key = append(key, tomlQuoteKey(part))
+	}
+	return strings.Join(key, ".")
 }
 
 // swapTOML puts settings in the place of the connection settings of an entry.
