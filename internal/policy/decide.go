@@ -219,7 +219,7 @@ func (q *question) hidden(r *rule) *read {
 func (q *question) context() types.Record {
 	members := make(types.RecordMap, 4)
 	if q.uses.input() {
-		var c shape.Conversion
+		c := shape.Conversion{Early: q.call.Kind == sallyport.KindCompletion}
 		if !q.uses.all {
 			c.Only = q.uses.arguments
 		}
@@ -359,20 +359,20 @@ func (q *question) deny(reason string, rules ...*rule) sallyport.Decision {
 	return sallyport.Decision{Reason: reason, Rules: candidates(rules).sorted(), Policy: q.rules.digest}
 }
 
-// sorted are the rules by file and line: the same answer every time.
+// byPlace orders rules by file and line: the same answer every time.
+func byPlace(a, b sallyport.Rule) int {
+	return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.ID, b.ID))
+}
+
 func (c candidates) sorted() []sallyport.Rule {
 	out := make([]sallyport.Rule, len(c))
 	for i, r := range c {
 		out[i] = r.Rule
 	}
-	slices.SortFunc(out, func(a, b sallyport.Rule) int {
-		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(out, byPlace)
 	return out
 }
 
 func (c candidates) first() *rule {
-	return slices.MinFunc(c, func(a, b *rule) int {
-		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.ID, b.ID))
-	})
+	return slices.MinFunc(c, func(a, b *rule) int { return byPlace(a.Rule, b.Rule) })
 }

@@ -72,12 +72,12 @@ func TestDecide(t *testing.T) {
 			`Refused: no rule permits bot to do desk/tool:refund. Rule "refunds" (p.cedar:5) would permit it when input.amount is at most 1000.0.`},
 		{"a forbid that fails is not skipped", "cloud/tool:create_instance", `{"size":"small","count":2}`, sallyport.Deny, "never-odd", "",
 			`Refused: rule "never-odd" (p.cedar:30) can't be evaluated on this call. Change the arguments that it looks at, or the rule.`},
-		{"a permit that fails", "desk/tool:refund", `{"customer":"c"}`, sallyport.Deny, "refunds", "",
-			`Refused: rule "refunds" (p.cedar:5) can't be evaluated on this call. Change the arguments that it looks at, or the rule.`},
+		{"a required argument that is missing", "desk/tool:refund", `{"customer":"c"}`, sallyport.Deny, "refunds", "",
+			`Refused: rule "refunds" (p.cedar:5) looks at amount, and this call sends nothing there that it can be judged by. Send what the schema declares: nothing required left out, no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties.`},
 		{"an action that the policy does not know", "desk/tool:new_tool", `{}`, sallyport.Deny, "", "",
 			"The policy in force knows no action desk/tool:new_tool: it was not pinned when the policy was loaded."},
 		{"a number that Cedar can't hold", "desk/tool:refund", `{"customer":"c","amount":1e400}`, sallyport.Deny, "refunds", "",
-			`Refused: rule "refunds" (p.cedar:5) looks at amount, and this call sends something there that it can't be judged by. Send what the schema declares: no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties.`},
+			`Refused: rule "refunds" (p.cedar:5) looks at amount, and this call sends nothing there that it can be judged by. Send what the schema declares: nothing required left out, no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties.`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := Decide(r, call(t, c.action, c.args))
@@ -167,6 +167,7 @@ func TestOpaque(t *testing.T) {
 		{"desk/tool:refund", `{"customer":"c","amount":1e999999999999}`, "amount"},
 		{"desk/tool:refund", `{"customer":"c","amount":[5]}`, "amount"},
 		{"desk/tool:refund", `{"customer":"c","amount":{"value":5}}`, "amount"},
+		{"desk/tool:refund", `{"customer":"c"}`, "amount"},
 		{"desk/tool:refund", `[{"customer":"c","amount":5}]`, ""},
 		{"desk/tool:refund", `null`, ""},
 		{"desk/tool:refund", `"x"`, ""},

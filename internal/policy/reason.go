@@ -75,8 +75,8 @@ func (q *question) cannotJudge(r *rule) string {
 		if what == "" {
 			what = "all arguments"
 		}
-		return joinSentences(fmt.Sprintf("Refused: %s looks at %s, and this call sends something there that it can't be judged by", r, what),
-			"Send what the schema declares: no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties")
+		return joinSentences(fmt.Sprintf("Refused: %s looks at %s, and this call sends nothing there that it can be judged by", r, what),
+			"Send what the schema declares: nothing required left out, no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties")
 	}
 	return joinSentences(fmt.Sprintf("Refused: %s can't be evaluated on this call", r), "Change the arguments that it looks at, or the rule")
 }

@@ -25,6 +25,9 @@ type Shape struct {
 	Words  []string          // of an enumeration of strings, else nil
 	Items  *Shape            // of a set
 	Fields map[string]*Field // of a record
+
+	required  []*Field
+	low, high int64 // bounds of a number that samples keep, times 10,000
 }
 
 // Field is a member of a record.
@@ -98,6 +101,16 @@ func Flat(required bool, kinds map[string]Kind) *Shape {
 	for name, kind := range kinds {
 		s.Fields[name] = &Field{Name: types.String(name), Shape: &Shape{Kind: kind}, Required: required}
 	}
+	return s.sealed()
+}
+
+// sealed lists the required fields, once all are known.
+func (s *Shape) sealed() *Shape {
+	for _, name := range slices.Sorted(maps.Keys(s.Fields)) {
+		if f := s.Fields[name]; f.Required && f.Shape.Kind != Opaque {
+			s.required = append(s.required, f)
+		}
+	}
 	return s
 }
 
@@ -112,7 +125,7 @@ func OfPrompt(prompt sallyport.Value) *Shape {
 			Required: argument.Get("required").Type() == sallyport.True,
 		}
 	}
-	return s
+	return s.sealed()
 }
 
 // maxShape bounds the shape of one tool, in schema nodes: references that refer
@@ -148,9 +161,9 @@ func (r *reader) shape(schema sallyport.Value) *Shape {
 	case "boolean":
 		return &Shape{Kind: Boolean}
 	case "integer":
-		return &Shape{Kind: Long}
+		return bounded(&Shape{Kind: Long}, schema)
 	case "number":
-		return &Shape{Kind: Decimal}
+		return bounded(&Shape{Kind: Decimal}, schema)
 	case "string":
 		return &Shape{Kind: Text, Words: wordsOf(schema)}
 	case "array":
@@ -248,7 +261,7 @@ func (r *reader) object(schema sallyport.Value) *Shape {
 			f.Required = true
 		}
 	}
-	return s
+	return s.sealed()
 }
 
 // branch is the shape of a schema that has no type of its own: that of its only
@@ -281,12 +294,14 @@ const maxItems = 1024
 // Cedar could not hold.
 type Conversion struct {
 	Only   []string   // the arguments to convert; nil for all
+	Early  bool       // required arguments may still be missing
 	Opaque [][]string // paths
 	at     []string
 }
 
 // Record converts an object. Whatever does not fit is left out of the record
-// and noted: a rule that reads it must not be judged.
+// and noted, like whatever is required and missing: a rule that reads it must
+// not be judged.
 func (c *Conversion) Record(s *Shape, v sallyport.Value) types.Record {
 	members := make(types.RecordMap, len(s.Fields))
 	for node, value := range v.MemberNodes() {
@@ -302,7 +317,24 @@ func (c *Conversion) Record(s *Shape, v sallyport.Value) types.Record {
 		}
 		c.at = c.at[:len(c.at)-1]
 	}
+	for _, f := range s.required {
+		if _, held := members[f.Name]; !held && !c.Early {
+			c.missing(f, v)
+		}
+	}
 	return types.NewRecord(members)
+}
+
+func (c *Conversion) missing(f *Field, in sallyport.Value) {
+	name := string(f.Name)
+	if c.Only != nil && len(c.at) == 0 && !slices.Contains(c.Only, name) {
+		return
+	}
+	if in.Get(name).Type() == sallyport.Absent {
+		c.at = append(c.at, name)
+		c.Miss()
+		c.at = c.at[:len(c.at)-1]
+	}
 }
 
 // field is the member of this name, nil when the schema declares none. A name

@@ -3,6 +3,8 @@ package source
 import (
 	"slices"
 
+	"github.com/cedar-policy/cedar-go"
+	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
@@ -198,4 +200,10 @@ func children(n ast.IsNode) []ast.IsNode {
 // isFunction tells decimal("1.0") from a.lessThan(b): both are extension calls.
 func isFunction(name types.Path) bool {
 	return name == "decimal" || name == "ip" || name == "datetime" || name == "duration"
+}
+
+// Text is the expression in one fixed spelling, for comparing.
+func (t *Tree) Text() string {
+	p := ast.Permit().When(ast.NewNode(t.Node))
+	return string(cedar.NewPolicyFromAST((*publicast.Policy)(p)).MarshalCedar())
 }

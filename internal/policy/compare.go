@@ -1,0 +1,244 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"sallyport"
+	"sallyport/internal/policy/source"
+)
+
+// Looser is one way in which a policy set may allow more than the one before.
+type Looser struct {
+	Rule sallyport.Rule // of the new set; of the old set when it is gone
+	Text string
+	Pin  bool // not the rule changed but what is pinned or its effects
+}
+
+func (l Looser) String() string {
+	return fmt.Sprintf("%s:%d: rule %q %s", l.Rule.File, l.Rule.Line, l.Rule.ID, l.Text)
+}
+
+// Compare says why replacing the old set by the new is not provably tighter:
+// nothing when every call gets the same verdict or a stricter one. Provable are
+// removed permits and conditions added to permits, added forbids, questions
+// that become refusals, and whatever does not change what rules say: comments,
+// names, @because, order. All else is taken for looser.
+//
+// Who has which role is not part of a policy set: whoever changes that must
+// compare it too.
+func Compare(old, new *Rules) []Looser {
+	if new == nil || new.actions == nil {
+		return nil // refuses everything
+	}
+	if old == nil || old.actions == nil {
+		old = &Rules{}
+	}
+	c := comparison{old: old, new: new}
+	for _, r := range new.rules {
+		if r.permit {
+			c.permit(r)
+		}
+	}
+	for _, r := range old.rules {
+		if r.permit {
+			c.gone(r)
+		} else {
+			c.forbid(r)
+		}
+	}
+	c.pins()
+	return c.out
+}
+
+type comparison struct {
+	old, new *Rules
+	out      []Looser
+}
+
+func (c *comparison) looser(r *rule, pin bool, format string, args ...any) {
+	c.out = append(c.out, Looser{r.Rule, fmt.Sprintf(format, args...), pin})
+}
+
+// permit: what it permits, one of the old permits must have permitted.
+func (c *comparison) permit(r *rule) {
+	for _, was := range c.old.rules {
+		if was.permit && c.scopeWithin(r, was) && narrows(r, was) {
+			return
+		}
+	}
+	for _, was := range c.old.rules {
+		if was.ID == r.ID {
+			c.looser(r, false, "permits something else than before")
+			return
+		}
+	}
+	c.looser(r, false, "is a new permit")
+}
+
+// forbid: what an old one refused or asked, one of the new must.
+func (c *comparison) forbid(was *rule) {
+	for _, r := range c.new.rules {
+		if r.permit || r.result != was.result || !c.scopeCovers(r, was) || !(narrows(r, was) && narrows(was, r)) {
+			continue
+		}
+		if r.Ask == nil || slices.Equal(r.Ask, was.Ask) {
+			return
+		}
+	}
+	for _, r := range c.new.rules {
+		if r.ID == was.ID {
+			c.looser(r, false, "no longer forbids exactly what it did, or asks others")
+			return
+		}
+	}
+	c.looser(was, false, "is a forbid that is gone")
+}
+
+// gone: a permit refuses too, the calls that it can't be judged on. Where
+// another permit covers the same calls without looking at as much, dropping the
+// first lets them through.
+func (c *comparison) gone(was *rule) {
+	if len(was.reads) == 0 && !was.fallible {
+		return
+	}
+	for _, r := range c.new.rules {
+		if !r.permit || !c.overlap(was, r) {
+			continue
+		}
+		guarded := slices.ContainsFunc(c.new.rules, func(g *rule) bool {
+			covers := c.scopeCovers(g, was) || g == r
+			return covers && !g.result && seesAll(g, was) && (!was.fallible || narrows(g, was))
+		})
+		if !guarded {
+			c.looser(r, false, "permits calls that rule %q (%s:%d) could not be judged on before, and so refused", was.ID, was.File, was.Line)
+			return
+		}
+	}
+}
+
+// pins: new actions that a rule reaches, and rules that say something else of
+// an action because its effects or its schema changed.
+func (c *comparison) pins() {
+	for _, a := range c.new.ordered {
+		before := c.old.actions[a.key()]
+		if before == nil && len(c.old.actions) == 0 {
+			continue
+		}
+		sameGroups := before != nil && slices.Equal(before.groups, a.groups)
+		sameInput := before != nil && before.undeclared == a.undeclared && bytes.Equal(before.input.AppendTo(nil), a.input.AppendTo(nil))
+		for _, r := range c.new.rules {
+			switch {
+			case !r.scope.covers(a) || r.result:
+			case before == nil:
+				if r.permit {
+					c.looser(r, true, "reaches %s, which is new", a.key())
+				}
+			case !sameGroups && r.namesActions():
+				c.looser(r, true, "tests actions, and %s has other effects now", a.key())
+			case !sameInput && r.uses.input():
+				c.looser(r, true, "looks at arguments of %s, whose schema changed", a.key())
+			}
+		}
+	}
+}
+
+func (r *rule) namesActions() bool {
+	found := false
+	for _, condition := range r.conditions {
+		condition.Body.Walk(func(t *source.Tree) bool {
+			value, ok := t.Node.(ast.NodeValue)
+			if uid, is := value.Value.(types.EntityUID); ok && is && uid.Type == typeAction {
+				found = true
+			}
+			return true
+		})
+	}
+	return found
+}
+
+// scopeWithin reports whether every call in the scope of a new rule was in the
+// scope of an old one, for the actions that both sets know.
+func (c *comparison) scopeWithin(r, was *rule) bool {
+	if was.scope.principal != (types.EntityUID{}) && was.scope.principal != r.scope.principal {
+		return false
+	}
+	for _, a := range c.new.ordered {
+		if before := c.old.actions[a.key()]; before != nil && r.scope.covers(a) && !was.scope.covers(before) {
+			return false
+		}
+	}
+	return true
+}
+
+// scopeCovers reports whether every call in the scope of an old rule is in the
+// scope of a new one. An action that is gone is refused.
+func (c *comparison) scopeCovers(r, was *rule) bool {
+	if r.scope.principal != (types.EntityUID{}) && r.scope.principal != was.scope.principal {
+		return false
+	}
+	for _, before := range c.old.ordered {
+		if a := c.new.actions[before.key()]; a != nil && was.scope.covers(before) && !r.scope.covers(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// overlap reports whether a call can be in the scope of both: nobody has two
+// names, roles, users or tenants.
+func (c *comparison) overlap(was, r *rule) bool {
+	p, q := was.scope.principal, r.scope.principal
+	if p.Type == q.Type && p.ID != q.ID {
+		return false
+	}
+	return slices.ContainsFunc(c.old.ordered, func(before *action) bool {
+		a := c.new.actions[before.key()]
+		return a != nil && was.scope.covers(before) && r.scope.covers(a)
+	})
+}
+
+// narrows reports whether r has all conditions of the wider rule, and so
+// applies only where that does. Where evaluating can fail, the order counts: a
+// condition that comes first can keep another from failing, and failing refuses.
+func narrows(r, wider *rule) bool {
+	have, want := r.parts(), wider.parts()
+	if wider.fallible {
+		return len(have) >= len(want) && slices.Equal(have[:len(want)], want)
+	}
+	for _, part := range want {
+		if !slices.Contains(have, part) {
+			return false
+		}
+	}
+	return true
+}
+
+// parts are the conditions in a form that can be compared.
+func (r *rule) parts() []string {
+	var out []string
+	for _, c := range source.Conjuncts(r.conditions) {
+		out = append(out, fmt.Sprint(c.Want)+c.Body.Text())
+	}
+	return out
+}
+
+// seesAll reports whether g can't be judged on any call on which was can't.
+func seesAll(g, was *rule) bool {
+	for _, look := range was.reads {
+		if !slices.ContainsFunc(g.reads, func(l read) bool {
+			return !l.exists && startsWith(look.path, l.path) || look.exists && startsWith(l.path, look.path)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+func startsWith(path, prefix []string) bool {
+	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
+}

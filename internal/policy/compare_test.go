@@ -1,0 +1,246 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"sallyport"
+)
+
+const before = `
+@id("reads") permit (principal in Role::"support", action in Action::"effect:read", resource);
+@id("refunds") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("1000.0")) };
+@id("ask") @ask("finance") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("500.0")) };
+@id("no") @because("No.") forbid (principal in Tenant::"acme", action == Action::"cloud/tool:create_instance", resource) when { context.input.count > 3 } unless { context.input.size == "small" };
+@id("keys") @on("result") forbid (principal, action, resource) when { context.result.text like "*KEY*" };
+`
+
+func TestCompare(t *testing.T) {
+	edit := func(from, to string) string {
+		if !strings.Contains(before, from) {
+			t.Fatalf("no %q", from)
+		}
+		return strings.Replace(before, from, to, 1)
+	}
+	line := func(id string) string {
+		start := strings.Index(before, `@id("`+id+`")`)
+		return before[start : start+strings.Index(before[start:], "\n")+1]
+	}
+	for _, c := range []struct{ name, after, want string }{
+		{"the same", before, ""},
+		{"comments and blanks", "// hello\n" + strings.ReplaceAll(before, ", ", ",  "), ""},
+		{"order", line("keys") + line("no") + line("ask") + line("refunds") + line("reads"), ""},
+		{"another because", edit("No.", "Never."), ""},
+		{"another name for a permit", edit(`@id("reads")`, `@id("read-all")`), ""},
+		{"another name for a forbid", edit(`@id("no")`, `@id("not")`), ""},
+		{"a permit removed", edit(line("reads"), ""), ""},
+		{"a permit with conditions removed", edit(line("refunds"), ""), ""},
+		{"everything removed", "", "ask,no,keys"},
+		{"a forbid added", before + "forbid (principal, action, resource);", ""},
+		{"a question added", before + `@ask("legal") forbid (principal, action, resource);`, ""},
+		{"a condition added to a permit", edit(`decimal("1000.0")) }`, `decimal("1000.0")) && context.input.customer != "x" }`), ""},
+		{"a condition added to a permit, elsewhere", edit(`decimal("1000.0")) }`, `decimal("1000.0")) } unless { principal in Role::"analyst" }`), ""},
+		{"a permit for fewer agents", edit(`permit (principal,`, `permit (principal in Role::"support",`), ""},
+		{"a permit for fewer actions", edit(`action in Action::"effect:read", resource`, `action == Action::"desk/tool:get_ticket", resource`), ""},
+		{"a permit for one server", edit(`action in Action::"effect:read", resource`, `action in Action::"effect:read", resource == Server::"desk"`), ""},
+		{"a question becomes a refusal", edit(`@ask("finance") `, ""), ""},
+		{"a forbid for more agents", edit(`forbid (principal in Tenant::"acme",`, `forbid (principal,`), ""},
+		{"the groups in another spelling", edit(`@ask("finance")`, `@ask(" finance,finance ")`), ""},
+
+		{"a permit added", before + `@id("new") permit (principal, action == Action::"desk/tool:delete_ticket", resource);`, "new"},
+		{"a condition removed from a permit", edit(`when { context.input.amount.lessThan(decimal("1000.0")) }`, ""), "refunds"},
+		{"a condition changed", edit("1000.0", "2000.0"), "refunds"},
+		{"a permit for more agents", edit(`permit (principal in Role::"support",`, "permit (principal,"), "reads"},
+		{"a permit for another role", edit(`permit (principal in Role::"support",`, `permit (principal in Role::"analyst",`), "reads"},
+		{"a permit for more actions", edit(`action == Action::"desk/tool:refund", resource) when { context.input.amount.less`, `action in Action::"effect:pay", resource) when { context.input has amount && context.input.amount.less`), "refunds"},
+		{"a forbid removed", edit(line("no"), ""), "no"},
+		{"a forbid for fewer agents", edit(`forbid (principal in Tenant::"acme",`, `forbid (principal in Role::"analyst",`), "no"},
+		{"a condition added to a forbid", edit("context.input.count > 3", `context.input.count > 3 && context.input has tags`), "no"},
+		{"a forbid with another number", edit("context.input.count > 3", `context.input.count > 4`), "no"},
+		{"a refusal becomes a question", edit(`@because("No.")`, `@ask("finance")`), "no"},
+		{"others are asked", edit(`@ask("finance")`, `@ask("legal")`), "ask"},
+		{"more are asked", edit(`@ask("finance")`, `@ask("finance, legal")`), "ask"},
+		{"a question removed", edit(line("ask"), ""), "ask"},
+		{"a rule about results removed", edit(line("keys"), ""), "keys"},
+		{"a rule about results asks", edit(`@on("result")`, `@on("result") @ask("legal")`), "keys"},
+		{"a forbid becomes a permit", edit(`@because("No.") forbid`, "permit"), "no,no"},
+		// Two rules may look at the same argument, and one of them go: calls on
+		// which it could not be judged were refused by it alone.
+		{"a permit that refused what it could not judge", edit(line("refunds"), `@id("all") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("1000.0")) && context.input.customer == "x" };`), ""},
+	} {
+		var got []string
+		for _, l := range Compare(load(t, before), load(t, c.after)) {
+			got = append(got, l.Rule.ID)
+			if l.Pin || l.Text == "" || l.Rule.Line == 0 {
+				t.Errorf("%s: %+v", c.name, l)
+			}
+		}
+		if strings.Join(got, ",") != c.want {
+			t.Errorf("%s: looser by %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCompareNothing(t *testing.T) {
+	r := load(t, before)
+	if l := Compare(r, nil); l != nil {
+		t.Errorf("refusing everything is looser: %v", l)
+	}
+	if l := Compare(r, &Rules{}); l != nil {
+		t.Errorf("refusing everything is looser: %v", l)
+	}
+	for _, old := range []*Rules{nil, {}} {
+		if l := Compare(old, r); len(l) != 2 {
+			t.Errorf("a first policy is looser by %v", l)
+		}
+	}
+}
+
+// A permit also refuses, what it can't be judged on.
+func TestComparePermitThatRefused(t *testing.T) {
+	both := `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };
+@id("b") permit (principal, action, resource);`
+	one := `@id("b") permit (principal, action, resource);`
+	if l := Compare(load(t, both), load(t, one)); len(l) != 1 || l[0].Rule.ID != "b" || !strings.Contains(l[0].Text, `"a" (p.cedar:1)`) {
+		t.Errorf("%v", l)
+	}
+	facts := call(t, "desk/tool:refund", `{"customer":"c","amount":null}`)
+	if Decide(load(t, both), facts).Verdict >= Decide(load(t, one), facts).Verdict {
+		t.Error("then it need not be looser")
+	}
+	apart := strings.Replace(both, "permit (principal, action, resource)", `permit (principal, action in Action::"server:cloud", resource)`, 1)
+	if l := Compare(load(t, apart), load(t, strings.SplitN(apart, "\n", 2)[1])); l != nil {
+		t.Errorf("%v", l)
+	}
+}
+
+func TestComparePins(t *testing.T) {
+	text := `@id("reads") permit (principal, action in Action::"effect:read", resource);
+@id("pays") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };
+@id("tests") permit (principal, action == Action::"desk/tool:delete_ticket", resource) when { action in Action::"effect:delete" };`
+	find := func(defs []sallyport.Definition, name string) *sallyport.Definition {
+		return &defs[slices.IndexFunc(defs, func(d sallyport.Definition) bool { return d.Name == name })]
+	}
+	for _, c := range []struct {
+		name   string
+		change func([]sallyport.Definition) []sallyport.Definition
+		want   string
+	}{
+		{"nothing", func(d []sallyport.Definition) []sallyport.Definition { return d }, ""},
+		{"another description", func(d []sallyport.Definition) []sallyport.Definition { find(d, "refund").Digest[0]++; return d }, ""},
+		{"a tool gone", func(d []sallyport.Definition) []sallyport.Definition { return d[1:] }, ""},
+		{"a new tool that a rule reaches", func(d []sallyport.Definition) []sallyport.Definition {
+			n := d[0]
+			n.Name = "more"
+			return append(d, n)
+		}, "reads pin"},
+		{"a new tool that none reaches", func(d []sallyport.Definition) []sallyport.Definition {
+			n := *find(d, "refund")
+			n.Name = "more"
+			return append(d, n)
+		}, ""},
+		{"an effect that a permit is about", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "refund").Effects = []sallyport.Effect{"read"}
+			return d
+		}, "reads"},
+		{"an effect that a condition tests", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "delete_ticket").Effects = []sallyport.Effect{"write", "delete"}
+			return d
+		}, "tests pin"},
+		{"an effect that no rule is about", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "refund").Effects = []sallyport.Effect{"send"}
+			return d
+		}, ""},
+		{"a schema that a rule looks at", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "refund").Raw = sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{"amount":{"type":"number"}},"required":["amount"]}}`)
+			return d
+		}, "pays pin"},
+		{"arguments beyond the schema", func(d []sallyport.Definition) []sallyport.Definition { find(d, "refund").Undeclared = true; return d }, "pays pin"},
+	} {
+		r, err := Load(files("p.cedar", text), c.change(pinned(t)), declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range Compare(load(t, text), r) {
+			id := l.Rule.ID
+			if l.Pin {
+				id += " pin"
+			}
+			got = append(got, id)
+		}
+		if strings.Join(got, ",") != c.want {
+			t.Errorf("%s: looser by %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// What is not looser allows nothing that was refused or held before.
+func TestTighterIsTighter(t *testing.T) {
+	defs := pinned(t)
+	tighter, changed := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		var old []string
+		for range rapid.IntRange(1, 5).Draw(rt, "n") {
+			text := drawPolicy(rt)
+			if _, err := Load(files("p.cedar", text), defs, declared); err == nil {
+				old = append(old, text)
+			}
+		}
+		new := slices.Clone(old)
+		for range rapid.IntRange(1, 3).Draw(rt, "edits") {
+			if len(new) == 0 {
+				break
+			}
+			i := rapid.IntRange(0, len(new)-1).Draw(rt, "which")
+			switch rapid.IntRange(0, 7).Draw(rt, "edit") {
+			case 0:
+				new = slices.Delete(new, i, i+1)
+			case 1:
+				new = append(new, drawPolicy(rt))
+			case 2:
+				new[i] = strings.TrimSuffix(new[i], ";") + fmt.Sprintf("\nwhen { %s };", drawCondition(rt, 1))
+			case 3:
+				if head, rest, ok := strings.Cut(new[i], "\nwhen {"); ok { // a condition in front of the others
+					new[i] = head + fmt.Sprintf("\nwhen { %s }\nwhen {", drawCondition(rt, 1)) + rest
+				}
+			case 4:
+				new[i] = strings.Replace(new[i], `@ask("finance") `, "", 1)
+			case 5:
+				new[i] = strings.Replace(new[i], "(principal,", "("+rapid.SampledFrom(principals).Draw(rt, "principal")+",", 1)
+			case 6:
+				new[i] = strings.Replace(new[i], ", resource)", ", resource == Server::\"desk\")", 1)
+			case 7:
+				new[i] = strings.Replace(new[i], "permit (", "permit ("+rapid.SampledFrom(principals).Draw(rt, "wide"), 1)
+			}
+		}
+		a, err := Load(files("p.cedar", strings.Join(old, "\n")), defs, declared)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		b, err := Load(files("p.cedar", strings.Join(new, "\n")), defs, declared)
+		if err != nil || len(Compare(a, b)) > 0 {
+			return
+		}
+		tighter++
+		rt.Logf("old:\n%s\nnew:\n%s", strings.Join(old, "\n"), strings.Join(new, "\n"))
+		for range 30 {
+			facts := drawFacts(rt, t)
+			was, is := Decide(a, facts), Decide(b, facts)
+			if was.Verdict != is.Verdict {
+				changed++
+			}
+			if was.Verdict < is.Verdict {
+				rt.Fatalf("%s %s by %s: %v, now %v", facts.Call.Action(), facts.Call.Args.Raw(), facts.Call.Principal.Agent, was.Verdict, is.Verdict)
+			}
+		}
+	})
+	if tighter == 0 || changed == 0 {
+		t.Errorf("the test saw %d tighter sets and %d tighter verdicts", tighter, changed)
+	}
+	t.Log(tighter, "tighter sets,", changed, "tighter verdicts")
+}
