@@ -36,7 +36,9 @@ var floors = map[string]int{
 	"sallyport/internal/demo/cloud": 3, // built-in server
 	"sallyport/internal/starter":    3, // files for the first minute
 
+	"sallyport/internal/sse":      3, // touches connections: event streams
 	"sallyport/internal/mcpdoor":  4, // translates MCP
+	"sallyport/internal/shim":     4, // carries stdio clients to the door
 	"sallyport/internal/control":  4, // translates the CLI
 	"sallyport/internal/importer": 4, // translates clients' files
 

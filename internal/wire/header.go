@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/base64"
 	"fmt"
+	"mime"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +31,41 @@ func (h Header) one(name string) (value string, sent bool, err *Error) {
 
 func mismatch(format string, args ...any) *Error {
 	return &Error{Code: CodeHeaderMismatch, Message: fmt.Sprintf(format, args...)}
+}
+
+// IsMedia reports whether a Content-Type is of a media type.
+func IsMedia(have, want string) bool {
+	if have == want {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(have)
+	return err == nil && media == want
+}
+
+// Accepts tells which of the two types of answer a request takes. Who does not
+// say takes any.
+func (h Header) Accepts() (json, stream bool) {
+	values := h["Accept"]
+	if len(values) == 0 {
+		return true, true
+	}
+	for _, value := range values {
+		if value == "application/json, text/event-stream" {
+			return true, true
+		}
+		for part := range strings.SplitSeq(value, ",") {
+			media, _, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(media)) {
+			case "*/*":
+				return true, true
+			case "application/json", "application/*":
+				json = true
+			case "text/event-stream", "text/*":
+				stream = true
+			}
+		}
+	}
+	return json, stream
 }
 
 // Claim is the revision that the message itself says it belongs to

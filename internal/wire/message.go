@@ -52,6 +52,19 @@ type Error struct {
 	Data    []byte // raw JSON, nil for none
 }
 
+// HTTPStatus is the status that the stateless era gives an error of the
+// transport or the envelope; all others come with 200.
+func (e *Error) HTTPStatus() int {
+	switch e.Code {
+	case CodeUnknownMethod:
+		return 404
+	case CodeParse, CodeInvalidRequest, CodeInvalidParams, CodeHeaderMismatch, CodeCapability, CodeRevision:
+		return 400
+	default:
+		return 200
+	}
+}
+
 func (e *Error) Error() string { return fmt.Sprintf("%s (%d)", e.Message, e.Code) }
 
 // Parse reads one message strictly. A batch (an array; removed from MCP in
@@ -143,6 +156,23 @@ func isInteger(raw []byte) bool {
 	return true
 }
 
+// AnswerID is the raw id to answer a malformed message under, nil when it has
+// none that could be given back.
+func (m *Message) AnswerID() []byte {
+	if t := m.ID.Type(); t == sallyport.String || t == sallyport.Number {
+		return m.ID.Raw()
+	}
+	return nil
+}
+
+// IDKey tells request ids apart as JSON values: 1 and "1" are two.
+func IDKey(id sallyport.Value) string {
+	if text, ok := id.Text(); ok {
+		return `"` + text
+	}
+	return string(id.Raw())
+}
+
 // AppendRequest appends a request; a nil id makes a notification, nil params
 // are left out. id and params are raw JSON.
 func AppendRequest(dst, id []byte, method string, params []byte) []byte {
@@ -180,6 +210,17 @@ func (e *Error) Object() []byte {
 	dst = sallyport.AppendString(dst, e.Message)
 	if e.Data != nil {
 		dst = append(append(dst, `,"data":`...), e.Data...)
+	}
+	return append(dst, '}')
+}
+
+// With is an object that begins with a member (raw name and value) and goes on
+// with those that it had.
+func With(object sallyport.Value, name string, value []byte) []byte {
+	dst := append(sallyport.AppendString([]byte("{"), name), ':')
+	dst = append(dst, value...)
+	for name, value := range object.MemberNodes() {
+		dst = append(append(append(append(dst, ','), name.Raw()...), ':'), value.Raw()...)
 	}
 	return append(dst, '}')
 }

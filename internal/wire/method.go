@@ -18,6 +18,17 @@ var Revisions = [...]string{Revision20241105, Revision20250326, Revision20250618
 // IsStateless reports whether a revision belongs to the stateless era.
 func IsStateless(revision string) bool { return revision >= Stateless }
 
+// Negotiate picks the revision of a session: the wanted one where we know it
+// and it has sessions, else the newest that has.
+func Negotiate(wanted string) string {
+	for _, revision := range Revisions {
+		if revision == wanted && !IsStateless(revision) {
+			return revision
+		}
+	}
+	return Revision20251125
+}
+
 // Header names of Streamable HTTP.
 const (
 	HeaderRevision = "Mcp-Protocol-Version"

@@ -1,0 +1,251 @@
+package mcpdoor
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/wire"
+)
+
+// route finds the server that a request means, and gives its params in that
+// server's own names.
+func (x *exchange) route() (server string, params sallyport.Value, fault *wire.Error) {
+	if x.server != "" {
+		return x.server, x.message.Params, nil
+	}
+	server, own, ok := wire.Unname(x.message.Method, x.message.Params)
+	if !ok || !slices.Contains(x.door.Servers(), server) {
+		return "", params, &wire.Error{Code: wire.CodeInvalidParams, Message: x.message.Method +
+			" names nothing that is here: on /mcp tools and prompts are called SERVER__NAME, resources sallyport:SERVER/URI"}
+	}
+	params, err := sallyport.Parse(x.message.Params.Splice(own))
+	if err != nil {
+		return "", params, &wire.Error{Code: wire.CodeInternal, Message: err.Error()}
+	}
+	return server, params, nil
+}
+
+const (
+	// listWait bounds how long a list of all servers waits for one of them.
+	listWait = 15 * time.Second
+	// listPages bounds how many pages of one server are read.
+	listPages = 100
+)
+
+// share is one server's part of a list.
+type share struct {
+	items [][]byte
+	ttl   int64 // milliseconds for which it holds
+	err   *reply
+}
+
+// listAll merges the complete lists of all servers. A server that can't be
+// asked is left out: the others are not its hostages.
+func (x *exchange) listAll(ctx context.Context, row wire.Method) reply {
+	if x.message.Params.Get("cursor").Type() != sallyport.Absent {
+		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "this list has one page: there is no cursor to it"})
+	}
+	ctx, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	shares := eachServer(x.door.Servers(), func(server string) share { return x.share(ctx, server, row) })
+	dst := append(sallyport.AppendString([]byte("{"), row.Items), ":["...)
+	count, ttl, answered := 0, int64(-1), 0
+	for _, s := range shares {
+		if s.err != nil {
+			continue
+		}
+		answered++
+		if ttl < 0 || s.ttl < ttl {
+			ttl = s.ttl
+		}
+		for _, item := range s.items {
+			if count > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, item...)
+			count++
+		}
+	}
+	if answered == 0 && len(shares) > 0 {
+		return *shares[0].err
+	}
+	dst = append(dst, ']')
+	if wire.IsStateless(x.revision) {
+		// A list with a gap must be asked for again soon.
+		if answered < len(shares) || ttl < 0 {
+			ttl = 0
+		}
+		dst = strconv.AppendInt(append(dst, `,"ttlMs":`...), ttl, 10)
+		dst = append(append(dst, `,"cacheScope":"private",`...), x.door.signature()...)
+	}
+	return result(append(dst, '}'))
+}
+
+// signature are the members by which a result of the stateless era is
+// complete and ours.
+func (d *Door) signature() []byte {
+	return append(append([]byte(`"resultType":"complete","_meta":{"`+wire.MetaServerInfo+`":`), d.serverInfo()...), '}')
+}
+
+func (d *Door) serverInfo() []byte {
+	return append(sallyport.AppendString([]byte(`{"name":"sallyport","version":`), d.Version), '}')
+}
+
+// share reads all pages of one server's list.
+func (x *exchange) share(ctx context.Context, server string, row wire.Method) share {
+	var s share
+	params := x.message.Params
+	for range listPages {
+		query := x.newQuery(server, params)
+		ask := x.door.Gateway.List
+		if row.Items == "tasks" {
+			ask = x.door.Gateway.Query
+		}
+		answer, err := ask(ctx, x.credential, query)
+		if err != nil || answer.Error.Type() != sallyport.Absent {
+			failed := x.answered(ctx, server, answer, err)
+			s.err = &failed
+			return s
+		}
+		for _, item := range answer.Result.Get(row.Items).Items() {
+			s.items = append(s.items, wire.Naming(server).Item(row.Items, item))
+		}
+		s.ttl, _ = strconv.ParseInt(string(answer.Result.Get("ttlMs").Raw()), 10, 64) // 0 where it says nothing
+		next := answer.Result.Get("nextCursor")
+		if next.Type() != sallyport.String || bytes.Equal(next.Raw(), params.Get("cursor").Raw()) {
+			return s
+		}
+		if params, err = sallyport.Parse(wire.With(x.message.Params, "cursor", next.Raw())); err != nil {
+			return s
+		}
+	}
+	return s
+}
+
+// hello is what one server says of itself.
+type hello struct {
+	server string
+	words  sallyport.Value // absent when the server could not be asked
+	failed reply
+}
+
+// hellos asks all servers that the path means who they are.
+func (x *exchange) hellos(ctx context.Context) []hello {
+	servers := x.door.Servers()
+	if x.server != "" {
+		servers = []string{x.server}
+	}
+	ctx, cancel := context.WithTimeout(ctx, helloWait)
+	defer cancel()
+	return eachServer(servers, func(server string) hello {
+		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
+		if err != nil || answer.Error.Type() != sallyport.Absent {
+			return hello{server: server, failed: x.answered(ctx, server, answer, err)}
+		}
+		return hello{server: server, words: answer.Result}
+	})
+}
+
+// helloWait bounds how long an agent waits for servers to start. Its own
+// patience is often 60 s.
+const helloWait = 45 * time.Second
+
+// initialize begins a session (up to 2025-11-25). On success x.session is set.
+func (x *exchange) initialize(ctx context.Context) reply {
+	wanted, ok := x.message.Params.Get("protocolVersion").Text()
+	if !ok {
+		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "initialize needs a protocolVersion"})
+	}
+	x.revision = wire.Negotiate(wanted)
+	s := &session{owner: x.owner, server: x.server, revision: x.revision,
+		capabilities: x.message.Params.Get("capabilities")}
+	if err := x.door.sessions.begin(s); err != nil {
+		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
+	}
+	x.door.Guests.Greet(s.id, x.message.Params)
+	x.session = s
+	hellos := x.hellos(ctx)
+	if x.server != "" && hellos[0].words.Type() == sallyport.Absent {
+		x.door.sessions.remove(s)
+		x.session = nil
+		return hellos[0].failed
+	}
+	if x.server != "" {
+		return result(sameHello(s, hellos[0].words))
+	}
+	dst := sallyport.AppendString([]byte(`{"protocolVersion":`), s.revision)
+	dst = append(append(dst, `,"capabilities":`...), mergedCapabilities(hellos)...)
+	dst = append(append(dst, `,"serverInfo":`...), x.door.serverInfo()...)
+	return result(append(appendInstructions(dst, hellos), '}'))
+}
+
+// sameHello is a server's own hello, with the revision that the session
+// speaks: the server may have been greeted in a newer one.
+func sameHello(s *session, words sallyport.Value) []byte {
+	version := words.Get("protocolVersion")
+	said, _ := version.Text()
+	if said == s.revision || version.Type() == sallyport.Absent {
+		return words.Raw()
+	}
+	if said < s.revision && wire.Negotiate(said) == said {
+		s.revision = said
+		return words.Raw()
+	}
+	return words.Splice(sallyport.Edit{Target: version, With: sallyport.AppendString(nil, s.revision)})
+}
+
+// discover says who is here (from 2026-07-28).
+func (x *exchange) discover(ctx context.Context) reply {
+	hellos := x.hellos(ctx)
+	if x.server != "" {
+		if hellos[0].words.Type() == sallyport.Absent {
+			return hellos[0].failed
+		}
+		return result(hellos[0].words.Raw())
+	}
+	dst := []byte(`{"supportedVersions":[`)
+	for i, revision := range slices.Backward(wire.Revisions[:]) {
+		dst = sallyport.AppendString(dst, revision)
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+	}
+	dst = append(append(dst, `],"capabilities":`...), mergedCapabilities(hellos)...)
+	dst = append(appendInstructions(dst, hellos), `,"ttlMs":0,"cacheScope":"private",`...)
+	return result(append(append(dst, x.door.signature()...), '}'))
+}
+
+func mergedCapabilities(hellos []hello) []byte {
+	var all []sallyport.Value
+	for _, h := range hellos {
+		if c := h.words.Get("capabilities"); c.Type() == sallyport.Object {
+			all = append(all, c)
+		}
+	}
+	return wire.AppendMerged(nil, all)
+}
+
+// appendInstructions appends what the servers say to models, each under its
+// name.
+func appendInstructions(dst []byte, hellos []hello) []byte {
+	var all strings.Builder
+	for _, h := range hellos {
+		said, _ := h.words.Get("instructions").Text()
+		if said == "" {
+			continue
+		}
+		if all.Len() > 0 {
+			all.WriteString("\n\n")
+		}
+		all.WriteString("# " + h.server + "\n\n" + said)
+	}
+	if all.Len() == 0 {
+		return dst
+	}
+	return sallyport.AppendString(append(dst, `,"instructions":`...), all.String())
+}

@@ -1,0 +1,403 @@
+package mcpdoor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/wire"
+)
+
+// client is the agent's end of one call: what the server says goes to it on
+// the call's way back.
+type client struct {
+	x      *exchange
+	server string
+}
+
+func (c *client) Tell(ctx context.Context, m wire.Message) error {
+	text := c.x.notification(c.server, m)
+	if text == nil {
+		return nil
+	}
+	err := c.x.back.send(ctx, text)
+	if errors.Is(err, errNoStream) {
+		return nil // the agent chose not to hear
+	}
+	return err
+}
+
+// notification is what a server said, as it goes to the agent. Progress
+// carries the token of the request that hears it (a retry may have another
+// than the call began with); without one there is none to be told.
+func (x *exchange) notification(server string, m wire.Message) []byte {
+	params := m.Params.Raw()
+	switch {
+	case m.Method == "notifications/progress":
+		token := x.message.Params.Get("_meta").Get("progressToken")
+		if token.Type() == sallyport.Absent {
+			return nil
+		}
+		if theirs := m.Params.Get("progressToken"); theirs.Type() != sallyport.Absent && !bytes.Equal(theirs.Raw(), token.Raw()) {
+			params = m.Params.Splice(sallyport.Edit{Target: theirs, With: token.Raw()})
+		}
+	case x.server == "":
+		params = wire.Naming(server).Notification(m.Params)
+	}
+	return wire.AppendRequest(make([]byte, 0, len(params)+96), nil, m.Method, params)
+}
+
+// Ask puts a server's request to an agent of the session era, under an id of
+// ours, and waits for the answer, which comes by another request.
+func (c *client) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error) {
+	s := c.x.session
+	if s == nil {
+		return unanswerable(m.Method), nil
+	}
+	if !declares(s.capabilities, m.Method) {
+		return unanswerable(m.Method), nil
+	}
+	id, answer, done := s.question()
+	defer done()
+	if err := c.x.back.send(ctx, wire.AppendRequest(nil, id, m.Method, m.Params.Raw())); err != nil {
+		return gateway.Answer{}, err
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-s.over:
+		return gateway.Answer{}, errSessionOver
+	case <-ctx.Done():
+		params := append(append([]byte(`{"requestId":`), id...), '}')
+		_ = c.x.back.send(ctx, wire.AppendRequest(nil, nil, "notifications/cancelled", params)) // best effort
+		return gateway.Answer{}, ctx.Err()
+	}
+}
+
+// question opens a question: only its answer can use the id, and only once.
+func (s *session) question() (id []byte, answer <-chan gateway.Answer, done func()) {
+	waiting := make(chan gateway.Answer, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastAsk++
+	key := strconv.FormatInt(s.lastAsk, 10)
+	if s.asks == nil {
+		s.asks = map[string]chan gateway.Answer{}
+	}
+	s.asks[key] = waiting
+	return []byte(key), waiting, func() {
+		s.mu.Lock()
+		delete(s.asks, key)
+		s.mu.Unlock()
+	}
+}
+
+// declares reports whether an agent said that it can answer a method.
+func declares(capabilities sallyport.Value, method string) bool {
+	name, _, _ := strings.Cut(method, "/")
+	return capabilities.Get(name).Type() == sallyport.Object
+}
+
+// unanswerable is what a server hears that asks what the agent can't answer.
+func unanswerable(method string) gateway.Answer {
+	e := wire.Error{Code: wire.CodeUnknownMethod, Message: "the agent does not support " + method}
+	return gateway.Answer{Error: sallyport.MustParse(string(e.Object()))}
+}
+
+// errand is a call of a stateless agent. When the server asks something, the
+// agent's request is answered with input_required, the call waits here, and
+// the agent's retry takes it up again (multi-round-trip requests, MCP
+// 2026-07-28). So the call can outlive the request that began it.
+type errand struct {
+	door   *Door
+	call   *sallyport.Call
+	owner  owner
+	digest sallyport.Digest // of what must be the same in the retry
+	able   sallyport.Value  // what the agent can answer
+	cancel context.CancelCauseFunc
+	done   chan outcome  // gets one when the call has ended
+	asked  chan struct{} // gets one when there is something new to ask
+
+	mu    sync.Mutex
+	x     *exchange            // that waits for this call now; nil while parked
+	open  map[string]*question // by key
+	count int
+}
+
+type outcome struct {
+	answer gateway.Answer
+	err    error
+}
+
+// question is what a server asked and nobody has answered yet.
+type question struct {
+	method string
+	params []byte
+	answer chan gateway.Answer
+}
+
+// handlePrefix marks a requestState as ours: every other is a server's own
+// and goes on to it as it came.
+const handlePrefix = "sallyport."
+
+// errand carries out a call of a stateless agent, or takes up the one that the
+// agent's requestState names.
+func (x *exchange) errand(ctx context.Context, call *sallyport.Call) reply {
+	e, fault := x.resume(call)
+	if fault != nil {
+		return x.fail(fault)
+	}
+	if e == nil {
+		e = x.begin(call)
+	}
+	return e.wait(ctx, x)
+}
+
+func (x *exchange) begin(call *sallyport.Call) *errand {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	e := &errand{
+		door: x.door, call: call, owner: x.owner, cancel: cancel,
+		able: call.Params.Get("_meta").Get(wire.MetaCapabilities),
+		done: make(chan outcome, 1), asked: make(chan struct{}, 1), x: x,
+	}
+	go func() {
+		answer, err := x.door.Gateway.Call(ctx, x.credential, call, e)
+		cancel(nil)
+		e.done <- outcome{answer, err}
+	}()
+	return e
+}
+
+// wait stays with the call until it has an answer or asks something. An agent
+// that hangs up cancels the call: in this era that is how it says so.
+func (e *errand) wait(ctx context.Context, x *exchange) reply {
+	e.mu.Lock()
+	e.x = x
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		e.x = nil
+		e.mu.Unlock()
+	}()
+	for {
+		select {
+		case o := <-e.done:
+			return x.released(ctx, e.call, o.answer, o.err)
+		case <-e.asked:
+			if e.pending() {
+				return e.park(x)
+			}
+		case <-ctx.Done():
+			e.cancel(errCancelled)
+			return reply{silent: true}
+		}
+	}
+}
+
+// pending reports whether a question is still open.
+func (e *errand) pending() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.open) > 0
+}
+
+func (e *errand) Tell(ctx context.Context, m wire.Message) error {
+	e.mu.Lock()
+	x := e.x
+	e.mu.Unlock()
+	if x == nil {
+		return nil // parked: nobody hears, and progress can be missed
+	}
+	return (&client{x, e.call.Server}).Tell(ctx, m)
+}
+
+func (e *errand) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error) {
+	if !declares(e.able, m.Method) {
+		return unanswerable(m.Method), nil
+	}
+	q := &question{m.Method, m.Params.Raw(), make(chan gateway.Answer, 1)}
+	e.mu.Lock()
+	e.count++
+	key := "ask-" + strconv.Itoa(e.count)
+	if e.open == nil {
+		e.open = map[string]*question{}
+	}
+	e.open[key] = q
+	e.mu.Unlock()
+	e.knock()
+	select {
+	case a := <-q.answer:
+		return a, nil
+	case <-ctx.Done():
+		e.mu.Lock()
+		delete(e.open, key)
+		e.mu.Unlock()
+		return gateway.Answer{}, context.Cause(ctx)
+	}
+}
+
+func (e *errand) knock() {
+	select {
+	case e.asked <- struct{}{}:
+	default: // somebody knocked already
+	}
+}
+
+// park answers the agent with what the server asks, and a handle for the
+// retry.
+func (e *errand) park(x *exchange) reply {
+	e.mu.Lock()
+	dst := []byte(`{"inputRequests":{`)
+	for key, q := range e.open {
+		if dst[len(dst)-1] == '}' {
+			dst = append(dst, ',')
+		}
+		dst = append(sallyport.AppendString(dst, key), `:{"method":`...)
+		dst = sallyport.AppendString(dst, q.method)
+		if q.params != nil {
+			dst = append(append(dst, `,"params":`...), q.params...)
+		}
+		dst = append(dst, '}')
+	}
+	e.mu.Unlock()
+	if e.digest.IsZero() {
+		e.digest = lasting(e.call)
+	}
+	handle, ok := e.door.parked.put(e, e.door.Patience)
+	if !ok {
+		e.cancel(errCancelled)
+		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: "too many calls wait for an answer: try again later"})
+	}
+	dst = sallyport.AppendString(append(dst, `},"requestState":`...), handle)
+	dst = append(dst, `,"resultType":"input_required","_meta":{"`+wire.MetaServerInfo+`":`...)
+	return result(append(append(dst, e.door.serverInfo()...), "}}"...))
+}
+
+// resume finds the errand that a retry goes on with, nil when the call is a
+// new one.
+func (x *exchange) resume(call *sallyport.Call) (*errand, *wire.Error) {
+	state, _ := call.Params.Get("requestState").Text()
+	if !strings.HasPrefix(state, handlePrefix) {
+		return nil, nil
+	}
+	e := x.door.parked.take(state, x.owner, lasting(call))
+	if e == nil {
+		return nil, &wire.Error{Code: wire.CodeInvalidParams,
+			Message: "this requestState does not belong to this call, was used already, or has expired: call again without it"}
+	}
+	e.mu.Lock()
+	for key, response := range call.Params.Get("inputResponses").Members() {
+		if q := e.open[key]; q != nil {
+			delete(e.open, key)
+			q.answer <- gateway.Answer{Result: response}
+		}
+	}
+	e.mu.Unlock()
+	e.knock() // what was left unanswered is asked again
+	return e, nil
+}
+
+// lasting is the digest of what a retry must repeat: whom it asks for what. A
+// handle can't be used to have an answer to one question count for another
+// call.
+func lasting(call *sallyport.Call) sallyport.Digest {
+	text := sallyport.AppendString(nil, call.Method)
+	text = sallyport.AppendString(text, call.Server)
+	var lasting [][]byte
+	for name, value := range call.Params.Members() {
+		switch name {
+		case "inputResponses", "requestState", "_meta":
+		default:
+			lasting = append(lasting, value.AppendCanonical(append(sallyport.AppendString(nil, name), ':')))
+		}
+	}
+	slices.SortFunc(lasting, bytes.Compare) // the order of members means nothing
+	return sallyport.DigestOf(append(text, bytes.Join(lasting, []byte{','})...))
+}
+
+// parked are the errands that wait for their agents.
+type parked struct {
+	mu      sync.Mutex
+	waiting map[string]*parking
+	held    map[owner]int
+	closed  bool
+}
+
+type parking struct {
+	errand *errand
+	expiry *time.Timer
+}
+
+// Bounds of how many calls wait: of all agents, and of one.
+const (
+	maxParked      = 1024
+	maxParkedOfOne = 64
+)
+
+// put parks an errand for a while; then the call is cancelled.
+func (p *parked) put(e *errand, patience time.Duration) (handle string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.waiting) >= maxParked || p.held[e.owner] >= maxParkedOfOne {
+		return "", false
+	}
+	if p.waiting == nil {
+		p.waiting, p.held = map[string]*parking{}, map[owner]int{}
+	}
+	handle = handlePrefix + random()
+	p.held[e.owner]++
+	p.waiting[handle] = &parking{e, time.AfterFunc(patience, func() {
+		if p.remove(handle) != nil {
+			e.cancel(errors.New("the agent never came back with the answer"))
+		}
+	})}
+	return handle, true
+}
+
+// take gives an errand back to whom it belongs. The handle is spent by that.
+func (p *parked) take(handle string, who owner, digest sallyport.Digest) *errand {
+	p.mu.Lock()
+	e := p.waiting[handle]
+	p.mu.Unlock()
+	if e == nil || e.errand.owner != who || e.errand.digest != digest || p.remove(handle) == nil {
+		return nil
+	}
+	return e.errand
+}
+
+func (p *parked) remove(handle string) *errand {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.waiting[handle]
+	if w == nil {
+		return nil
+	}
+	delete(p.waiting, handle)
+	w.expiry.Stop()
+	if p.held[w.errand.owner]--; p.held[w.errand.owner] == 0 {
+		delete(p.held, w.errand.owner)
+	}
+	return w.errand
+}
+
+func (p *parked) close() {
+	p.mu.Lock()
+	p.closed = true
+	handles := make([]string, 0, len(p.waiting))
+	for handle := range p.waiting {
+		handles = append(handles, handle)
+	}
+	p.mu.Unlock()
+	for _, handle := range handles {
+		if e := p.remove(handle); e != nil {
+			e.cancel(errClosed)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+package mcpdoor
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/wire"
+)
+
+// exchange is one message of an agent while it is served: who sent it, and
+// the way back.
+type exchange struct {
+	door       *Door
+	credential sallyport.Credential
+	owner      owner
+	session    *session // nil in the stateless era
+	server     string   // of the path; "" for all servers
+	revision   string
+	transport  string // "http" or "stdio"
+	message    wire.Message
+	header     wire.Header // to compare with the body; nil where there is none
+	back       back
+}
+
+// back is the way to an agent while one of its requests is open.
+type back interface {
+	// send says something before the answer. An error means that the agent
+	// can't hear it.
+	send(ctx context.Context, text []byte) error
+}
+
+// reply is the answer to a request: a raw result or a raw error object.
+type reply struct {
+	result []byte
+	err    []byte
+	status int  // of HTTP
+	silent bool // cancelled: there is no answer
+}
+
+func (a *reply) append(dst, id []byte) []byte {
+	if a.err != nil {
+		return wire.AppendErrorValue(dst, id, a.err)
+	}
+	return wire.AppendResult(dst, id, a.result)
+}
+
+func result(raw []byte) reply { return reply{result: raw, status: http.StatusOK} }
+
+// fail answers with an error of the door's own. In the stateless era the HTTP
+// status says it, too.
+func (x *exchange) fail(e *wire.Error) reply {
+	status := http.StatusOK
+	if wire.IsStateless(x.revision) {
+		status = e.HTTPStatus()
+	}
+	return reply{err: e.Object(), status: status}
+}
+
+// serve answers a request. What the table of methods does not admit in the
+// agent's era ends here.
+func (x *exchange) serve(ctx context.Context) reply {
+	row := wire.Lookup(x.message.Method, x.revision)
+	switch row.Treatment {
+	case wire.Local:
+		return x.local(ctx)
+	case wire.List:
+		return x.list(ctx, row)
+	case wire.Calls:
+		if x.message.Method == "subscriptions/listen" {
+			return x.listen(ctx)
+		}
+		return x.call(ctx, row)
+	case wire.Sessions, wire.Tickets:
+		if !strings.HasPrefix(x.message.Method, "notifications/") {
+			return x.query(ctx)
+		}
+	}
+	return x.fail(&wire.Error{Code: wire.CodeUnknownMethod, Message: "there is no method " + quoted(x.message.Method) + " here"})
+}
+
+// quoted is an agent's text within our own, cut short.
+func quoted(text string) string {
+	if len(text) > 80 {
+		text = strings.ToValidUTF8(text[:80], "") + "…"
+	}
+	return string(sallyport.AppendString(nil, text))
+}
+
+func (x *exchange) local(ctx context.Context) reply {
+	switch x.message.Method {
+	case "ping":
+		return result([]byte("{}"))
+	case "server/discover":
+		return x.discover(ctx)
+	default: // initialize within a session
+		return x.fail(&wire.Error{Code: wire.CodeInvalidRequest, Message: "the session is initialized already"})
+	}
+}
+
+// call makes a Call of a request. Its names become the server's own before
+// anybody decides, so that policies, pins and the log know one name for each
+// thing.
+func (x *exchange) call(ctx context.Context, row wire.Method) reply {
+	server, params, fault := x.route()
+	if fault != nil {
+		return x.fail(fault)
+	}
+	call := x.newCall(server, row.Kind, params)
+	switch row.Kind {
+	case sallyport.KindTool:
+		call.Name, _ = params.Get("name").Text()
+		call.Args = params.Get("arguments")
+		if fault := x.checkParamHeaders(call); fault != nil {
+			return x.fail(fault)
+		}
+	case sallyport.KindPrompt:
+		call.Name, _ = params.Get("name").Text()
+		call.Args = params.Get("arguments")
+	case sallyport.KindCompletion:
+		ref := params.Get("ref")
+		if call.Name, _ = ref.Get("name").Text(); ref.Get("type").IsText("ref/resource") {
+			call.Name, _ = ref.Get("uri").Text()
+		}
+		call.Args = params
+	default:
+		uri := params.Get("uri")
+		call.Name, _ = uri.Text()
+		call.Args = uriArgs(uri)
+	}
+	if wire.IsStateless(x.revision) && row.Kind != sallyport.KindCompletion {
+		return x.errand(ctx, call)
+	}
+	answer, err := x.door.Gateway.Call(ctx, x.credential, call, &client{x, server})
+	return x.released(ctx, call, answer, err)
+}
+
+func (x *exchange) newCall(server string, kind sallyport.Kind, params sallyport.Value) *sallyport.Call {
+	call := &sallyport.Call{
+		Kind: kind, Server: server, Method: x.message.Method, Params: params,
+		Door: "mcp/" + x.revision + " " + x.transport, Revision: x.revision,
+	}
+	if x.session != nil {
+		call.Session = x.session.id
+	}
+	// W3C Trace Context, version 00: nothing else goes into the log.
+	if trace, ok := params.Get("_meta").Get("traceparent").Text(); ok && len(trace) == 55 {
+		call.Trace = trace
+	}
+	return call
+}
+
+// uriArgs is what policy sees of a resource.
+func uriArgs(uri sallyport.Value) sallyport.Value {
+	if uri.Type() == sallyport.Absent {
+		return sallyport.Value{}
+	}
+	args, _ := sallyport.Parse(wire.With(sallyport.Value{}, "uri", uri.Raw())) // has been read once
+	return args
+}
+
+// checkParamHeaders compares Mcp-Param-* with the arguments that they repeat,
+// as the accepted definition of the tool says. A tool that is not accepted has
+// none, and is refused soon after.
+func (x *exchange) checkParamHeaders(call *sallyport.Call) *wire.Error {
+	if x.header == nil {
+		return nil
+	}
+	tool := x.door.Tool(call.Server, call.Name)
+	if tool == nil {
+		return nil
+	}
+	for _, p := range wire.ParamHeaders(tool.Raw.Get("inputSchema")) {
+		if fault := p.Check(x.header, http.CanonicalHeaderKey(p.Name), call.Args); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+func (x *exchange) newQuery(server string, params sallyport.Value) *gateway.Query {
+	q := &gateway.Query{Server: server, Method: x.message.Method, Params: params, Revision: x.revision}
+	if x.session != nil {
+		q.Session = x.session.id
+	}
+	return q
+}
+
+// list answers with a server's own page, or with everything of all servers.
+func (x *exchange) list(ctx context.Context, row wire.Method) reply {
+	if x.server == "" {
+		return x.listAll(ctx, row)
+	}
+	answer, err := x.door.Gateway.List(ctx, x.credential, x.newQuery(x.server, x.message.Params))
+	return x.answered(ctx, x.server, answer, err)
+}
+
+// query passes on what belongs to the session or to an open task.
+func (x *exchange) query(ctx context.Context) reply {
+	switch {
+	case x.server == "" && x.message.Method == "logging/setLevel":
+		return x.queryAll(ctx)
+	case x.server == "" && x.message.Method == "tasks/list":
+		return x.listAll(ctx, wire.Method{Items: "tasks"})
+	}
+	server, params, fault := x.route()
+	if fault != nil {
+		return x.fail(fault)
+	}
+	answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, params))
+	return x.answered(ctx, server, answer, err)
+}
+
+// queryAll asks every server, and is content when one of them could answer.
+func (x *exchange) queryAll(ctx context.Context) reply {
+	replies := eachServer(x.door.Servers(), func(server string) reply {
+		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
+		return x.answered(ctx, server, answer, err)
+	})
+	for _, r := range replies {
+		if r.err == nil {
+			return r
+		}
+	}
+	if len(replies) > 0 {
+		return replies[0]
+	}
+	return result([]byte("{}"))
+}
+
+// eachServer does something with every server at the same time and gives the
+// outcomes in order.
+func eachServer[T any](servers []string, do func(server string) T) []T {
+	outcomes := make([]T, len(servers))
+	var group sync.WaitGroup
+	for i, server := range servers {
+		group.Go(func() { outcomes[i] = do(server) })
+	}
+	group.Wait()
+	return outcomes
+}
+
+// hear takes a notification of an agent. Only the session's own go on to
+// servers; those that nobody knows are dropped. A request without an id is
+// refused: it would act and nobody could be told.
+func (x *exchange) hear(ctx context.Context) *wire.Error {
+	m := &x.message
+	row := wire.Lookup(m.Method, x.revision)
+	switch {
+	case !strings.HasPrefix(m.Method, "notifications/"):
+		return notARequest
+	case m.Method == "notifications/cancelled":
+		x.session.cancel(m.Params.Get("requestId"))
+	case row.Treatment == wire.Sessions:
+		servers := x.door.Servers()
+		if x.server != "" {
+			servers = []string{x.server}
+		}
+		eachServer(servers, func(server string) error {
+			// A server that can't be told loses nothing that it would act on.
+			_, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, m.Params))
+			return err
+		})
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+// Package mcpdoor is the door through which agents speak MCP: Streamable HTTP
+// and stdio, the session era (up to 2025-11-25) and the stateless era (from
+// 2026-07-28) on one URL. It translates messages into calls of the gateway and
+// back, and decides nothing.
+//
+// /mcp shows all servers as one (see aggregate.go for the names), /mcp/NAME
+// one server with its own names.
+package mcpdoor
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/sse"
+	"sallyport/internal/wire"
+)
+
+// Gateway decides about everything that comes through the door. An error that
+// is a *sallyport.RefusedError means that a decision ended it; any other, that
+// no answer came.
+type Gateway interface {
+	Call(ctx context.Context, credential sallyport.Credential, call *sallyport.Call, client gateway.Client) (gateway.Answer, error)
+	List(ctx context.Context, credential sallyport.Credential, query *gateway.Query) (gateway.Answer, error)
+	Query(ctx context.Context, credential sallyport.Credential, query *gateway.Query) (gateway.Answer, error)
+	// Attach lets a session hear what servers say outside any call, until
+	// detach. tell does not block.
+	Attach(session string, tell func(server string, message wire.Message)) (detach func())
+}
+
+// Guests is told of the door's sessions, so that what was opened at servers on
+// behalf of one ends with it.
+type Guests interface {
+	// Greet tells how the agent introduced itself (params of initialize).
+	Greet(session string, hello sallyport.Value)
+	// Leave ends the session.
+	Leave(session string)
+}
+
+// Parts are what a door is wired from. All of them are needed.
+type Parts struct {
+	Gateway    Gateway
+	Identifier gateway.Identifier
+	Guests     Guests
+	Servers    func() []string                                 // names, in the order in which they are shown
+	Tool       func(server, tool string) *sallyport.Definition // as accepted; nil for none
+	Now        func() time.Time
+	Version    string // of the gateway
+}
+
+// Options are what an operator may choose of a door. Zero fields get the
+// defaults.
+type Options struct {
+	// Agent is whom everybody is who reaches this door; empty when agents
+	// bring a token.
+	Agent string
+	// Hosts and Origins are admitted in the headers of these names besides
+	// loopback and the address that the connection came to. A host is written
+	// without a port.
+	Hosts, Origins []string
+
+	Body     int           // bytes of one message, default 8 MiB
+	Sessions int           // at once, default 16,384
+	Idle     time.Duration // after which a session ends that nobody uses, default 24 h
+	Patience time.Duration // how long a question to a stateless agent stays open, default 10 min
+}
+
+// Door is one way in for agents. It is an http.Handler for /mcp and below.
+type Door struct {
+	Parts
+	Options
+	sessions sessions
+	parked   parked
+	draining chan struct{}
+	drain    sync.Once
+}
+
+// New makes a door. It fails when a part is missing.
+func New(parts Parts, options Options) (*Door, error) {
+	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil ||
+		parts.Tool == nil || parts.Now == nil || parts.Version == "" {
+		return nil, errors.New("mcpdoor: a part is missing")
+	}
+	if options.Body <= 0 {
+		options.Body = 8 << 20
+	}
+	if options.Sessions <= 0 {
+		options.Sessions = 16 << 10
+	}
+	if options.Idle <= 0 {
+		options.Idle = 24 * time.Hour
+	}
+	if options.Patience <= 0 {
+		options.Patience = 10 * time.Minute
+	}
+	d := &Door{Parts: parts, Options: options, draining: make(chan struct{})}
+	d.sessions.door = d
+	return d, nil
+}
+
+// Drain ends the streams that would never end by themselves, so that a server
+// can shut down while calls are still being carried out.
+func (d *Door) Drain() { d.drain.Do(func() { close(d.draining) }) }
+
+// Close ends every session, and every call of one or that waits for an agent.
+func (d *Door) Close() {
+	d.Drain()
+	d.sessions.close()
+	d.parked.close()
+}
+
+// Server makes the http.Server for doors. Its limits keep slow and oversized
+// clients from holding memory; the door itself sets the deadlines for bodies,
+// which must not cut off the calls that follow.
+func Server(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		WriteTimeout:      sse.WriteWait, // renewed by the door before each write
+		IdleTimeout:       3 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+}

@@ -1,0 +1,121 @@
+package mcpdoor
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/wire"
+)
+
+// metaDecision is where a refused tools/call carries what machines want to
+// know: structuredContent would have to fit the tool's outputSchema.
+const metaDecision = "sallyport/decision"
+
+// released turns the outcome of a call into the answer.
+func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer gateway.Answer, err error) reply {
+	if err == nil || call.Kind != sallyport.KindTool || ctx.Err() != nil {
+		return x.answered(ctx, call.Server, answer, err)
+	}
+	// A tool's refusal and failure are results, so that the model reads them.
+	refused, ok := errors.AsType[*sallyport.RefusedError](err)
+	switch {
+	case !ok:
+		return result(x.toolError("The call got no answer: "+err.Error(), nil))
+	case refused.Cause == sallyport.CauseIdentity || refused.Cause == sallyport.CauseMethod || refused.Cause == sallyport.CauseServer:
+		return x.answered(ctx, call.Server, answer, err)
+	default:
+		return result(x.toolError(refusal(refused), decision(refused)))
+	}
+}
+
+// answered turns what came of a request into the answer.
+func (x *exchange) answered(ctx context.Context, server string, answer gateway.Answer, err error) reply {
+	switch {
+	case errors.Is(context.Cause(ctx), errCancelled):
+		return reply{silent: true}
+	case err != nil:
+		return x.failed(err)
+	case answer.Error.Type() != sallyport.Absent:
+		object := answer.Error.Raw()
+		if x.server == "" {
+			object = wire.Naming(server).Error(answer.Error)
+		}
+		return reply{err: object, status: x.status(answer)}
+	case x.server == "":
+		return result(wire.Naming(server).Result(answer.Result))
+	}
+	return result(answer.Result.Raw())
+}
+
+// status is the HTTP status of a server's error: its own where it had one.
+func (x *exchange) status(answer gateway.Answer) int {
+	switch {
+	case !wire.IsStateless(x.revision):
+		return http.StatusOK
+	case answer.Status != 0:
+		return answer.Status
+	case string(answer.Error.Get("code").Raw()) == "-32601":
+		return http.StatusNotFound
+	default:
+		return http.StatusOK
+	}
+}
+
+// failed answers with an error: a refusal, or that a server gave no answer.
+func (x *exchange) failed(err error) reply {
+	refused, ok := errors.AsType[*sallyport.RefusedError](err)
+	if !ok {
+		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
+	}
+	code := wire.CodeRefused
+	if refused.Cause == sallyport.CauseMethod {
+		code = wire.CodeUnknownMethod
+	}
+	return x.fail(&wire.Error{Code: code, Message: refusal(refused), Data: decision(refused)})
+}
+
+// refusal is what the agent reads: the reason, and under which id people find
+// the call in the log.
+func refusal(e *sallyport.RefusedError) string {
+	if e.CallID == "" {
+		return e.Error()
+	}
+	return e.Error() + " (call " + e.CallID + ")"
+}
+
+// decision is a refusal for machines: {"call","cause","rules","asks"}.
+func decision(e *sallyport.RefusedError) []byte {
+	dst := sallyport.AppendString([]byte(`{"call":`), e.CallID)
+	dst = sallyport.AppendString(append(dst, `,"cause":`...), string(e.Cause))
+	dst = append(dst, `,"rules":[`...)
+	for i, rule := range e.Decision.Rules {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = sallyport.AppendString(dst, rule.ID)
+	}
+	dst = append(dst, `],"asks":[`...)
+	for i, group := range e.Decision.Asks {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = sallyport.AppendString(dst, group)
+	}
+	return append(dst, "]}"...)
+}
+
+// toolError is a result with isError; machine is raw or nil.
+func (x *exchange) toolError(text string, machine []byte) []byte {
+	dst := sallyport.AppendString([]byte(`{"content":[{"type":"text","text":`), text)
+	dst = append(dst, `}],"isError":true`...)
+	if wire.IsStateless(x.revision) {
+		dst = append(dst, `,"resultType":"complete"`...)
+	}
+	if machine != nil {
+		dst = append(append(append(dst, `,"_meta":{"`+metaDecision+`":`...), machine...), '}')
+	}
+	return append(dst, '}')
+}
