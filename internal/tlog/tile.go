@@ -64,8 +64,8 @@ func (t *Tree) Root() sallyport.Digest { return t.frontier.Root() }
 
 // Append adds a leaf and returns the tiles that are full with it, with their
 // hashes, which the caller must not keep.
-func (t *Tree) Append(leaf sallyport.Digest) []FullTile {
-	var full []FullTile
+func (t *Tree) Append(leaf sallyport.Digest) []HashTile {
+	var full []HashTile
 	t.frontier.Append(leaf)
 	for level := 0; ; level++ {
 		if level == len(t.open) {
@@ -75,24 +75,24 @@ func (t *Tree) Append(leaf sallyport.Digest) []FullTile {
 		if len(t.open[level]) < TileWidth {
 			return full
 		}
-		full = append(full, FullTile{Tile{level, t.Size()>>(TileHeight*(level+1)) - 1, TileWidth}, t.open[level]})
+		full = append(full, HashTile{Tile{level, t.Size()>>(TileHeight*(level+1)) - 1, TileWidth}, t.open[level]})
 		leaf = tileRoot(t.open[level])
 		t.open[level] = t.open[level][:0]
 	}
 }
 
-// FullTile is a tile that has all its hashes.
-type FullTile struct {
+// HashTile is a tile with its hashes.
+type HashTile struct {
 	Tile
 	Hashes []sallyport.Digest
 }
 
 // Partial is the unfinished tiles, which the caller must not keep.
-func (t *Tree) Partial() []FullTile {
-	var all []FullTile
+func (t *Tree) Partial() []HashTile {
+	var all []HashTile
 	for level, hashes := range t.open {
 		if len(hashes) > 0 {
-			all = append(all, FullTile{Tile{level, t.Size() >> (TileHeight * (level + 1)), len(hashes)}, hashes})
+			all = append(all, HashTile{Tile{level, t.Size() >> (TileHeight * (level + 1)), len(hashes)}, hashes})
 		}
 	}
 	return all

@@ -43,7 +43,7 @@ func TestTreeIsReference(t *testing.T) {
 		return out, nil
 	})
 	files := map[string][]byte{}
-	write := func(tile FullTile) {
+	write := func(tile HashTile) {
 		path := tile.Path()
 		text := AppendTile(nil, tile.Hashes)
 		want, err := tlog.ReadTileData(tlog.Tile{H: TileHeight, L: tile.Level, N: int64(tile.Number), W: tile.Width}, reader)

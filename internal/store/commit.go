@@ -1,0 +1,502 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"sallyport"
+)
+
+const (
+	// maxGroup is the most records of one transaction.
+	maxGroup = 256
+	// maxWaiting is how many bytes of records may wait for their transaction.
+	// Beyond it Commit and Append wait themselves.
+	maxWaiting = 64 << 20
+	// appendDelay is how long an accepted record may wait for company.
+	appendDelay = 5 * time.Millisecond
+	// pace is the least time between the starts of two transactions while
+	// crowd or more calls are under way. An fsync costs as much processor time
+	// as ten records, so under load it is shared by more of them; a lone agent
+	// never waits.
+	pace  = time.Millisecond
+	crowd = 4
+	// retryDelay is how often accepted records are tried again after a failure.
+	retryDelay = 500 * time.Millisecond
+)
+
+// waiting is one record on its way into the log. It may carry no payloads.
+type waiting struct {
+	entry  sallyport.Entry // a copy, so that the caller's is never changed behind its back
+	key    *runKey
+	sealed *[]byte // arguments, then result
+	args   int     // sealed bytes of them in front
+	at     int64   // where sealed was written
+
+	// done hears the end; nil for an accepted record, for which nobody waits.
+	done chan error
+	// taken is set once by the committer, when it is too late to withdraw, or
+	// by the caller, who withdraws.
+	taken atomic.Bool
+	size  int64 // of the share of maxWaiting that it holds
+}
+
+// job is a change of state beside the log, in a transaction of its own.
+type job struct {
+	change func(context.Context, *sql.Conn) error
+	done   chan error
+}
+
+// head is where the log ends.
+type head struct {
+	next uint64           // index of the next entry
+	leaf sallyport.Digest // leaf hash of the last entry
+	time time.Time        // of the last entry
+}
+
+// committer is the one writer of sallyport.db. It gathers the records that
+// wait and writes them in one transaction: that transaction is the commit.
+type committer struct {
+	conn     *sql.Conn
+	payloads *segments
+	begin, insert, insertKey,
+	commit, rollback *sql.Stmt
+
+	queue    chan *waiting
+	jobs     chan *job
+	room     *semaphore.Weighted
+	closing  sync.RWMutex // held for reading while something is put into queue
+	closed   bool
+	stopping chan struct{} // closed once nothing more comes into queue
+	finished chan struct{} // closed when the goroutine has ended
+
+	// Only the committer's goroutine uses these.
+	head     head
+	lost     bool       // head must be read again, because a transaction failed
+	kept     []*waiting // accepted and not yet durable
+	newKeys  []*runKey  // inserted by the current transaction
+	text     []byte
+	started  time.Time // the last transaction
+	underway int       // calls between intent and outcome, about
+
+	mu     sync.Mutex
+	err    error         // why the last transaction failed, nil when it didn't
+	signal chan struct{} // closed at the next commit; nil when nobody waits for it
+}
+
+func newCommitter(ctx context.Context, db *sql.DB, payloads *segments) (*committer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &committer{
+		conn: conn, payloads: payloads,
+		queue: make(chan *waiting, maxGroup), jobs: make(chan *job), room: semaphore.NewWeighted(maxWaiting),
+		finished: make(chan struct{}), stopping: make(chan struct{}),
+	}
+	for text, statement := range map[string]**sql.Stmt{
+		"BEGIN IMMEDIATE": &c.begin, "COMMIT": &c.commit, "ROLLBACK": &c.rollback,
+		"INSERT INTO entries (idx, entry, key, at, args, result) VALUES ($1, $2, $3, $4, $5, $6)":      &c.insert,
+		"INSERT INTO keys (id, run, made, secret) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING": &c.insertKey,
+	} {
+		if *statement, err = conn.PrepareContext(ctx, text); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	if c.head, err = readHead(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return c, nil
+}
+
+func readHead(ctx context.Context, conn *sql.Conn) (head, error) {
+	var text []byte
+	err := conn.QueryRowContext(ctx, "SELECT entry FROM entries ORDER BY idx DESC LIMIT 1").Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return head{}, nil
+	}
+	if err != nil {
+		return head{}, err
+	}
+	entry, err := sallyport.ParseEntry(text)
+	if err != nil {
+		return head{}, fmt.Errorf("%w: the last entry: %w", ErrReplaced, err)
+	}
+	return head{entry.Index + 1, sallyport.LeafHash(text), entry.Time}, nil
+}
+
+func (c *committer) start() { go c.run() }
+
+// stop commits what was accepted and ends the goroutine.
+func (c *committer) stop() error {
+	c.closing.Lock()
+	if c.closed {
+		c.closing.Unlock()
+		return ErrClosed
+	}
+	c.closed = true
+	c.closing.Unlock()
+	close(c.stopping)
+	<-c.finished
+	err := c.failure()
+	if len(c.kept) > 0 {
+		err = fmt.Errorf("%d accepted records are lost: %w", len(c.kept), err)
+	}
+	return errors.Join(err, c.conn.Close())
+}
+
+// Commit returns once the record is durable, and fills Index, Prev, Time, Args
+// and Result of its entry. After an error nothing is recorded for certain.
+func (s *Store) Commit(ctx context.Context, record *sallyport.Record) error {
+	w, err := s.prepare(record)
+	if err != nil {
+		return err
+	}
+	w.done = make(chan error, 1)
+	if err := s.committer.wait(ctx, w); err != nil {
+		return err
+	}
+	e := &record.Entry
+	e.Index, e.Prev, e.Time, e.Args, e.Result = w.entry.Index, w.entry.Prev, w.entry.Time, w.entry.Args, w.entry.Result
+	return nil
+}
+
+// Append hands over a record that becomes durable with the next transaction,
+// in at most 10 ms, and fills Args and Result of its entry. After an error it
+// is not recorded. A record that was accepted is kept until it can be written,
+// also while the disk is full.
+func (s *Store) Append(ctx context.Context, record *sallyport.Record) error {
+	w, err := s.prepare(record)
+	if err != nil {
+		return err
+	}
+	record.Entry.Args, record.Entry.Result = w.entry.Args, w.entry.Result
+	if s.committer.failure() != nil {
+		// Nothing more is accepted on trust until the log can be written again.
+		w.done = make(chan error, 1)
+		return s.committer.wait(ctx, w)
+	}
+	return s.committer.enqueue(ctx, w)
+}
+
+// prepare seals the payloads, on the caller's time and processor.
+func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
+	w := &waiting{entry: record.Entry, size: int64(len(record.Args) + len(record.Result) + 1024)}
+	if w.size > maxWaiting {
+		return nil, fmt.Errorf("%w: payloads of %d bytes", ErrTooLarge, w.size)
+	}
+	if err := fits(&w.entry); err != nil {
+		return nil, err
+	}
+	if record.Args == nil && record.Result == nil {
+		return w, nil
+	}
+	key, err := s.keys.of(w.entry.Run, w.entry.Time)
+	if err != nil {
+		return nil, err
+	}
+	w.key, w.sealed = key, buffers.Get().(*[]byte)
+	sealed := (*w.sealed)[:0]
+	if record.Args != nil {
+		sealed, w.entry.Args = key.Seal(sealed, record.Args, argsPlace(&w.entry))
+		w.args = len(sealed)
+	}
+	if record.Result != nil {
+		sealed, w.entry.Result = key.Seal(sealed, record.Result, resultPlace(&w.entry))
+	}
+	*w.sealed = sealed
+	return w, nil
+}
+
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// fits reports whether the entry can be written, before anything is accepted.
+func fits(e *sallyport.Entry) error {
+	p := &e.Principal
+	length := len(e.Call) + len(e.Parent) + len(e.Server) + len(e.Name) + len(e.Action) + len(e.Door) +
+		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.Trace) + len(e.Cause) +
+		len(e.Reason) + len(e.Approval) + len(e.Approver) + len(e.Outcome) + len(e.Task) + len(e.Subject) + len(e.By) +
+		10*(len(e.Rules)+len(e.Asks)+len(e.Effects))
+	for _, list := range [][]string{e.Rules, e.Asks} {
+		for _, text := range list {
+			length += len(text)
+		}
+	}
+	const escaped, fixed = 6, 2048 // bytes for one at worst, and for names and digests
+	if escaped*length+fixed <= sallyport.MaxEntry {
+		return nil
+	}
+	worst := *e
+	worst.Index, worst.Prev = 1<<53, sallyport.DigestOf(nil)
+	worst.Args, worst.Result = worst.Prev, worst.Prev
+	if n := len(worst.AppendCanonical(nil)); n > sallyport.MaxEntry {
+		return fmt.Errorf("%w: an entry of %d bytes; at most %d are allowed", ErrTooLarge, n, sallyport.MaxEntry)
+	}
+	return nil
+}
+
+// enqueue hands w to the committer.
+func (c *committer) enqueue(ctx context.Context, w *waiting) error {
+	if err := c.room.Acquire(ctx, w.size); err != nil {
+		return err
+	}
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	err := ErrClosed
+	if !c.closed {
+		select {
+		case c.queue <- w:
+			return nil
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	c.room.Release(w.size)
+	return err
+}
+
+// wait is enqueue and waits for the end. A caller that gives up either
+// withdraws the record for certain, or hears how it ended.
+func (c *committer) wait(ctx context.Context, w *waiting) error {
+	if err := c.enqueue(ctx, w); err != nil {
+		return err
+	}
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+	}
+	if w.taken.CompareAndSwap(false, true) {
+		return ctx.Err()
+	}
+	return <-w.done
+}
+
+// change runs a change of state beside the log, durably.
+func (c *committer) change(ctx context.Context, change func(context.Context, *sql.Conn) error) error {
+	j := &job{change, make(chan error, 1)}
+	select {
+	case c.jobs <- j:
+		return <-j.done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.finished:
+		return ErrClosed
+	}
+}
+
+func (c *committer) run() {
+	defer close(c.finished)
+	ctx := context.Background()
+	for stopping := false; ; {
+		var group []*waiting
+		group, stopping = c.gather(ctx)
+		if len(group) > 0 {
+			c.settle(group, c.write(ctx, group))
+		}
+		if stopping && len(c.queue) == 0 {
+			return
+		}
+	}
+}
+
+// gather waits for records and takes all there are. stopping means that no
+// more come than are in the queue.
+func (c *committer) gather(ctx context.Context) (group []*waiting, stopping bool) {
+	group, c.kept = c.kept, nil
+	urgent := false
+	var due <-chan time.Time // when what was accepted must be written
+	if len(group) > 0 {
+		due = time.After(retryDelay)
+	}
+	for !urgent {
+		select {
+		case w := <-c.queue:
+			group, urgent = c.take(group, w)
+			if !urgent && due == nil {
+				due = time.After(appendDelay)
+			}
+		case <-due:
+			urgent = true
+		case j := <-c.jobs:
+			j.done <- c.runJob(ctx, j)
+		case <-c.stopping:
+			urgent, stopping = true, true
+		}
+		group, urgent = c.drain(group, urgent)
+	}
+	if rest := pace - time.Since(c.started); rest > 0 && c.underway >= crowd && !stopping {
+		for end := time.After(rest); end != nil && len(group) < maxGroup; {
+			select {
+			case w := <-c.queue:
+				group, _ = c.take(group, w)
+			case <-end:
+				end = nil
+			}
+		}
+		group, _ = c.drain(group, true)
+	}
+	return group, stopping
+}
+
+// take adds w to the group, unless its caller has withdrawn it.
+func (c *committer) take(group []*waiting, w *waiting) (_ []*waiting, urgent bool) {
+	if !w.taken.CompareAndSwap(false, true) {
+		c.room.Release(w.size)
+		return group, false
+	}
+	return append(group, w), w.done != nil
+}
+
+// drain takes what is waiting already.
+func (c *committer) drain(group []*waiting, urgent bool) ([]*waiting, bool) {
+	for len(group) < maxGroup {
+		select {
+		case w := <-c.queue:
+			var more bool
+			group, more = c.take(group, w)
+			urgent = urgent || more
+		default:
+			return group, urgent
+		}
+	}
+	return group, true
+}
+
+// write is the commit: payloads to their segment, then one transaction.
+func (c *committer) write(ctx context.Context, group []*waiting) error {
+	if len(group) == 0 {
+		return nil
+	}
+	c.started = time.Now()
+	if c.lost {
+		// The failed transaction may have ended either way.
+		end, err := readHead(ctx, c.conn)
+		if err != nil {
+			return err
+		}
+		c.head, c.lost = end, false
+	}
+	if err := c.payloads.write(c.head.next, group); err != nil {
+		return fmt.Errorf("writing payloads: %w", err)
+	}
+	_, err := c.begin.ExecContext(ctx)
+	end := c.head
+	if err == nil {
+		end, err = c.writeRows(ctx, group)
+	}
+	if err == nil {
+		_, err = c.commit.ExecContext(ctx)
+	}
+	if err != nil {
+		// SQLite may have rolled back by itself, then this has nothing to do.
+		c.rollback.ExecContext(ctx)
+		for _, key := range c.newKeys {
+			key.saved = false
+		}
+		c.lost = true
+		return fmt.Errorf("writing the log: %w", err)
+	}
+	c.head = end
+	return nil
+}
+
+func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, error) {
+	end := c.head
+	c.newKeys = c.newKeys[:0]
+	for _, w := range group {
+		e := &w.entry
+		e.Index, e.Prev = end.next, end.leaf
+		if e.Time.Before(end.time) {
+			e.Time = end.time // the log's time never goes back, whatever the clock does
+		}
+		c.text = e.AppendCanonical(c.text[:0])
+		var key, at, args, result int64
+		if w.key != nil {
+			key, at, args, result = w.key.id, w.at, int64(w.args), int64(len(*w.sealed)-w.args)
+			if !w.key.saved {
+				if _, err := c.insertKey.ExecContext(ctx, key, w.key.run, w.key.made.UnixMilli(), w.key.secret[:]); err != nil {
+					return end, err
+				}
+				w.key.saved = true
+				c.newKeys = append(c.newKeys, w.key)
+			}
+		}
+		if _, err := c.insert.ExecContext(ctx, int64(e.Index), c.text, key, at, args, result); err != nil {
+			return end, err
+		}
+		end = head{end.next + 1, sallyport.LeafHash(c.text), e.Time}
+	}
+	return end, nil
+}
+
+// settle tells everyone how the transaction ended. What was accepted before a
+// failure is kept for the next one.
+func (c *committer) settle(group []*waiting, err error) {
+	for _, w := range group {
+		if err != nil && w.done == nil {
+			c.kept = append(c.kept, w)
+			continue
+		}
+		if err == nil {
+			switch w.entry.Type {
+			case sallyport.Intent:
+				c.underway++
+			case sallyport.Closed:
+				c.underway = max(0, c.underway-1)
+			}
+		}
+		if w.sealed != nil {
+			buffers.Put(w.sealed)
+			w.sealed = nil
+		}
+		c.room.Release(w.size)
+		if w.done != nil {
+			w.done <- err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+	if err == nil && c.signal != nil {
+		close(c.signal)
+		c.signal = nil
+	}
+}
+
+func (c *committer) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// grown is closed at the next commit.
+func (c *committer) grown() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.signal == nil {
+		c.signal = make(chan struct{})
+	}
+	return c.signal
+}
+
+func (c *committer) runJob(ctx context.Context, j *job) error {
+	_, err := c.begin.ExecContext(ctx)
+	if err == nil {
+		err = j.change(ctx, c.conn)
+	}
+	if err == nil {
+		_, err = c.commit.ExecContext(ctx)
+	}
+	if err != nil {
+		c.rollback.ExecContext(ctx)
+	}
+	return err
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"sallyport"
+)
+
+// Filter says which records a query wants. A zero field does not matter.
+type Filter struct {
+	Agent, User, Tenant, Run, Server, Name string
+
+	Type     sallyport.EntryType // Intent, Refusal, Held or Change
+	Verdict  string              // "allow", "hold" or "deny", of the policy
+	Outcome  sallyport.Outcome
+	Observed bool // only what observe mode let through
+	Subject  string
+
+	Since, Until time.Time // until is not included
+	Before       uint64    // only entries with a smaller index, for the next page
+	Limit        int       // at most so many; 100 when zero
+}
+
+// Found is an intent, refusal, hold or change, with the outcome of an intent.
+type Found struct {
+	Entry   sallyport.Entry
+	Outcome *sallyport.Entry // nil while there is none
+}
+
+// Query finds records, newest first. Every durable entry is looked at.
+func (r *Reader) Query(ctx context.Context, f Filter) ([]Found, error) {
+	if err := r.project(ctx); err != nil {
+		return nil, err
+	}
+	where, args, err := r.where(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	limit := f.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	rows, err := r.index.QueryContext(ctx, "SELECT idx, closed FROM records"+where+" ORDER BY idx DESC LIMIT "+strconv.Itoa(limit), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Found
+	for rows.Next() {
+		var index, closed uint64
+		if err := rows.Scan(&index, &closed); err != nil {
+			return nil, err
+		}
+		found, err := r.found(ctx, index, closed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found)
+	}
+	return all, rows.Err()
+}
+
+func (r *Reader) found(ctx context.Context, index, closed uint64) (Found, error) {
+	entry, err := r.Entry(ctx, index)
+	if err != nil || closed == 0 {
+		return Found{Entry: entry}, err
+	}
+	outcome, err := r.Entry(ctx, closed)
+	return Found{entry, &outcome}, err
+}
+
+func (r *Reader) where(ctx context.Context, f Filter) (where string, args []any, err error) {
+	var conditions []string
+	add := func(condition string, value any) {
+		args = append(args, value)
+		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
+	}
+	for _, c := range []struct{ column, value string }{
+		{"agent", f.Agent}, {"person", f.User}, {"tenant", f.Tenant}, {"run", f.Run}, {"server", f.Server}, {"name", f.Name},
+		{"type", string(f.Type)}, {"verdict", f.Verdict}, {"outcome", string(f.Outcome)}, {"subject", f.Subject},
+	} {
+		if c.value != "" {
+			add(c.column+" =", c.value)
+		}
+	}
+	if f.Observed {
+		add("observed =", 1)
+	}
+	if f.Before != 0 {
+		add("idx <", int64(f.Before))
+	}
+	for _, c := range []struct {
+		condition string
+		at        time.Time
+	}{{"idx >=", f.Since}, {"idx <", f.Until}} {
+		if c.at.IsZero() {
+			continue
+		}
+		index, err := r.firstAt(ctx, c.at)
+		if err != nil {
+			return "", nil, err
+		}
+		add(c.condition, int64(index))
+	}
+	if len(conditions) == 0 {
+		return "", nil, nil
+	}
+	return " WHERE " + strings.Join(conditions, " AND "), args, nil
+}
+
+// Show is everything about one call, or about the entry with an index: the
+// entries, oldest first, with their payloads.
+func (r *Reader) Show(ctx context.Context, callOrIndex string) ([]Opened, error) {
+	indexes := make([]uint64, 0, 2)
+	if index, err := strconv.ParseUint(callOrIndex, 10, 53); err == nil {
+		indexes = append(indexes, index)
+	} else if indexes, err = r.indexesOf(ctx, callOrIndex); err != nil {
+		return nil, err
+	}
+	var all []Opened
+	for _, index := range indexes {
+		o, err := r.Open(ctx, index)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+func (r *Reader) indexesOf(ctx context.Context, call string) (indexes []uint64, err error) {
+	if err := r.project(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := r.index.QueryContext(ctx, "SELECT idx, closed FROM records WHERE call = $1 ORDER BY idx", call)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var index, closed uint64
+		if err := rows.Scan(&index, &closed); err != nil {
+			return nil, err
+		}
+		if indexes = append(indexes, index); closed != 0 {
+			indexes = append(indexes, closed)
+		}
+	}
+	if len(indexes) == 0 && rows.Err() == nil {
+		return nil, fmt.Errorf("%w: no call %s", ErrNotFound, call)
+	}
+	return indexes, rows.Err()
+}
+
+// Run is what the log says of one run.
+type Run struct {
+	ID          string
+	Agent       string
+	User        string
+	Tenant      string
+	First, Last uint64 // entries
+	Calls       int
+	Denied      int // of them refused or held
+	Open        int // intents without outcome
+}
+
+// Runs lists runs, the latest first, at most limit.
+func (r *Reader) Runs(ctx context.Context, limit int) ([]Run, error) {
+	if err := r.project(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := r.index.QueryContext(ctx,
+		"SELECT run, agent, person, tenant, first, last, calls, denied, opened FROM runs ORDER BY last DESC LIMIT $1", limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []Run
+	for rows.Next() {
+		var run Run
+		if err := rows.Scan(&run.ID, &run.Agent, &run.User, &run.Tenant, &run.First, &run.Last, &run.Calls, &run.Denied, &run.Open); err != nil {
+			return nil, err
+		}
+		all = append(all, run)
+	}
+	return all, rows.Err()
+}
+
+// openIntents are the intents that have no outcome, oldest first.
+func (r *Reader) openIntents(ctx context.Context) ([]sallyport.Entry, error) {
+	if err := r.project(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := r.index.QueryContext(ctx, "SELECT idx FROM records WHERE type = 'intent' AND outcome = '' ORDER BY idx")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var intents []sallyport.Entry
+	for rows.Next() {
+		var index uint64
+		if err := rows.Scan(&index); err != nil {
+			return nil, err
+		}
+		intent, err := r.Entry(ctx, index)
+		if err != nil {
+			return nil, err
+		}
+		intents = append(intents, intent)
+	}
+	return intents, errors.Join(rows.Err(), ctx.Err())
+}

@@ -1,0 +1,233 @@
+// Package store keeps the state of a gateway in one directory: the log, the
+// payloads beside it, pins, credentials and settings.
+//
+//	lock            held while a gateway runs
+//	log.key         the key that signs checkpoints
+//	sallyport.db    entries, keys of payloads, pins, credentials, settings
+//	index.db        projections for queries; built again when missing
+//	payloads/       sealed payloads, in segments
+//	log/            checkpoint and tiles, for the ecosystem's tools
+//
+// A [Store] is the one writer. A [Reader] reads beside it or alone.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"sallyport"
+	"sallyport/internal/tlog"
+)
+
+// Errors of this package.
+var (
+	ErrInUse    = errors.New("another gateway runs on this directory")
+	ErrClosed   = errors.New("the store is closed")
+	ErrTooLarge = errors.New("the record is too large for the log")
+	// ErrReplaced says that the database is not the one whose checkpoint was
+	// signed: rows are missing or are others.
+	ErrReplaced = errors.New("the database does not hold the log that was signed")
+)
+
+// Store is the state of a running gateway.
+type Store struct {
+	*Reader
+	lock   *os.File
+	state  *sql.DB
+	signer *tlog.Signer
+	now    func() time.Time
+
+	committer *committer
+	sequencer *sequencer
+	behind    sync.WaitGroup // the sequencer's goroutine
+}
+
+// Open takes the directory into use, and makes it when it isn't there. It
+// fails with ErrInUse while another gateway has it, and with ErrReplaced when
+// the log there is not the one that was signed. Intents that a crash left
+// without an outcome get the outcome "unknown".
+func Open(dir string, now func() time.Time) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := takeLock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	s := &Store{lock: lock, now: now}
+	if err := s.open(dir); err != nil {
+		s.release()
+		return nil, fmt.Errorf("opening %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(dir string) (err error) {
+	ctx := context.Background()
+	if s.state, err = openDatabase(filepath.Join(dir, "sallyport.db"), stateSchema, "FULL"); err != nil {
+		return err
+	}
+	if s.Reader, err = OpenReader(dir); err != nil {
+		return err
+	}
+	if s.committer, err = newCommitter(ctx, s.state, s.payloads); err != nil {
+		return err
+	}
+	empty := s.committer.head.next == 0
+	if s.signer, err = loadSigner(filepath.Join(dir, "log.key"), empty); err != nil {
+		return err
+	}
+	if s.sequencer, err = newSequencer(ctx, s.Reader, s.signer, empty); err != nil {
+		return err
+	}
+	if err := s.closeOpenIntents(ctx); err != nil {
+		return err
+	}
+	s.committer.start()
+	s.behind.Go(func() { s.sequencer.run(s.committer.finished, s.committer.grown) })
+	return nil
+}
+
+// closeOpenIntents appends the outcome "unknown" to every intent that has
+// none: the gateway stopped before it knew.
+func (s *Store) closeOpenIntents(ctx context.Context) error {
+	intents, err := s.openIntents(ctx)
+	if err != nil {
+		return err
+	}
+	var group []*waiting
+	for _, intent := range intents {
+		group = append(group, &waiting{entry: sallyport.Entry{
+			Type: sallyport.Closed, Time: s.now(), Outcome: sallyport.OutcomeUnknown,
+			Reason: "the gateway stopped before the outcome was known",
+			Call:   intent.Call, Parent: intent.Parent, Kind: intent.Kind, Server: intent.Server, Name: intent.Name,
+			Principal: intent.Principal, Run: intent.Run,
+		}})
+	}
+	return s.committer.write(ctx, group)
+}
+
+// Close makes durable what was accepted, publishes a last checkpoint and lets
+// go of the directory.
+func (s *Store) Close() error {
+	err := s.committer.stop()
+	s.behind.Wait()
+	return errors.Join(err, s.sequencer.failure(), s.release())
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.Reader != nil {
+		errs = append(errs, s.Reader.Close())
+	}
+	if s.state != nil {
+		errs = append(errs, s.state.Close())
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// Health is nil while all is well, else why records are not taken or
+// checkpoints not published.
+func (s *Store) Health() error { return errors.Join(s.committer.failure(), s.sequencer.failure()) }
+
+// takeLock makes sure that one gateway runs on a directory. Two would fork
+// the log. The lock goes with the process, however it ends.
+func takeLock(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		holder, _ := os.ReadFile(path)
+		file.Close()
+		return nil, fmt.Errorf("%w (process %s): stop it first, or name another directory", ErrInUse, strings.TrimSpace(string(holder)))
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	// The process id is for people; the lock does not depend on it.
+	if err := file.Truncate(0); err == nil {
+		fmt.Fprintf(file, "%d\n", os.Getpid())
+	}
+	return file, nil
+}
+
+// openDatabase opens a database of this package for writing. The file is made
+// first, since SQLite would make it readable for others; its WAL gets the
+// same mode.
+func openDatabase(path, schema, synchronous string) (*sql.DB, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	db, err := sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)", "synchronous("+synchronous+")", "secure_delete(ON)"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.Exec(schema); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return db, nil
+}
+
+func dsn(path, mode string, pragmas ...string) string {
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	dsn := "file:" + path + "?mode=" + mode + "&_txlock=immediate&_pragma=busy_timeout(10000)"
+	for _, pragma := range pragmas {
+		dsn += "&_pragma=" + pragma
+	}
+	return dsn
+}
+
+// loadSigner reads the log's key. A new one is made for a new log only: a
+// log that goes on under another key would look like a replaced one.
+func loadSigner(path string, fresh bool) (*tlog.Signer, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && fresh {
+		secret, err := tlog.NewSecret()
+		if err != nil {
+			return nil, err
+		}
+		text = []byte(secret + "\n")
+		if err := writeFile(path, text, true); err != nil {
+			return nil, err
+		}
+	} else if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: log.key is missing but there are entries; restore it from a copy of the directory", ErrReplaced)
+	} else if err != nil {
+		return nil, err
+	}
+	return tlog.NewSigner(strings.TrimSpace(string(text)))
+}
+
+// writeFile replaces a file at once, mode 0600; durably when asked.
+func writeFile(path string, text []byte, durably bool) error {
+	temporary := path + ".new"
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err == nil && durably {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		os.Remove(temporary)
+		return err
+	}
+	return os.Rename(temporary, path)
+}
