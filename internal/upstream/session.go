@@ -1,0 +1,356 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/wire"
+)
+
+// server is one configured server while the gateway runs.
+type server struct {
+	owner  *Servers
+	config Server
+	http   *remote // nil unless reached over a URL
+	params *paramHeaders
+
+	mu       sync.Mutex
+	eras     eras
+	sessions map[key]*session
+	retired  bool
+}
+
+// remote is what reaching a URL needs.
+type remote struct {
+	url       *url.URL
+	transport *http.Transport
+	headers   http.Header // of every request
+}
+
+// key says whose session it is: one door session of one principal. Agents of
+// different eras never share one, nor do agents without a door session that
+// declare different capabilities.
+type key struct {
+	door, tenant, user, agent string
+	stateless                 bool
+	capabilities              sallyport.Digest
+}
+
+var everybody = key{stateless: true}
+
+// session is the place of one key at a server. It is a few words of memory
+// until it is used, and outlives the crash of its conversation.
+type session struct {
+	server    *server
+	key       key
+	principal sallyport.Principal
+	self      introduction // of the agent, to the server
+	current   atomic.Pointer[conversation]
+	over      atomic.Bool   // in no table any more: nothing may be opened
+	opening   chan struct{} // holds one token while a conversation is opened
+
+	// Guarded by server.mu.
+	busy    int // calls and listeners that use the session
+	used    time.Time
+	retry   backoff.ExponentialBackOff
+	retryAt time.Time
+
+	mu    sync.Mutex
+	level string              // what the agent asked of logging, at a stateless server
+	uris  map[string]struct{} // resources to which the agent subscribed
+}
+
+func newServer(owner *Servers, config Server) *server {
+	config.Limits = config.Limits.withDefaults()
+	srv := &server{owner: owner, config: config, sessions: map[key]*session{}, params: newParamHeaders()}
+	if config.URL != "" {
+		srv.http = newRemote(&config, owner.resolver)
+	}
+	if config.Revision != "" {
+		stateless := wire.IsStateless(config.Revision)
+		srv.eras = eras{known: true, stateless: stateless, legacy: !stateless}
+	}
+	if config.Transport == HTTPSSE {
+		srv.eras = eras{known: true, legacy: true, sse: true}
+	}
+	return srv
+}
+
+var errGone = errors.New("was removed from the configuration")
+
+// acquire finds or makes the session that a request belongs to, and keeps it
+// from being closed for idleness until release.
+func (srv *server) acquire(r *request) (*session, error) {
+	srv.mu.Lock()
+	k := srv.keyOf(r)
+	s := srv.sessions[k]
+	var evicted *session
+	switch {
+	case srv.retired:
+		srv.mu.Unlock()
+		return nil, errGone
+	case s == nil:
+		if len(srv.sessions) >= srv.config.Limits.Sessions {
+			if evicted = srv.longestIdle(); evicted == nil {
+				srv.mu.Unlock()
+				return nil, fmt.Errorf("all of its %d sessions are busy; try again later", srv.config.Limits.Sessions)
+			}
+			delete(srv.sessions, evicted.key)
+		}
+		s = &session{
+			server: srv, key: k, opening: make(chan struct{}, 1), uris: map[string]struct{}{},
+			retry: backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, RandomizationFactor: .5, Multiplier: 2, MaxInterval: time.Minute},
+		}
+		if k != everybody {
+			s.principal, s.self = r.Principal, srv.owner.introduce(r)
+		} else {
+			s.self = srv.owner.introduce(&request{})
+		}
+		srv.sessions[k] = s
+		defer srv.owner.joined(s)
+	}
+	s.busy++
+	srv.mu.Unlock()
+	if evicted != nil {
+		evicted.end()
+	}
+	return s, nil
+}
+
+// keyOf says to which session a request belongs; srv.mu is held. Stateless
+// HTTP has no sessions, so there all agents use one.
+func (srv *server) keyOf(r *request) key {
+	stateless := wire.IsStateless(r.Revision)
+	if stateless && srv.http != nil && srv.eras.stateless {
+		return everybody
+	}
+	k := key{door: r.Session, tenant: r.Principal.Tenant, user: r.Principal.User, agent: r.Principal.Agent, stateless: stateless}
+	if k.door == "" {
+		capabilities := r.Params.Get("_meta").Get(wire.MetaCapabilities)
+		k.capabilities = sallyport.DigestOf(capabilities.AppendCanonical(nil))
+	}
+	return k
+}
+
+func (srv *server) release(s *session) {
+	srv.mu.Lock()
+	s.busy--
+	s.used = time.Now()
+	unwanted := srv.retired && s.busy == 0
+	srv.mu.Unlock()
+	if unwanted {
+		s.end()
+	}
+}
+
+// longestIdle is the session to close when there are too many; srv.mu is held.
+func (srv *server) longestIdle() *session {
+	var oldest *session
+	for _, s := range srv.sessions {
+		if s.busy == 0 && (oldest == nil || s.used.Before(oldest.used)) {
+			oldest = s
+		}
+	}
+	return oldest
+}
+
+// sweep closes what has not been used for long. A session that holds
+// subscriptions is in use as long as its door's session lives.
+func (srv *server) sweep(now time.Time) {
+	srv.mu.Lock()
+	var idle []*session
+	for k, s := range srv.sessions {
+		if s.busy == 0 && now.Sub(s.used) >= srv.config.Limits.Idle && !s.subscribed() {
+			idle = append(idle, s)
+			delete(srv.sessions, k)
+		}
+	}
+	srv.mu.Unlock()
+	for _, s := range idle {
+		s.end()
+	}
+}
+
+func (srv *server) remove(s *session) {
+	srv.mu.Lock()
+	if srv.sessions[s.key] == s {
+		delete(srv.sessions, s.key)
+	}
+	srv.mu.Unlock()
+	s.end()
+}
+
+// retire lets running calls finish and admits no new ones.
+func (srv *server) retire() {
+	srv.mu.Lock()
+	srv.retired = true
+	var idle []*session
+	for _, s := range srv.sessions {
+		if s.busy == 0 {
+			idle = append(idle, s)
+		}
+	}
+	srv.mu.Unlock()
+	for _, s := range idle {
+		s.end()
+	}
+}
+
+func (srv *server) closeAll() {
+	srv.mu.Lock()
+	srv.retired = true
+	sessions := srv.sessions
+	srv.sessions = nil
+	srv.mu.Unlock()
+	for _, s := range sessions {
+		s.end()
+	}
+	if srv.http != nil {
+		srv.http.transport.CloseIdleConnections()
+	}
+}
+
+// end closes a session that is in no table any more.
+func (s *session) end() {
+	s.over.Store(true)
+	s.server.owner.parted(s)
+	if v := s.current.Swap(nil); v != nil {
+		v.close(errors.New("the session was closed"))
+	}
+}
+
+func (s *session) subscribed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.uris) > 0
+}
+
+func (srv *server) carry(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
+	s, err := srv.acquire(r)
+	if err != nil {
+		return gateway.Answer{}, err
+	}
+	defer srv.release(s)
+	if strings.HasPrefix(r.Method, "notifications/") {
+		return gateway.Answer{}, s.notify(ctx, r)
+	}
+	v, err := s.converse(ctx)
+	if err != nil {
+		return gateway.Answer{}, err
+	}
+	switch {
+	case v.stateless == wire.IsStateless(r.Revision):
+		return v.raw(ctx, r, client)
+	case v.stateless:
+		return v.fromLegacy(ctx, r, client)
+	default:
+		return v.fromStateless(ctx, r, client)
+	}
+}
+
+// notify passes on a notification of the agent. It opens nothing: a session
+// that is not there has nothing to be told about.
+func (s *session) notify(ctx context.Context, r *request) error {
+	v := s.current.Load()
+	if v == nil || v.stateless || wire.IsStateless(r.Revision) {
+		return nil // the stateless era has no notifications from agents
+	}
+	return v.peer.send(ctx, wire.AppendRequest(nil, nil, r.Method, r.Params.Raw()))
+}
+
+// converse is the session's conversation, opened if there is none.
+func (s *session) converse(ctx context.Context) (*conversation, error) {
+	if v := s.current.Load(); v != nil && v.ctx.Err() == nil {
+		return v, nil
+	}
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if v := s.current.Load(); v != nil && v.ctx.Err() == nil {
+		return v, nil
+	}
+	if err := s.waitForRetry(ctx); err != nil {
+		return nil, err
+	}
+	opening, cancel := context.WithTimeout(ctx, s.server.config.Limits.Start)
+	defer cancel()
+	v, err := s.open(opening)
+	if err != nil {
+		s.server.learn(eras{})
+		if ctx.Err() == nil {
+			s.failed()
+		}
+		if opening.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("did not answer within %s of being started: %w", s.server.config.Limits.Start, err)
+		}
+		return nil, err
+	}
+	s.current.Store(v)
+	if s.over.Load() { // its door's session ended meanwhile
+		s.end()
+	}
+	return v, nil
+}
+
+// shortWait is how long a call waits for a crashed server's next start;
+// beyond it the call is refused at once.
+const shortWait = 2 * time.Second
+
+func (s *session) waitForRetry(ctx context.Context) error {
+	s.server.mu.Lock()
+	wait := time.Until(s.retryAt)
+	s.server.mu.Unlock()
+	if wait <= 0 {
+		return nil
+	}
+	if wait > shortWait {
+		return fmt.Errorf("keeps failing; the next attempt to start it is in %s (its log lines say why)", wait.Round(time.Second))
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// failed puts off the next attempt to open the session, longer each time.
+func (s *session) failed() {
+	if s.server.http != nil {
+		return // a URL that can't be reached costs nothing to try again
+	}
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.retryAt = time.Now().Add(s.retry.NextBackOff())
+}
+
+// steadyAfter is how long a conversation must have lived for its end not to
+// count as a failure to start.
+const steadyAfter = 10 * time.Second
+
+// ended is told when a conversation broke.
+func (s *session) ended(v *conversation) {
+	s.current.CompareAndSwap(v, nil)
+	if time.Since(v.since) < steadyAfter {
+		s.failed()
+		return
+	}
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.retry.Reset()
+	s.retryAt = time.Time{}
+}
