@@ -160,6 +160,7 @@ func TestReadServer(t *testing.T) {
 		"helper":            {ClaudeCode, `{"type": "http", "url": "https://a.example", "headersHelper": "x"}`, HTTP, "signs in"},
 		"envFile":           {VSCode, `{"command": "x", "envFile": ".env"}`, Stdio, "envFile"},
 		"credential inside": {Cursor, `{"command": "x --token=abcdef"}`, Stdio, "credential"},
+		"across words":      {Cursor, `{"command": "x -H Authorization:Bearer abcdefgh"}`, Stdio, "credential"},
 		"wrong type":        {Cursor, `{"command": ["x"]}`, Stdio, `"command" is not a string`},
 		"wrong args":        {Cursor, `{"command": "x", "args": "y"}`, Stdio, `"args" is not a list`},
 		"nested args":       {Cursor, `{"command": "x", "args": [["y"]]}`, Stdio, `"args" is not a list`},

@@ -8,9 +8,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/rogpeppe/go-internal/diff"
 
 	"sallyport/internal/importer/clientfile"
 )
@@ -88,9 +87,6 @@ func NewPlan(files []File, opt Options) (Plan, error) {
 				continue
 			}
 			resolved, reason := s.ready(file.home, opt.Lookup)
-			if reason == "" {
-				reason = file.editable(s)
-			}
 			if reason != "" {
 				if len(s.written) > 0 {
 					reason += " (its credentials stay in the file)"
@@ -131,16 +127,6 @@ func (s Server) ready(home string, lookup Lookup) (Server, string) {
 		return s, reason
 	}
 	return resolved, ""
-}
-
-// editable says why an entry can't be edited in place, or nothing.
-func (f File) editable(s Server) string {
-	trial := []clientfile.Setting{{Key: "command", Text: "sallyport"}}
-	_, err := f.Client.dialect().format.Point(f.text, s.path, trial, func([]byte) bool { return true })
-	if err != nil {
-		return err.Error()
-	}
-	return ""
 }
 
 var notNameRune = regexp.MustCompile(`[^a-z0-9]+`)
@@ -251,6 +237,7 @@ func newEdit(file File, candidates []Server, to Endpoint) (Edit, error) {
 			return bytes.Contains(comment, []byte(secret))
 		})
 	}
+	var targets []clientfile.Target
 	for _, s := range candidates {
 		if s.File != file.Path {
 			continue
@@ -259,11 +246,15 @@ func newEdit(file File, candidates []Server, to Endpoint) (Edit, error) {
 		if err != nil {
 			return Edit{}, fmt.Errorf("%s: %w", s.Key, err)
 		}
-		e.after, err = d.format.Point(e.after, s.path, settings, keep)
-		if err != nil {
-			return Edit{}, fmt.Errorf("%s: %w", s.Key, err)
-		}
+		targets = append(targets, clientfile.Target{Path: s.path, Settings: settings})
 		e.Entries = append(e.Entries, Entry{Path: s.path, Server: s.Name, Digest: s.digest()})
+	}
+	if len(targets) == 0 {
+		return e, nil
+	}
+	var err error
+	if e.after, err = d.format.Point(e.before, targets, keep); err != nil {
+		return Edit{}, err
 	}
 	return e, clientfile.Check(d.format, e.before, e.after, paths(e.Entries))
 }
@@ -299,19 +290,6 @@ func pointer(d dialect, shared bool, to Endpoint, name string) ([]clientfile.Set
 	return settings, nil
 }
 
-// Diff returns the edit as a unified diff with every credential masked. It is
-// for humans: masked, it doesn't apply.
-func (e Edit) Diff() string {
-	f := e.Client.dialect().format
-	secret := func(name, value string) bool {
-		return slices.Contains(e.written, value) || (name != "bearer_token_env_var" && looksSecret(name, value))
-	}
-	show := func(text []byte) []byte {
-		return maskCredentials(f.Mask(text, secret))
-	}
-	return string(diff.Diff(e.Path, show(e.before), e.Path, show(e.after)))
-}
-
 // notes remarks on a file that is to be edited.
 func (e Edit) notes(file File, token string) []Note {
 	var notes []Note
@@ -322,15 +300,29 @@ func (e Edit) notes(file File, token string) []Note {
 		note("this file belongs to the project, whoever wrote it: look at its commands before Sallyport starts them, and keep the edit out of commits")
 	}
 	theirs := bytes.ReplaceAll(e.after, []byte("Bearer "+token), nil)
-	for i, line := range bytes.Split(theirs, []byte("\n")) {
-		left := credentialText.Match(line) || slices.ContainsFunc(e.written, func(secret string) bool {
-			return len(secret) >= 8 && bytes.Contains(line, []byte(secret))
-		})
-		if left {
-			note("line %d of the new text still holds what looks like a credential, outside the entries that import edits", i+1)
-		}
+	if lines := e.leftovers(theirs); lines != nil {
+		note("the new text still holds what looks like a credential, outside the entries that import edits: line %s", strings.Join(lines, ", "))
 	}
 	return notes
+}
+
+// leftovers returns the numbers of the first lines that look like holding a
+// credential.
+func (e Edit) leftovers(text []byte) []string {
+	var lines []string
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		moved := slices.ContainsFunc(e.written, func(secret string) bool {
+			return len(secret) >= 8 && bytes.Contains(line, []byte(secret))
+		})
+		if !moved && !credentialText.Match(line) {
+			continue
+		}
+		if len(lines) == 10 {
+			return append(lines, "and more")
+		}
+		lines = append(lines, strconv.Itoa(i+1))
+	}
+	return lines
 }
 
 // serverNotes remarks on servers that may not work as before.

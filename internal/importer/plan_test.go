@@ -204,6 +204,20 @@ func TestPlanPrintsMasked(t *testing.T) {
 	}
 }
 
+// The lines around an edit may hold credentials of something else.
+func TestDiffMasksItsContext(t *testing.T) {
+	m := &machine{home: t.TempDir(), state: t.TempDir(), files: make(map[string][]byte)}
+	m.write(t, filepath.Join(m.home, ".config", "Code", "User", "settings.json"), []byte(`{
+  "db.password": "plain-neighbour",
+  "mcp": {"servers": {"a": {"command": "x"}}},
+  "tokens": ["second-neighbour"]
+}`))
+	diff := m.plan(t).Edits[0].Diff()
+	if strings.Contains(diff, "neighbour") || !strings.Contains(diff, "db.password") {
+		t.Error(diff)
+	}
+}
+
 // What import doesn't edit is at least pointed out.
 func TestLeftoverCredentials(t *testing.T) {
 	m := &machine{home: t.TempDir(), state: t.TempDir(), files: make(map[string][]byte)}
@@ -212,15 +226,14 @@ func TestLeftoverCredentials(t *testing.T) {
   "mcpServers": {"a": {"command": "x", "env": {"TOKEN": "a-plain-password"}}},
   "copy": "a-plain-password"
 }`))
-	var lines []string
-	for _, n := range m.plan(t).Notes {
-		lines = append(lines, n.Text)
+	notes := m.plan(t).Notes
+	for _, n := range notes {
 		if strings.Contains(n.String(), "ghp_") || strings.Contains(n.String(), "a-plain") {
 			t.Errorf("the note quotes it: %s", n)
 		}
 	}
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "line 2 ") || !strings.HasPrefix(lines[1], "line 4 ") {
-		t.Errorf("%q", lines)
+	if len(notes) != 1 || !strings.HasSuffix(notes[0].Text, "edits: line 2, 4") {
+		t.Errorf("%q", notes)
 	}
 }
 

@@ -169,8 +169,3 @@ func (s *Server) mark() {
 		}
 	}
 }
-
-// maskCredentials hides whatever looks like a credential by its shape alone.
-func maskCredentials(text []byte) []byte {
-	return credentialText.ReplaceAll(text, []byte(clientfile.Hidden))
-}

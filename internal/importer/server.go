@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -105,10 +106,7 @@ func readServer(client Client, file, project string, e clientfile.Entry) Server 
 	if s.Transport == Stdio && s.Cwd == "" {
 		s.Cwd = s.project // a project's server starts in the project
 	}
-	s.Problem = r.problem
-	if s.Problem == "" {
-		s.Problem = s.check(e.Fields)
-	}
+	s.Problem = cmp.Or(r.problem, e.Fixed, s.check(e.Fields))
 	s.mark()
 	for _, secret := range s.credentials() {
 		s.written = append(s.written, secret.Value.value)

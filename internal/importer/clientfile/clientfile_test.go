@@ -52,7 +52,7 @@ func TestPointJSON(t *testing.T) {
 			"\ufeff{\"x\": {\"command\": \"sallyport\", \"args\": [\"stdio\", \"x\"]}} // end"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := JSON().Point([]byte(test.before), []string{"x"}, test.settings, keepAll)
+			got, err := JSON().Point([]byte(test.before), []Target{{[]string{"x"}, test.settings}}, keepAll)
 			if err != nil || string(got) != test.after {
 				t.Fatalf("%v\n%s\nwant\n%s", err, got, test.after)
 			}
@@ -95,7 +95,7 @@ func TestPointTOML(t *testing.T) {
 			"\ufeff[\"x\"]\r\ncommand = \"sallyport\"\r\nargs = [\"stdio\", \"x\"]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := TOML().Point([]byte(test.before), []string{"x"}, test.settings, keepAll)
+			got, err := TOML().Point([]byte(test.before), []Target{{[]string{"x"}, test.settings}}, keepAll)
 			if test.after == "" {
 				if err == nil {
 					t.Errorf("edited what is no TOML: %s", got)
@@ -118,18 +118,22 @@ func TestPointTOML(t *testing.T) {
 		})
 	}
 	split := "[x.command]\nodd = 1\n"
-	if _, err := TOML().Point([]byte(split), []string{"x"}, shim, keepAll); err == nil || !strings.Contains(err.Error(), "[x]") {
-		t.Error(err)
+	if _, err := TOML().Point([]byte(split), []Target{{[]string{"x"}, shim}}, keepAll); err == nil {
+		t.Error("edited what has no setting of its own")
+	}
+	if found, err := TOML().Entries([]byte("[t]\n[t.x.env]\nodd = 1\n[t.y]\nurl = \"\"\n"), [][]string{{"t"}}); err != nil || len(found) != 2 ||
+		!strings.Contains(found[0].Fixed, "[t.x]") || found[1].Fixed != "" {
+		t.Errorf("%+v %v", found, err)
 	}
 }
 
 func TestRefusedComments(t *testing.T) {
 	keep := func(c []byte) bool { return !bytes.Contains(c, []byte("secret")) }
-	got, err := JSON().Point([]byte("{\"x\": {\n  // plain\n  // secret\n  \"command\": \"a\", /* secret */ \"trust\": true, // secret\n}}"), []string{"x"}, shim, keep)
+	got, err := JSON().Point([]byte("{\"x\": {\n  // plain\n  // secret\n  \"command\": \"a\", /* secret */ \"trust\": true, // secret\n}}"), []Target{{[]string{"x"}, shim}}, keep)
 	if want := "{\"x\": {\n  // plain\n  \"command\": \"sallyport\",\n  \"args\": [\"stdio\", \"x\"], \"trust\": true,\n}}"; err != nil || string(got) != want {
 		t.Errorf("%v\n%s", err, got)
 	}
-	got, err = TOML().Point([]byte("# secret of others\n[x]\n# plain\n# secret\ncommand = \"a\"\n[y]\n# secret of others\n"), []string{"x"}, shim, keep)
+	got, err = TOML().Point([]byte("# secret of others\n[x]\n# plain\n# secret\ncommand = \"a\"\n[y]\n# secret of others\n"), []Target{{[]string{"x"}, shim}}, keep)
 	if want := "# secret of others\n[x]\n# plain\ncommand = \"sallyport\"\nargs = [\"stdio\", \"x\"]\n[y]\n# secret of others\n"; err != nil || string(got) != want {
 		t.Errorf("%v\n%s", err, got)
 	}
@@ -159,7 +163,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestMask(t *testing.T) {
-	secret := func(name, value string) bool { return name == "KEY" || value == "hush" }
+	secret := func(s String) bool { return s.Name == "KEY" || s.Value == "hush" }
 	got := JSON().Mask([]byte("\ufeff{\"KEY\": [\"a\", {\"b\": \"hush\", \"c\": \"d\"}], \"e\": \"\\u0068ush\"} // f"), secret)
 	if want := "\ufeff{\"KEY\": [\"••••\", {\"b\": \"••••\", \"c\": \"d\"}], \"e\": \"••••\"} // f"; string(got) != want {
 		t.Errorf("%s", got)
@@ -167,6 +171,10 @@ func TestMask(t *testing.T) {
 	got = TOML().Mask([]byte("KEY = ['a', \"b\"] # c\nd = { KEY = \"e\", f = '''hush''' }\ng = \"h\"\n"), secret)
 	if want := "KEY = [\"••••\", \"••••\"] # c\nd = { KEY = \"••••\", f = \"••••\" }\ng = \"h\"\n"; string(got) != want {
 		t.Errorf("%s", got)
+	}
+	got = TOML().Mask([]byte("\ufeffKEY = \"\"\"\na\nb\"\"\"\nc = 1"), secret)
+	if want := "\ufeffKEY = \"••••\"\n\n\nc = 1"; string(got) != want {
+		t.Errorf("%q", got)
 	}
 	for _, f := range []Format{JSON(), TOML()} {
 		if got := f.Mask([]byte("hush = {"), secret); strings.Contains(string(got), "hush") {

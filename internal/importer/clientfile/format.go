@@ -25,15 +25,15 @@ type Format interface {
 	// a path of keys, in which "*" is any key. The error is a *ParseError
 	// without a path.
 	Entries(text []byte, tables [][]string) ([]Entry, error)
-	// Point replaces the connection settings of the entry at path. Comments
-	// are kept unless keep refuses their text.
-	Point(text []byte, path []string, settings []Setting, keep func(comment []byte) bool) ([]byte, error)
+	// Point replaces the connection settings of entries. Comments are kept
+	// unless keep refuses their text.
+	Point(text []byte, targets []Target, keep func(comment []byte) bool) ([]byte, error)
 	// Restore gives the entry at path the connection settings that it has in
 	// before.
 	Restore(text, before []byte, path []string) ([]byte, error)
-	// Mask puts Hidden in the place of the strings that are secret. The name
-	// is the key that a string stands under.
-	Mask(text []byte, secret func(name, value string) bool) []byte
+	// Mask puts Hidden in the place of the strings that are secret, for
+	// display: every line stays the line it was.
+	Mask(text []byte, secret func(String) bool) []byte
 }
 
 // JSON is JSON with comments and trailing commas.
@@ -49,6 +49,20 @@ const Hidden = "••••"
 type Entry struct {
 	Path   []string // keys from the root of the file; the last is its name
 	Fields map[string]any
+	Fixed  string // why its connection settings can't be replaced in place; empty when they can
+}
+
+// Target is an entry that is to be pointed elsewhere.
+type Target struct {
+	Path     []string
+	Settings []Setting
+}
+
+// String is a string in a file, its position counted in bytes. Name is the key
+// that it stands under.
+type String struct {
+	Name, Value string
+	Start, End  int
 }
 
 // Setting is one key of an entry to be written: a string, a list of strings or
@@ -138,6 +152,11 @@ func Check(f Format, before, after []byte, paths [][]string) error {
 		return errors.New("the edit would change more than the entries: the file stays as it is")
 	}
 	return nil
+}
+
+// hidden returns Hidden in quotes, followed by the line breaks of raw.
+func hidden(raw []byte) string {
+	return `"` + Hidden + `"` + strings.Repeat("\n", bytes.Count(raw, []byte("\n")))
 }
 
 func lookUp(v any, path []string) any {

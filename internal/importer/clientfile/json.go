@@ -206,27 +206,29 @@ func jsonObject(v hujson.Value, path []string) (*hujson.Object, error) {
 	}
 }
 
-func (jsonFormat) Point(text []byte, path []string, settings []Setting, keep func([]byte) bool) ([]byte, error) {
+func (jsonFormat) Point(text []byte, targets []Target, keep func([]byte) bool) ([]byte, error) {
 	mark, text := cutMark(text)
 	v, err := parseJSON(text)
 	if err != nil {
 		return nil, err
 	}
-	obj, err := jsonObject(v, path)
-	if err != nil {
-		return nil, err
+	for _, target := range targets {
+		obj, err := jsonObject(v, target.Path)
+		if err != nil {
+			return nil, err
+		}
+		var members []hujson.ObjectMember
+		for _, s := range target.Settings {
+			members = append(members, hujson.ObjectMember{
+				Name:  hujson.Value{Value: hujson.Literal(quote(s.Key))},
+				Value: hujson.Value{Value: jsonSetting(s)},
+			})
+		}
+		if err := swapMembers(obj, members, true); err != nil {
+			return nil, err
+		}
+		filterComments(obj, keep)
 	}
-	var members []hujson.ObjectMember
-	for _, s := range settings {
-		members = append(members, hujson.ObjectMember{
-			Name:  hujson.Value{Value: hujson.Literal(quote(s.Key))},
-			Value: hujson.Value{Value: jsonSetting(s)},
-		})
-	}
-	if err := swapMembers(obj, members, true); err != nil {
-		return nil, err
-	}
-	filterComments(obj, keep)
 	return slices.Concat(mark, packJSON(v, text)), nil
 }
 
@@ -410,23 +412,26 @@ func jsonSetting(s Setting) hujson.ValueTrimmed {
 	}
 }
 
-func (jsonFormat) Mask(text []byte, secret func(name, value string) bool) []byte {
+func (jsonFormat) Mask(text []byte, secret func(String) bool) []byte {
 	mark, text := cutMark(text)
 	v, err := parseJSON(text)
 	if err != nil {
 		return []byte(Hidden + "\n") // show nothing rather than something unread
 	}
-	maskJSON("", &v, secret)
+	maskJSON("", &v, func(s String) bool {
+		s.Start, s.End = s.Start+len(mark), s.End+len(mark)
+		return secret(s)
+	})
 	return slices.Concat(mark, packJSON(v, text))
 }
 
 // maskJSON hides the secret strings under v, whose name is that of the member
 // it is the value of; elements of a list have the name of the list.
-func maskJSON(name string, v *hujson.Value, secret func(name, value string) bool) {
+func maskJSON(name string, v *hujson.Value, secret func(String) bool) {
 	switch t := v.Value.(type) {
 	case hujson.Literal:
-		if t.Kind() == '"' && secret(name, t.String()) {
-			v.Value = hujson.Literal(`"` + Hidden + `"`)
+		if t.Kind() == '"' && secret(String{Name: name, Value: t.String(), Start: v.StartOffset, End: v.EndOffset}) {
+			v.Value = hujson.Literal(hidden(t))
 		}
 	case *hujson.Array:
 		for i := range t.Elements {

@@ -115,7 +115,13 @@ func (tomlFormat) Entries(text []byte, tables [][]string) ([]Entry, error) {
 			if !ok {
 				return nil, &ParseError{Reason: fmt.Sprintf("%s is not a table", strings.Join(append(slices.Clip(table), name), "."))}
 			}
-			found = append(found, Entry{Path: append(slices.Clip(table), name), Fields: fields})
+			e := Entry{Path: append(slices.Clip(table), name), Fields: fields}
+			if findInline(exprs, e.Path) == nil {
+				if _, insert := tomlCuts(text, exprs, e.Path); insert < 0 {
+					e.Fixed = fmt.Sprintf("it is written in a form that can't be edited in place: give it a table of its own, [%s]", tomlDotted(e.Path))
+				}
+			}
+			found = append(found, e)
 		}
 	}
 	return found, nil
@@ -154,14 +160,19 @@ func hasPrefix(path, prefix []string) bool {
 	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
 }
 
-func (tomlFormat) Point(text []byte, path []string, settings []Setting, keep func([]byte) bool) ([]byte, error) {
+func (tomlFormat) Point(text []byte, targets []Target, keep func([]byte) bool) ([]byte, error) {
 	mark, text := cutMark(text)
-	var pairs [][2]string
-	for _, s := range settings {
-		pairs = append(pairs, [2]string{s.Key, tomlSetting(s)})
+	for _, target := range targets {
+		var pairs [][2]string
+		for _, s := range target.Settings {
+			pairs = append(pairs, [2]string{s.Key, tomlSetting(s)})
+		}
+		var err error
+		if text, err = swapTOML(text, target.Path, pairs, keep); err != nil {
+			return nil, err
+		}
 	}
-	edited, err := swapTOML(text, path, pairs, keep)
-	return slices.Concat(mark, edited), err
+	return slices.Concat(mark, text), nil
 }
 
 func (tomlFormat) Restore(text, before []byte, path []string) ([]byte, error) {
@@ -214,23 +225,9 @@ func swapTOML(text []byte, path []string, settings [][2]string, keep func([]byte
 	if table := findInline(exprs, path); table != nil {
 		return swapInline(text, *table, path, settings), nil
 	}
-	var cuts []tomlExpr
-	insert := -1 // the cut whose place the settings take
-	for _, e := range exprs {
-		if len(e.path) <= len(path) || !hasPrefix(e.path, path) || !isConnection(e.path[len(path)]) {
-			continue
-		}
-		if insert < 0 && !e.header && len(e.path) == len(path)+1 {
-			insert = len(cuts)
-		}
-		if blank := lines(text, max(e.start-1, 0), max(e.start-1, 0)); e.header && len(bytes.TrimSpace(text[blank.start:blank.end])) == 0 {
-			e.start = blank.start // the empty line before a table goes with it
-		}
-		cuts = append(cuts, e)
-	}
+	cuts, insert := tomlCuts(text, exprs, path)
 	if insert < 0 {
-		return nil, fmt.Errorf("%s is written in a form that can't be edited in place: give it a table of its own, [%s]",
-			strings.Join(path, "."), strings.Join(path, "."))
+		return nil, fmt.Errorf("%s has no connection settings of its own", tomlDotted(path))
 	}
 	at := cuts[insert]
 	replacement := tomlLines(text, at, settings)
@@ -250,6 +247,25 @@ func swapTOML(text []byte, path []string, settings [][2]string, keep func([]byte
 		from = c.end
 	}
 	return append(out, text[from:]...), nil
+}
+
+// tomlCuts returns the lines that hold the connection settings of an entry, and
+// which of them the new settings replace; -1 when none can be replaced.
+func tomlCuts(text []byte, exprs []tomlExpr, path []string) (cuts []tomlExpr, insert int) {
+	insert = -1
+	for _, e := range exprs {
+		if len(e.path) <= len(path) || !hasPrefix(e.path, path) || !isConnection(e.path[len(path)]) {
+			continue
+		}
+		if insert < 0 && !e.header && len(e.path) == len(path)+1 {
+			insert = len(cuts)
+		}
+		if blank := lines(text, max(e.start-1, 0), max(e.start-1, 0)); e.header && len(bytes.TrimSpace(text[blank.start:blank.end])) == 0 {
+			e.start = blank.start // the empty line before a table goes with it
+		}
+		cuts = append(cuts, e)
+	}
+	return cuts, insert
 }
 
 // tomlWithin reports whether an offset lies in a section of the entry.
@@ -365,39 +381,39 @@ func tomlSetting(s Setting) string {
 	}
 }
 
-func (tomlFormat) Mask(text []byte, secret func(name, value string) bool) []byte {
-	mark, text := cutMark(text)
+func (tomlFormat) Mask(text []byte, secret func(String) bool) []byte {
+	mark, body := cutMark(text)
 	var p unstable.Parser
-	p.Reset(text)
-	out := slices.Clone(mark)
+	p.Reset(body)
+	var out []byte
 	from := 0
-	hide := func(r unstable.Range) {
-		out = append(out, text[from:r.Offset]...)
-		out = append(out, `"`+Hidden+`"`...)
-		from = int(r.Offset + r.Length)
+	hide := func(name string, v *unstable.Node) {
+		start, end := len(mark)+int(v.Raw.Offset), len(mark)+int(v.Raw.Offset+v.Raw.Length)
+		if secret(String{Name: name, Value: string(v.Data), Start: start, End: end}) {
+			out = append(append(out, text[from:start]...), hidden(text[start:end])...)
+			from = end
+		}
 	}
 	for p.NextExpression() {
 		if node := p.Expression(); node.Kind == unstable.KeyValue {
-			maskTOML(&p, node, secret, hide)
+			maskTOML(&p, node, hide)
 		}
 	}
 	if p.Error() != nil {
-		return []byte(Hidden + "\n")
+		return []byte(Hidden + "\n") // show nothing rather than something unread
 	}
 	return append(out, text[from:]...)
 }
 
-// maskTOML calls hide for the secret strings under a key.
-func maskTOML(p *unstable.Parser, node *unstable.Node, secret func(name, value string) bool, hide func(unstable.Range)) {
+// maskTOML calls hide for the strings under a key.
+func maskTOML(p *unstable.Parser, node *unstable.Node, hide func(name string, v *unstable.Node)) {
 	parts, _, _ := tomlKey(p, node)
 	name := parts[len(parts)-1]
 	var value func(*unstable.Node)
 	value = func(v *unstable.Node) {
 		switch v.Kind {
 		case unstable.String:
-			if secret(name, string(v.Data)) {
-				hide(v.Raw)
-			}
+			hide(name, v)
 		case unstable.Array:
 			for it := v.Children(); it.Next(); {
 				value(it.Node())
@@ -405,7 +421,7 @@ func maskTOML(p *unstable.Parser, node *unstable.Node, secret func(name, value s
 		case unstable.InlineTable:
 			for it := v.Children(); it.Next(); {
 				if it.Node().Kind == unstable.KeyValue {
-					maskTOML(p, it.Node(), secret, hide)
+					maskTOML(p, it.Node(), hide)
 				}
 			}
 		}
