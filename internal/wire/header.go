@@ -85,7 +85,7 @@ func (m *Message) IsStateless(h Header) (bool, *Error) {
 	switch {
 	case claim.Type() == sallyport.Absent && !IsStateless(header):
 		return false, nil
-	case claim.Type() == sallyport.Absent && m.IsNotification():
+	case claim.Type() == sallyport.Absent && !m.IsRequest():
 		return true, nil // only requests carry the claim
 	case claim.Type() == sallyport.Absent && m.Method == "initialize":
 		return true, mismatch("%s says %s, which has no initialize", HeaderRevision, header)

@@ -1,0 +1,158 @@
+package mcpdoor
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport"
+)
+
+// traced counts new connections.
+func traced(ctx context.Context, connections *int) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if !info.Reused {
+			*connections++
+		}
+	}})
+}
+
+func TestGetStream(t *testing.T) {
+	w := serve(t, Options{})
+	a := w.connect("/mcp", anaToken, `{}`)
+	next, leave, _ := a.open(a.request(t.Context(), http.MethodGet, ""))
+	heard := func(server, method, params string) { w.gateway.Heard(server, a.session, message(method, params)) }
+	heard("desk", "notifications/tools/list_changed", `{}`)
+	want(t, "event", next(), `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}`)
+	heard("desk", "notifications/resources/updated", `{"uri":"desk://a"}`) // to which nobody subscribed
+	a.rpc("1", "resources/subscribe", `{"uri":"sallyport:desk/desk://b"}`)
+	heard("desk", "notifications/resources/updated", `{"uri":"desk://b"}`)
+	want(t, "update", next(), `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"sallyport:desk/desk://b"}}`)
+
+	// A second stream takes the place of the first, which may be dead.
+	next2, leave2, _ := a.open(a.request(t.Context(), http.MethodGet, ""))
+	want(t, "the first ends", next(), "EOF")
+	leave()
+	heard("cloud", "notifications/tools/list_changed", `{}`)
+	want(t, "the second hears", next2(), `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}`)
+	leave2()
+
+	// What is missed meanwhile is there for who says where it was.
+	w.until(func() bool { s := w.door.sessions.find(a.session, owner{"acme", "ana", "ana"}, ""); return !s.busy() })
+	heard("desk", "notifications/prompts/list_changed", `{}`)
+	back := a.request(t.Context(), http.MethodGet, "")
+	back.Header.Set("Last-Event-ID", "0-2")
+	next, leave, _ = a.open(back)
+	defer leave()
+	want(t, "missed", next(), `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{}}`)
+	want(t, "missed", next(), `{"jsonrpc":"2.0","method":"notifications/prompts/list_changed","params":{}}`)
+	a.do(a.request(t.Context(), http.MethodDelete, ""))
+	want(t, "DELETE ends it", next(), "EOF")
+}
+
+// An agent of the session era whose connection breaks finds the rest of the
+// answer where it left off.
+func TestResumption(t *testing.T) {
+	w := serve(t, Options{})
+	a := w.connect("/mcp/desk", anaToken, elicits)
+	ctx, breakOff := context.WithCancel(t.Context())
+	r := a.request(ctx, http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask","arguments":{"of":"elicitation/create"}}}`)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 4096)
+	var text string
+	for !strings.Contains(text, "elicitation/create") {
+		n, err := response.Body.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(buffer[:n])
+	}
+	if !strings.HasPrefix(text, "id: 1-0\ndata: \n\nevent: message\nid: 1-1\ndata: {") {
+		t.Errorf("stream begins with %q", text)
+	}
+	breakOff()
+	response.Body.Close()
+	resume := func(last string) got {
+		r := a.request(t.Context(), http.MethodGet, "")
+		r.Header.Set("Last-Event-ID", last)
+		return a.do(r)
+	}
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		a.post(`{"jsonrpc":"2.0","id":1,"result":{"action":"decline"}}`)
+	}()
+	g := resume("1-1") // waits until the answer is there
+	if len(g.events) != 1 || g.events[0] != `{"jsonrpc":"2.0","id":1,"result":{"content":[],"structuredContent":{"action":"decline"}}}` || g.ids[0] != "1-2" {
+		t.Errorf("resumed: %+v", g)
+	}
+	if g := resume("1-0"); len(g.events) != 2 {
+		t.Errorf("from the beginning: %+v", g)
+	}
+	if g := resume("1-2"); len(g.events) != 0 || g.status != 200 {
+		t.Errorf("from the end: %+v", g)
+	}
+	old := &agent{w: w, path: "/mcp/desk", token: anaToken}
+	first := old.rpc("1", "initialize", `{"protocolVersion":"2025-03-26","capabilities":{}}`)
+	old.session = first.header.Get("Mcp-Session-Id")
+	if g := old.rpc("2", "tools/call", `{"name":"count","_meta":{"progressToken":1}}`); len(g.ids) != 4 || !strings.HasPrefix(g.body, "event: message\n") {
+		t.Errorf("an event without data confuses clients before 2025-11-25: %q", g.body)
+	}
+}
+
+// Ten thousand sessions that nobody uses cost little memory and no goroutine.
+func TestIdleSessionsAreSmall(t *testing.T) {
+	w := newWorld(t, Options{})
+	const n = 10_000
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	goroutines := runtime.NumGoroutine()
+	params := sallyport.MustParse(`{"protocolVersion":"2025-11-25","capabilities":{"sampling":{}}}`)
+	for i := range n {
+		x := &exchange{door: w.door, owner: owner{"acme", "ana", fmt.Sprint(i)}, server: "desk", transport: "http",
+			credential: sallyport.Credential{Token: anaToken}}
+		x.message.Method, x.message.Params = "initialize", params
+		if x.initialize(t.Context()); x.session == nil {
+			t.Fatal("no session")
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := runtime.NumGoroutine() - goroutines; grown > 1 {
+		t.Errorf("%d goroutines", grown)
+	}
+	each := (after.HeapAlloc - before.HeapAlloc) / n
+	t.Logf("%d bytes a session", each)
+	if each > 4096 {
+		t.Errorf("%d bytes a session", each)
+	}
+	w.door.Close()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if left := int64(after.HeapAlloc) - int64(before.HeapAlloc); left > n*200 {
+		t.Errorf("%d bytes are left of them", left)
+	}
+}
+
+// A client that sends its body by the drop, or takes no answer, is cut off.
+func TestServerHasLimits(t *testing.T) {
+	s := Server(http.NotFoundHandler())
+	if s.ReadHeaderTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 1<<20 {
+		t.Errorf("%+v", s)
+	}
+	w := serve(t, Options{})
+	a := w.connect("/mcp", anaToken, `{}`)
+	r := a.request(t.Context(), http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+	r.Header.Set("X-Huge", strings.Repeat("x", 128<<10))
+	if g := a.do(r); g.status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("huge headers: %+v", g.status)
+	}
+}
