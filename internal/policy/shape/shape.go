@@ -367,6 +367,15 @@ func (c *Conversion) value(f *Field, v sallyport.Value) types.Value {
 	return c.held(f.Shape, v)
 }
 
+// Value is a value on its own, nil when Cedar can't hold it whole.
+func (s *Shape) Value(v sallyport.Value) types.Value {
+	var c Conversion
+	if held := c.held(s, v); len(c.Opaque) == 0 {
+		return held
+	}
+	return nil
+}
+
 func (c *Conversion) held(s *Shape, v sallyport.Value) types.Value {
 	switch s.Kind {
 	case Boolean:
