@@ -6,27 +6,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sallyport"
 )
 
-// Effect is what a tool does to the world, as policies group it.
-type Effect string
+// strictness ranks an effect: the mildest is 0.
+func strictness(e sallyport.Effect) int { return slices.Index(sallyport.Effects[:], e) }
 
-// The effects, from the mildest to the strictest.
-const (
-	Read   Effect = "read"
-	Write  Effect = "write"
-	Send   Effect = "send"
-	Access Effect = "access"
-	Delete Effect = "delete"
-	Pay    Effect = "pay"
-	Exec   Effect = "exec"
-)
-
-// effects returns all effects in order of strictness.
-func effects() []Effect { return []Effect{Read, Write, Send, Access, Delete, Pay, Exec} }
-
-func isStricter(a, than Effect) bool {
-	return slices.Index(effects(), a) > slices.Index(effects(), than)
+func isStricter(a, than sallyport.Effect) bool {
+	return strictness(a) > strictness(than)
 }
 
 // Tool is what a server says about one of its tools. All of it is the server's
@@ -46,7 +34,7 @@ type Listed struct {
 // ToolEffect is a proposal for one tool.
 type ToolEffect struct {
 	Tool   string
-	Effect Effect
+	Effect sallyport.Effect
 	Known  bool   // false: nothing says what the tool does, so the effect is the strictest
 	Reason string // for the human who confirms it; never quotes the server
 }
@@ -79,7 +67,7 @@ func Propose(listed []Listed) []Proposal {
 		}
 		// A tool that a server lists twice keeps the strictest of its effects.
 		slices.SortStableFunc(p.Tools, func(a, b ToolEffect) int {
-			return cmp.Or(strings.Compare(a.Tool, b.Tool), slices.Index(effects(), b.Effect)-slices.Index(effects(), a.Effect))
+			return cmp.Or(strings.Compare(a.Tool, b.Tool), strictness(b.Effect)-strictness(a.Effect))
 		})
 		p.Tools = slices.CompactFunc(p.Tools, func(a, b ToolEffect) bool { return a.Tool == b.Tool })
 		proposals = append(proposals, p)
@@ -90,7 +78,7 @@ func Propose(listed []Listed) []Proposal {
 
 func propose(tool Tool) ToolEffect {
 	e := ToolEffect{Tool: tool.Name}
-	claim := func(where string, effect Effect, word string) {
+	claim := func(where string, effect sallyport.Effect, word string) {
 		if word != "" && (!e.Known || isStricter(effect, e.Effect)) {
 			e.Effect, e.Known, e.Reason = effect, true, fmt.Sprintf("the %s says %q", where, word)
 		}
@@ -105,13 +93,13 @@ func propose(tool Tool) ToolEffect {
 	is := func(hint *bool, value bool) bool { return hint != nil && *hint == value }
 	switch {
 	case !e.Known && is(tool.ReadOnlyHint, true):
-		e.Effect, e.Reason = Exec, "only the server's own hint calls it read-only: the strictest until you know"
+		e.Effect, e.Reason = sallyport.Exec, "only the server's own hint calls it read-only: the strictest until you know"
 	case !e.Known:
-		e.Effect, e.Reason = Exec, "nothing says what it does: the strictest until you know"
-	case e.Effect == Read && is(tool.DestructiveHint, true) && !is(tool.ReadOnlyHint, true):
-		e.Effect, e.Reason = Delete, "it sounds like reading, but the server calls it destructive"
-	case e.Effect == Read && is(tool.ReadOnlyHint, false):
-		e.Effect, e.Reason = Write, "it sounds like reading, but the server says it is not read-only"
+		e.Effect, e.Reason = sallyport.Exec, "nothing says what it does: the strictest until you know"
+	case e.Effect == sallyport.Read && is(tool.DestructiveHint, true) && !is(tool.ReadOnlyHint, true):
+		e.Effect, e.Reason = sallyport.Delete, "it sounds like reading, but the server calls it destructive"
+	case e.Effect == sallyport.Read && is(tool.ReadOnlyHint, false):
+		e.Effect, e.Reason = sallyport.Write, "it sounds like reading, but the server says it is not read-only"
 	}
 	return e
 }
@@ -119,27 +107,27 @@ func propose(tool Tool) ToolEffect {
 // verbs maps what tools are called to what they do. A word that is a noun as
 // often as a verb stands in nounVerbs as well and counts only where a verb
 // stands: first.
-var verbs = wordTable(map[Effect]string{
-	Read: `get list read search find lookup look show view describe count check status stat info inspect
+var verbs = wordTable(map[sallyport.Effect]string{
+	sallyport.Read: `get list read search find lookup look show view describe count check status stat info inspect
 		explain summarize summarise compare diff validate verify preview resolve retrieve load scan analyze
 		analyse tail head tree ls cat grep history ping query watch monitor poll whoami calculate compute
 		convert parse fetch open download`,
-	Write: `create add update edit write set put patch save insert append modify rename move copy upload import
+	sallyport.Write: `create add update edit write set put patch save insert append modify rename move copy upload import
 		register mark label tag assign close reopen merge commit push archive restore enable disable configure
 		change increment upsert store record draft comment make new schedule replace attach link unlink sync
 		annotate format`,
-	Send: `send email mail message notify publish post tweet reply forward broadcast announce call dm sms
+	sallyport.Send: `send email mail message notify publish post tweet reply forward broadcast announce call dm sms
 		submit dispatch export navigate browse crawl scrape visit goto request curl http`,
-	Access: `grant revoke permit authorize authorise invite share unshare login logout impersonate assume
+	sallyport.Access: `grant revoke permit authorize authorise invite share unshare login logout impersonate assume
 		rotate allow block unblock approve`,
-	Delete: `delete remove destroy drop purge erase wipe clear truncate rm trash discard cancel terminate kill
+	sallyport.Delete: `delete remove destroy drop purge erase wipe clear truncate rm trash discard cancel terminate kill
 		uninstall reset prune`,
-	Pay: `pay refund charge transfer purchase buy order checkout payout withdraw deposit donate bid trade sell`,
-	Exec: `run exec execute eval evaluate shell bash spawn invoke apply install build test script sudo ssh
+	sallyport.Pay: `pay refund charge transfer purchase buy order checkout payout withdraw deposit donate bid trade sell`,
+	sallyport.Exec: `run exec execute eval evaluate shell bash spawn invoke apply install build test script sudo ssh
 		command start stop restart deploy launch scale provision click type fill press drag automate`,
 })
 
-var nounVerbs = wordTable(map[Effect]string{Read: `
+var nounVerbs = wordTable(map[sallyport.Effect]string{sallyport.Read: `
 	order email mail message post comment test mark label tag record draft build set check call script command
 	share head status history transfer charge refund trade store view format count query stat info tree request
 	change import export press type start stop bid deposit purchase payout open close link new scale block
@@ -147,18 +135,18 @@ var nounVerbs = wordTable(map[Effect]string{Read: `
 
 // objects are nouns that say more than the verb that changes them: creating a
 // refund is paying, creating a message is sending.
-var objects = wordTable(map[Effect]string{
-	Pay:    `payment payments refund refunds payout payouts charge charges transfer transfers purchase order orders transaction transactions subscription`,
-	Send:   `email emails mail message messages sms notification notifications tweet`,
-	Access: `permission permissions role roles acl member members collaborator collaborators credential credentials secret secrets password passwords apikey`,
+var objects = wordTable(map[sallyport.Effect]string{
+	sallyport.Pay:    `payment payments refund refunds payout payouts charge charges transfer transfers purchase order orders transaction transactions subscription`,
+	sallyport.Send:   `email emails mail message messages sms notification notifications tweet`,
+	sallyport.Access: `permission permissions role roles acl member members collaborator collaborators credential credentials secret secrets password passwords apikey`,
 })
 
 // addresses are nouns that turn opening or fetching into a request to anywhere,
 // which can carry data out in the address itself.
-var addresses = wordTable(map[Effect]string{Send: `url page web website site link html markdown txt json browser internet`})
+var addresses = wordTable(map[sallyport.Effect]string{sallyport.Send: `url page web website site link html markdown txt json browser internet`})
 
-func wordTable(lists map[Effect]string) map[string]Effect {
-	table := make(map[string]Effect)
+func wordTable(lists map[sallyport.Effect]string) map[string]sallyport.Effect {
+	table := make(map[string]sallyport.Effect)
 	for effect, list := range lists {
 		for word := range strings.FieldsSeq(list) {
 			table[word] = effect
@@ -177,13 +165,13 @@ func nameWords(name string) []string {
 
 // nameEffect returns the effect that words stand for and the word that says so;
 // no word when none does.
-func nameEffect(words []string) (Effect, string) {
+func nameEffect(words []string) (sallyport.Effect, string) {
 	if len(words) == 0 {
 		return "", ""
 	}
-	var effect Effect
+	var effect sallyport.Effect
 	var said string
-	take := func(e Effect, word string) {
+	take := func(e sallyport.Effect, word string) {
 		if said == "" || isStricter(e, effect) {
 			effect, said = e, word
 		}
@@ -207,17 +195,17 @@ func nameEffect(words []string) (Effect, string) {
 }
 
 // objectEffect tightens the effect of a verb by what the verb is done to.
-func objectEffect(words []string, effect Effect, said string) (Effect, string) {
+func objectEffect(words []string, effect sallyport.Effect, said string) (sallyport.Effect, string) {
 	reaches := said == "fetch" || said == "open" || said == "download"
 	for _, word := range words {
 		object, ok := objects[word]
 		switch {
 		case reaches && (addresses[word] != "" || len(words) == 1):
-			return Send, said
+			return sallyport.Send, said
 		case !ok || word == said:
-		case object == Access && isStricter(Access, effect): // reading a password is access, too
-			effect, said = Access, word
-		case effect != Read && isStricter(object, effect):
+		case object == sallyport.Access && isStricter(sallyport.Access, effect): // reading a password is access, too
+			effect, said = sallyport.Access, word
+		case effect != sallyport.Read && isStricter(object, effect):
 			effect, said = object, word
 		}
 	}
@@ -228,7 +216,7 @@ var letters = regexp.MustCompile(`[A-Za-z]+`)
 
 // sentenceEffect reads the verb that a title or description begins with, such
 // as "Deletes a file". Anything else says nothing.
-func sentenceEffect(text string) (Effect, string) {
+func sentenceEffect(text string) (sallyport.Effect, string) {
 	words := letters.FindAllString(strings.ToLower(text[:min(len(text), 200)]), 5)
 	if len(words) == 0 {
 		return "", ""

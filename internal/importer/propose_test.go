@@ -10,6 +10,8 @@ import (
 	"github.com/cedar-policy/cedar-go"
 	"github.com/goccy/go-yaml"
 	"pgregory.net/rapid"
+
+	"sallyport"
 )
 
 func TestProposedEffects(t *testing.T) {
@@ -17,37 +19,37 @@ func TestProposedEffects(t *testing.T) {
 	*yes = true
 	for _, test := range []struct {
 		tool  Tool
-		want  Effect
+		want  sallyport.Effect
 		known bool
 	}{
 		// from the name
-		{Tool{Name: "read_file"}, Read, true}, {Tool{Name: "listDirectory"}, Read, true}, {Tool{Name: "search-nodes"}, Read, true},
-		{Tool{Name: "github_get_issue"}, Read, true}, {Tool{Name: "get_payments"}, Read, true}, {Tool{Name: "fetch_issue"}, Read, true},
-		{Tool{Name: "write_file"}, Write, true}, {Tool{Name: "create_entities"}, Write, true}, {Tool{Name: "XMLPatchFile"}, Write, true},
-		{Tool{Name: "send_message"}, Send, true}, {Tool{Name: "email"}, Send, true}, {Tool{Name: "create_message"}, Send, true},
-		{Tool{Name: "fetch"}, Send, true}, {Tool{Name: "fetch_url"}, Send, true}, {Tool{Name: "browser_navigate"}, Send, true},
-		{Tool{Name: "delete_file"}, Delete, true}, {Tool{Name: "cancel_order"}, Pay, true}, {Tool{Name: "cancel_build"}, Delete, true},
-		{Tool{Name: "refund"}, Pay, true}, {Tool{Name: "stripe_create_refund"}, Pay, true}, {Tool{Name: "list_refunds"}, Read, true},
-		{Tool{Name: "grant_role"}, Access, true}, {Tool{Name: "add_collaborator"}, Access, true}, {Tool{Name: "get_secret"}, Access, true},
-		{Tool{Name: "run_command"}, Exec, true}, {Tool{Name: "execute_sql"}, Exec, true}, {Tool{Name: "shell"}, Exec, true}, {Tool{Name: "launch_instance"}, Exec, true},
+		{Tool{Name: "read_file"}, sallyport.Read, true}, {Tool{Name: "listDirectory"}, sallyport.Read, true}, {Tool{Name: "search-nodes"}, sallyport.Read, true},
+		{Tool{Name: "github_get_issue"}, sallyport.Read, true}, {Tool{Name: "get_payments"}, sallyport.Read, true}, {Tool{Name: "fetch_issue"}, sallyport.Read, true},
+		{Tool{Name: "write_file"}, sallyport.Write, true}, {Tool{Name: "create_entities"}, sallyport.Write, true}, {Tool{Name: "XMLPatchFile"}, sallyport.Write, true},
+		{Tool{Name: "send_message"}, sallyport.Send, true}, {Tool{Name: "email"}, sallyport.Send, true}, {Tool{Name: "create_message"}, sallyport.Send, true},
+		{Tool{Name: "fetch"}, sallyport.Send, true}, {Tool{Name: "fetch_url"}, sallyport.Send, true}, {Tool{Name: "browser_navigate"}, sallyport.Send, true},
+		{Tool{Name: "delete_file"}, sallyport.Delete, true}, {Tool{Name: "cancel_order"}, sallyport.Delete, true}, {Tool{Name: "cancel_build"}, sallyport.Delete, true},
+		{Tool{Name: "refund"}, sallyport.Pay, true}, {Tool{Name: "stripe_create_refund"}, sallyport.Pay, true}, {Tool{Name: "list_refunds"}, sallyport.Read, true},
+		{Tool{Name: "grant_role"}, sallyport.Access, true}, {Tool{Name: "add_collaborator"}, sallyport.Access, true}, {Tool{Name: "get_secret"}, sallyport.Access, true},
+		{Tool{Name: "run_command"}, sallyport.Exec, true}, {Tool{Name: "execute_sql"}, sallyport.Exec, true}, {Tool{Name: "shell"}, sallyport.Exec, true}, {Tool{Name: "launch_instance"}, sallyport.Exec, true},
 		// several verbs: the strictest
-		{Tool{Name: "get_or_create_user"}, Write, true}, {Tool{Name: "read_write_file"}, Write, true}, {Tool{Name: "list_and_delete_all"}, Delete, true},
+		{Tool{Name: "get_or_create_user"}, sallyport.Write, true}, {Tool{Name: "read_write_file"}, sallyport.Write, true}, {Tool{Name: "list_and_delete_all"}, sallyport.Delete, true},
 		// nothing known: the strictest
-		{Tool{Name: "frobnicate"}, Exec, false}, {Tool{Name: "echo"}, Exec, false}, {Tool{Name: "customer_refund"}, Exec, false}, {Tool{Name: "_"}, Exec, false},
+		{Tool{Name: "frobnicate"}, sallyport.Exec, false}, {Tool{Name: "echo"}, sallyport.Exec, false}, {Tool{Name: "customer_refund"}, sallyport.Exec, false}, {Tool{Name: "_"}, sallyport.Exec, false},
 		// description and title
-		{Tool{Name: "directory_tree", Description: "Get a recursive tree view of files."}, Read, true},
-		{Tool{Name: "frobnicate", Description: "Deletes everything."}, Delete, true},
-		{Tool{Name: "frobnicate", Title: "Send invoice"}, Send, true},
-		{Tool{Name: "get_thing", Description: "Executes a script and gets its output."}, Exec, true},
-		{Tool{Name: "delete_thing", Description: "Reads a thing."}, Delete, true},
-		{Tool{Name: "frobnicate", Description: "This is harmless: it only reads."}, Exec, false},
+		{Tool{Name: "directory_tree", Description: "Get a recursive tree view of files."}, sallyport.Read, true},
+		{Tool{Name: "frobnicate", Description: "Deletes everything."}, sallyport.Delete, true},
+		{Tool{Name: "frobnicate", Title: "Send invoice"}, sallyport.Send, true},
+		{Tool{Name: "get_thing", Description: "Executes a script and gets its output."}, sallyport.Exec, true},
+		{Tool{Name: "delete_thing", Description: "Reads a thing."}, sallyport.Delete, true},
+		{Tool{Name: "frobnicate", Description: "This is harmless: it only reads."}, sallyport.Exec, false},
 		// hints only tighten
-		{Tool{Name: "frobnicate", ReadOnlyHint: yes}, Exec, false},
-		{Tool{Name: "delete_file", ReadOnlyHint: yes, DestructiveHint: no}, Delete, true},
-		{Tool{Name: "get_file", ReadOnlyHint: no}, Write, true},
-		{Tool{Name: "get_file", DestructiveHint: yes}, Delete, true},
-		{Tool{Name: "get_file", ReadOnlyHint: yes, DestructiveHint: yes}, Read, true},
-		{Tool{Name: "write_file", DestructiveHint: yes}, Write, true},
+		{Tool{Name: "frobnicate", ReadOnlyHint: yes}, sallyport.Exec, false},
+		{Tool{Name: "delete_file", ReadOnlyHint: yes, DestructiveHint: no}, sallyport.Delete, true},
+		{Tool{Name: "get_file", ReadOnlyHint: no}, sallyport.Write, true},
+		{Tool{Name: "get_file", DestructiveHint: yes}, sallyport.Delete, true},
+		{Tool{Name: "get_file", ReadOnlyHint: yes, DestructiveHint: yes}, sallyport.Read, true},
+		{Tool{Name: "write_file", DestructiveHint: yes}, sallyport.Write, true},
 	} {
 		got := propose(test.tool)
 		if got.Effect != test.want || got.Known != test.known || got.Reason == "" {
@@ -60,7 +62,7 @@ func proposals() []Proposal {
 	files := Server{Name: "files", Transport: Stdio, Command: "npx",
 		Args: []Text{{value: "-y"}, {value: "--key=hunter2", secret: true}},
 		Env:  map[string]Text{"API_KEY": {value: "hunter2", secret: true}, "MODE": {value: "yes"}}, Cwd: "/home/ana"}
-	remote := Server{Name: "remote", Transport: SSE, URL: Text{value: "https://example.com/sse"},
+	remote := Server{Name: "remote", Transport: SSE, declared: true, URL: Text{value: "https://example.com/sse"},
 		Headers: map[string]Text{"Authorization": {value: "Bearer hunter2", secret: true}}}
 	return Propose([]Listed{
 		{remote, []Tool{{Name: "send_mail"}, {Name: "*"}, {Name: "a\n  evil: read"}, {Name: "get_\u202etxt"}, {Name: ""}}},
@@ -182,7 +184,7 @@ func TestStarterPolicy(t *testing.T) {
 	}
 	developer := add("Agent", "claude-code", add("Role", "developer"))
 	stranger := add("Agent", "stranger", add("Role", "support"))
-	decide := func(who cedar.EntityUID, server, tool string, effect Effect) string {
+	decide := func(who cedar.EntityUID, server, tool string, effect sallyport.Effect) string {
 		action := add("Action", server+"/tool:"+tool, add("Action", "server:"+server), add("Action", "effect:"+string(effect)))
 		request := cedar.Request{Principal: who, Action: action, Resource: add("Server", server)}
 		decision, diagnostic := cedar.Authorize(policies, entities, request)
@@ -208,21 +210,21 @@ func TestStarterPolicy(t *testing.T) {
 	for _, test := range []struct {
 		who          cedar.EntityUID
 		server, tool string
-		effect       Effect
+		effect       sallyport.Effect
 		want         string
 	}{
-		{developer, "files", "read_file", Read, "allow"},
-		{developer, "files", "delete.all", Delete, "ask"},
-		{developer, "files", "run_script", Exec, "ask"},
-		{developer, "files", "frobnicate", Exec, "deny"}, // unknown
-		{developer, "files", "write_*", Exec, "deny"},    // odd
-		{developer, "files", "appeared_later", Exec, "deny"},
-		{developer, "files", "pay", Pay, "deny"}, // no tool of that server pays
-		{developer, "remote", "send_mail", Send, "ask"},
-		{developer, "remote", "read_mail", Read, "deny"}, // nobody has listed one
-		{developer, "sleeping", "pay_bill", Pay, "deny"},
-		{developer, "elsewhere", "read", Read, "deny"},
-		{stranger, "files", "read_file", Read, "deny"},
+		{developer, "files", "read_file", sallyport.Read, "allow"},
+		{developer, "files", "delete.all", sallyport.Delete, "ask"},
+		{developer, "files", "run_script", sallyport.Exec, "ask"},
+		{developer, "files", "frobnicate", sallyport.Exec, "deny"}, // unknown
+		{developer, "files", "write_*", sallyport.Exec, "deny"},    // odd
+		{developer, "files", "appeared_later", sallyport.Exec, "deny"},
+		{developer, "files", "pay", sallyport.Pay, "deny"}, // no tool of that server pays
+		{developer, "remote", "send_mail", sallyport.Send, "ask"},
+		{developer, "remote", "read_mail", sallyport.Read, "deny"}, // nobody has listed one
+		{developer, "sleeping", "pay_bill", sallyport.Pay, "deny"},
+		{developer, "elsewhere", "read", sallyport.Read, "deny"},
+		{stranger, "files", "read_file", sallyport.Read, "deny"},
 	} {
 		if got := decide(test.who, test.server, test.tool, test.effect); got != test.want {
 			t.Errorf("%v %s/%s (%s): %s, want %s", test.who, test.server, test.tool, test.effect, got, test.want)
@@ -246,7 +248,7 @@ func mapKeys(p *cedar.PolicySet) func(func(cedar.PolicyID) bool) {
 func TestToolListedTwice(t *testing.T) {
 	for _, descriptions := range [][2]string{{"Reads.", "Runs."}, {"Runs.", "Reads."}} {
 		p := Propose([]Listed{{Server{Name: "s"}, []Tool{{Name: "get", Description: descriptions[0]}, {Name: "get", Description: descriptions[1]}}}})
-		if len(p[0].Tools) != 1 || p[0].Tools[0].Effect != Exec {
+		if len(p[0].Tools) != 1 || p[0].Tools[0].Effect != sallyport.Exec {
 			t.Errorf("%+v", p[0].Tools)
 		}
 	}

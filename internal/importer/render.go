@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"sallyport"
 )
 
 // ServersYAML renders the servers part of sallyport.yaml. Credentials appear by
@@ -79,7 +81,9 @@ func serverYAML(p Proposal, comments yaml.CommentMap) yaml.MapSlice {
 		table("env", s.Env)
 	} else {
 		add("url", scalar(s.URL, "url"))
-		add("transport", string(s.Transport))
+		if s.declared { // otherwise the gateway tries one and then the other
+			add("transport", string(s.Transport))
+		}
 		table("headers", s.Headers)
 	}
 	var rows yaml.MapSlice
@@ -113,17 +117,17 @@ func (t yamlText) MarshalYAML() ([]byte, error) {
 }
 
 // because says in the starter policy why an effect is asked about.
-func because(e Effect) string {
+func because(e sallyport.Effect) string {
 	switch e {
-	case Write:
+	case sallyport.Write:
 		return "This changes something. The owner looks at it first."
-	case Send:
+	case sallyport.Send:
 		return "This sends something out. The owner looks at what and to whom."
-	case Access:
+	case sallyport.Access:
 		return "This is about who may do what, or about credentials. The owner decides."
-	case Delete:
+	case sallyport.Delete:
 		return "This deletes something. The owner decides."
-	case Pay:
+	case sallyport.Pay:
 		return "This moves money. The owner decides."
 	default:
 		return "This runs something. The owner decides."
@@ -139,15 +143,15 @@ func StarterPolicy(role string, proposals []Proposal) string {
 		"//\n" +
 		"// What no permit names is refused. A forbid with @ask turns what is permitted\n" +
 		"// into a question to a human.\n")
-	used := make(map[Effect]bool)
+	used := make(map[sallyport.Effect]bool)
 	for _, p := range proposals {
 		if p.Server.Disabled {
 			continue
 		}
 		writePermits(&b, role, p, used)
 	}
-	for _, e := range effects() {
-		if e == Read || !used[e] {
+	for _, e := range sallyport.Effects {
+		if e == sallyport.Read || !used[e] {
 			continue
 		}
 		fmt.Fprintf(&b, "\n@id(\"ask-%[1]s\")\n@ask(\"owner\")\n@because(%[2]q)\nforbid (\n"+
@@ -159,7 +163,7 @@ func StarterPolicy(role string, proposals []Proposal) string {
 // writePermits writes what a role may do with one server. Running things is
 // permitted tool by tool: the group effect:exec also holds every tool that
 // nobody has classified yet, and those stay refused.
-func writePermits(b *strings.Builder, role string, p Proposal, used map[Effect]bool) {
+func writePermits(b *strings.Builder, role string, p Proposal, used map[sallyport.Effect]bool) {
 	name := p.Server.Name
 	permit := func(id string, actions []string) {
 		if len(actions) == 0 {
@@ -168,22 +172,22 @@ func writePermits(b *strings.Builder, role string, p Proposal, used map[Effect]b
 		fmt.Fprintf(b, "\n@id(%q)\npermit (\n  principal in Role::%q,\n  action in [\n    %s\n  ],\n  resource == Server::%q\n);\n",
 			name+"-"+id, role, strings.Join(actions, ",\n    "), name)
 	}
-	groups := make(map[Effect]bool)
+	groups := make(map[sallyport.Effect]bool)
 	var exec []string
 	unknown := p.Odd
 	for _, t := range p.Tools {
 		switch {
 		case !t.Known:
 			unknown++
-		case t.Effect == Exec:
+		case t.Effect == sallyport.Exec:
 			exec = append(exec, fmt.Sprintf("Action::%q", name+"/tool:"+t.Tool))
-			used[Exec] = true
+			used[sallyport.Exec] = true
 		default:
 			groups[t.Effect], used[t.Effect] = true, true
 		}
 	}
 	var actions []string
-	for _, e := range effects() {
+	for _, e := range sallyport.Effects {
 		if groups[e] {
 			actions = append(actions, fmt.Sprintf("Action::\"effect:%s\"", e))
 		}

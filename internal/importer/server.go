@@ -46,6 +46,7 @@ type Server struct {
 	path      []string // the entry in the file
 	project   string
 	inherited []inherited
+	declared  bool     // the file itself names the transport
 	written   []string // its credentials as the file has them, to mask them in a diff
 }
 
@@ -102,7 +103,7 @@ func readServer(client Client, file, project string, e clientfile.Entry) Server 
 	s.inherited = r.inherited()
 	s.Disabled = e.Fields["disabled"] == true || e.Fields["enabled"] == false
 	s.Wrapped = isWrapped(s)
-	s.Transport = transport(client, e.Fields, s.URL.value)
+	s.Transport, s.declared = transport(client, e.Fields, s.URL.value)
 	if s.Transport == Stdio && s.Cwd == "" {
 		s.Cwd = s.project // a project's server starts in the project
 	}
@@ -119,38 +120,36 @@ func readServer(client Client, file, project string, e clientfile.Entry) Server 
 	return s
 }
 
-// transport reads the transport that an entry asks for; empty when it is
-// unclear or unknown.
-func transport(client Client, fields map[string]any, address string) Transport {
+// transport reads the transport that an entry asks for, and whether it names it
+// or leaves it to be guessed; empty when it is unclear or unknown.
+func transport(client Client, fields map[string]any, address string) (t Transport, declared bool) {
 	kind, _ := fields["type"].(string)
 	if kind == "" {
 		kind, _ = fields["transport"].(string)
 	}
-	_, hasCommand := fields["command"]
 	switch strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(kind)) {
 	case "stdio", "local":
-		return Stdio
+		return Stdio, true
 	case "http", "streamablehttp", "remote":
-		return HTTP
+		return HTTP, true
 	case "sse":
-		return SSE
+		return SSE, true
 	case "":
 	default:
-		return ""
+		return "", true
 	}
+	_, hasCommand := fields["command"]
 	switch {
 	case hasCommand && address == "":
-		return Stdio
+		return Stdio, true
 	case address == "" || hasCommand:
-		return ""
+		return "", false
 	case fields["httpUrl"] != nil:
-		return HTTP
-	case client == GeminiCLI:
-		return SSE
-	case strings.HasSuffix(strings.TrimRight(address, "/"), "/sse"):
-		return SSE
+		return HTTP, true
+	case client == GeminiCLI, strings.HasSuffix(strings.TrimRight(address, "/"), "/sse"):
+		return SSE, false
 	default:
-		return HTTP
+		return HTTP, false
 	}
 }
 
