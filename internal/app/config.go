@@ -83,8 +83,8 @@ type Server struct {
 
 	// URL of a remote server.
 	URL Text `yaml:"url"`
-	// Transport is "http" (Streamable HTTP, default) or "sse" (HTTP+SSE of
-	// 2024-11-05).
+	// Transport is "http" (Streamable HTTP) or "sse" (HTTP+SSE of
+	// 2024-11-05). Default: the first, and where that fails the other.
 	Transport string          `yaml:"transport"`
 	Headers   map[string]Text `yaml:"headers"`
 	// AllowAddresses admits link-local and metadata addresses, which are
@@ -255,9 +255,6 @@ func (c *Config) defaults(base string) {
 	}
 	for name, s := range c.Servers {
 		s.Cwd = below(base, s.Cwd)
-		if s.URL != (Text{}) {
-			set(&s.Transport, "http")
-		}
 		c.Servers[name] = s
 	}
 }

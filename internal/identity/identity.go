@@ -196,3 +196,20 @@ func standingRun(p sallyport.Principal) string {
 var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 func hashToken(token string) sallyport.Digest { return sha256.Sum256([]byte(token)) }
+
+// Principal is whom an agent's calls are made as, whatever credential it has;
+// known is false when the agent can't be used.
+func (i *Identities) Principal(agent string) (principal sallyport.Principal, known bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	declaration, declared := i.people.Agents[agent]
+	if !declared {
+		c, exists := i.credentials[agent]
+		if !exists || c.Declared || !c.Revoked.IsZero() {
+			return sallyport.Principal{}, false
+		}
+		declaration = c.Agent
+	}
+	k := i.know(agent, declaration)
+	return k.principal, k.problem == nil
+}

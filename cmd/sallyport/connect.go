@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/app"
+	"sallyport/internal/control"
+)
+
+// with runs a verb against the gateway that runs in the state directory or,
+// when none does, against the directory itself.
+func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *control.Client) error) error {
+	ctx := cmd.Context()
+	dir, err := app.StateDir(c.dir, "")
+	if err != nil {
+		return err
+	}
+	if control.Running(dir) {
+		return verb(ctx, control.Dial(dir))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "sallyport.db")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no gateway runs in %s, and none ever did: start one with \"sallyport up\", or name its directory with --dir", dir)
+	}
+	a, err := app.Open(ctx, app.Options{Dir: dir, Version: version(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	err = verb(ctx, control.Local(a.Control()))
+	return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+}

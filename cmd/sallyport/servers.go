@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/control"
+)
+
+func (c *cli) serversCommand() *cobra.Command {
+	list := c.serversList()
+	servers := group("servers", "The MCP servers behind the gateway, and what was accepted of them",
+		list, c.serversDiff(), c.serversAccept("pin", "Look at a server for the first time and accept what it offers"),
+		c.serversAccept("accept", "Accept what a server has changed"))
+	inner := servers.RunE
+	servers.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return inner(cmd, args)
+		}
+		return list.RunE(cmd, args)
+	}
+	return servers
+}
+
+func (c *cli) serversList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the servers", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+				servers, err := control.Get[[]control.Server](ctx, gate, "/servers")
+				if err != nil {
+					return err
+				}
+				return c.print(servers, func(t *table) {
+					t.row("SERVER", "KIND", "STATE", "PINNED", "QUARANTINED", "NEW", "ADDRESS")
+					for _, s := range servers {
+						t.row(s.Name, s.Kind, s.State, fmt.Sprint(s.Pinned), fmt.Sprint(s.Quarantined), fmt.Sprint(s.New), s.Address)
+					}
+					for _, s := range servers {
+						if s.Error != "" {
+							t.line(fmt.Sprintf("\n%s: %s", s.Name, visible(s.Error)))
+						}
+					}
+				})
+			})
+		},
+	}
+}
+
+func (c *cli) serversDiff() *cobra.Command {
+	return &cobra.Command{
+		Use: "diff NAME", Short: "Show what a server says now and nobody has accepted",
+		Args: exactly("NAME"), ValidArgsFunction: c.completeServers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+				changes, err := changesOf(ctx, gate, args[0])
+				if err != nil {
+					return err
+				}
+				return c.print(changes, func(t *table) { showChanges(t, changes) })
+			})
+		},
+	}
+}
+
+func changesOf(ctx context.Context, gate *control.Client, server string) (control.Changes, error) {
+	return control.Get[control.Changes](ctx, gate, "/servers/"+url.PathEscape(server)+"/changes")
+}
+
+// showChanges shows every byte that would be accepted, control and bidi
+// characters made visible.
+func showChanges(t *table, changes control.Changes) {
+	if len(changes.Changes) == 0 {
+		t.line(changes.Server + " says what was accepted.")
+		return
+	}
+	for _, change := range changes.Changes {
+		if len(change.Before) == 0 {
+			t.line("new " + visible(change.Key))
+			t.line(shown(change.After))
+			continue
+		}
+		t.line("changed " + visible(change.Key))
+		t.line(string(diff.Diff("accepted", []byte(shown(change.Before)), "now", []byte(shown(change.After)))))
+	}
+}
+
+// shown is JSON over lines with everything invisible made visible.
+func shown(raw json.RawMessage) string {
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, raw, "", "  "); err != nil {
+		return visible(string(raw)) + "\n"
+	}
+	var b strings.Builder
+	for line := range strings.Lines(indented.String()) {
+		b.WriteString(visible(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return b.String()
+}
+
+func (c *cli) serversAccept(use, short string) *cobra.Command {
+	var item string
+	cmd := &cobra.Command{
+		Use: use + " NAME", Short: short, Args: exactly("NAME"), ValidArgsFunction: c.completeServers,
+		Long: short + `. What is accepted is shown first; only
+exactly that is accepted, with the human's secret.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error { return c.acceptServer(ctx, gate, args[0], item) })
+		},
+	}
+	cmd.Flags().StringVar(&item, "item", "", "accept one item only, such as tool:refund")
+	c.secretFlag(cmd)
+	return cmd
+}
+
+func (c *cli) acceptServer(ctx context.Context, gate *control.Client, server, item string) error {
+	changes, err := changesOf(ctx, gate, server)
+	if err != nil {
+		return err
+	}
+	if len(changes.Changes) == 0 {
+		return c.print(control.Accepted{Items: []string{}}, func(t *table) { showChanges(t, changes) })
+	}
+	if c.output == "table" {
+		if err := c.print(changes, func(t *table) { showChanges(t, changes) }); err != nil {
+			return err
+		}
+	}
+	secret, err := c.humanSecret(ctx, gate)
+	if err != nil {
+		return err
+	}
+	accepted, err := control.Post[control.Accepted](ctx, gate, "/servers/"+url.PathEscape(server)+"/accept",
+		control.Accept{Secret: secret, Digest: changes.Digest, Item: item})
+	if err != nil {
+		return err
+	}
+	return c.print(accepted, func(t *table) { t.line(fmt.Sprintf("Accepted %d items of %s.", len(accepted.Items), server)) })
+}
+
+func (c *cli) toolsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "tools", Short: "List the tools: effects, pins, and for whom policy allows them", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+				tools, err := control.Get[[]control.Tool](ctx, gate, "/tools")
+				if err != nil {
+					return err
+				}
+				return c.print(tools, func(t *table) {
+					t.row("TOOL", "EFFECTS", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
+					for _, tool := range tools {
+						t.row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.State, tool.Digest,
+							strings.Join(tool.Allowed, ","), strings.Join(tool.Asked, ","))
+					}
+				})
+			})
+		},
+	}
+}
+
+func (c *cli) completeServers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	if len(args) == 0 {
+		c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+			servers, err := control.Get[[]control.Server](ctx, gate, "/servers")
+			for _, s := range servers {
+				names = append(names, s.Name)
+			}
+			return err
+		})
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/app"
+	"sallyport/internal/control"
+	"sallyport/internal/starter"
+)
+
+// starterAgent is the agent of the starter configuration that the first start
+// gives a token.
+const starterAgent = "support-bot"
+
+// stopWithin is how long a gateway may take to end what is open.
+const stopWithin = 10 * time.Second
+
+type upFlags struct {
+	config, addrFile string
+	observe, quiet   bool
+}
+
+func (c *cli) upCommand() *cobra.Command {
+	var flags upFlags
+	cmd := &cobra.Command{
+		Use:   "up [-- COMMAND ARGS…]",
+		Short: "Start the gateway",
+		Long: `Start the gateway and serve until interrupted.
+
+The first start makes the state directory with a configuration, a policy and
+keys, and puts a demo server behind the gateway. A command behind -- is a stdio
+server that is put behind it besides the configured ones, as "local".`,
+		Example: `  sallyport up
+  sallyport up -- npx -y @modelcontextprotocol/server-filesystem .
+  sallyport up --config sallyport.yaml`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
+				return usage("a server's command stands behind --: sallyport up -- %s", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.up(cmd.Context(), flags, args) },
+	}
+	cmd.Flags().StringVar(&flags.config, "config", "", "configuration file (default: sallyport.yaml in the state directory)")
+	cmd.Flags().BoolVar(&flags.observe, "observe", false, "let calls through whatever the policy says, and record what it would have said")
+	cmd.Flags().StringVar(&flags.addrFile, "addr-file", "", "write where it listens to this file, as JSON")
+	cmd.Flags().BoolVar(&flags.quiet, "quiet", false, "log only what was refused or went wrong")
+	return cmd
+}
+
+func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
+	dir, err := app.StateDir(c.dir, flags.config)
+	if err != nil {
+		return err
+	}
+	if flags.config == "" {
+		flags.config = filepath.Join(dir, "sallyport.yaml")
+		if err := writeStarter(dir); err != nil {
+			return err
+		}
+	}
+	show := newConsole(c.out)
+	options := app.Options{
+		Dir: dir, Config: flags.config, Version: version(), Observe: flags.observe, Command: command,
+		Log: c.logger(flags.quiet), Tell: show.tell,
+	}
+	if options.Config, err = filepath.Abs(options.Config); err != nil {
+		return err
+	}
+	atTerminal := isTerminal(c.in) && isTerminal(c.out)
+	if isTerminal(c.out) {
+		options.Line = show.decided
+	}
+	if atTerminal {
+		options.Look = c.look
+	}
+	a, err := app.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(ctx); err != nil {
+		return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+	}
+	err = c.serve(ctx, a, show, flags, atTerminal)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	return errors.Join(err, a.Close(stopping))
+}
+
+// serve says where the gateway is and shows what happens until ctx ends.
+func (c *cli) serve(ctx context.Context, a *app.App, show *console, flags upFlags, atTerminal bool) error {
+	if flags.addrFile != "" {
+		if err := writeAddresses(flags.addrFile, a.Addresses()); err != nil {
+			return err
+		}
+	}
+	if err := c.welcome(ctx, a); err != nil {
+		return err
+	}
+	if atTerminal && !a.Enrolled() && ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
+		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
+			fmt.Fprintln(c.errs, "sallyport:", err)
+		}
+	}
+	go show.show()
+	<-ctx.Done()
+	// A second interrupt ends the program at once.
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	close(show.lines)
+	<-show.ended
+	fmt.Fprintln(c.errs, "stopping")
+	return nil
+}
+
+// logger writes structured lines to standard error. At a terminal the console
+// shows the calls, so only what went wrong is logged.
+func (c *cli) logger(quiet bool) *slog.Logger {
+	level := slog.LevelInfo
+	if quiet || isTerminal(c.out) {
+		level = slog.LevelError
+	}
+	if quiet && !isTerminal(c.out) {
+		level = slog.LevelWarn
+	}
+	return slog.New(slog.NewJSONHandler(c.errs, &slog.HandlerOptions{Level: level}))
+}
+
+// look shows a server's manifest at first sight and asks whether to accept it.
+func (c *cli) look(ctx context.Context, changes control.Changes) bool {
+	c.print(changes, func(t *table) {
+		t.line("\nServer " + changes.Server + " is here for the first time. It offers:\n")
+		showChanges(t, changes)
+	})
+	return ask(ctx, fmt.Sprintf("Accept these %d items of %s?", len(changes.Changes), changes.Server))
+}
+
+// writeStarter fills a new state directory. What is there already stays.
+func writeStarter(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "sallyport.yaml")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fs.WalkDir(starter.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		path := filepath.Join(dir, name)
+		if err != nil || entry.IsDir() {
+			return errors.Join(err, os.MkdirAll(path, 0o700))
+		}
+		text, err := starter.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, text, 0o600)
+	})
+}
+
+// writeAddresses writes the file whole: whoever waits for it reads it at once.
+func writeAddresses(name string, at app.Addresses) error {
+	text, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// welcome says where the gateway listens and how to connect.
+func (c *cli) welcome(ctx context.Context, a *app.App) error {
+	settled, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	a.Settle(settled)
+	at := a.Addresses()
+	status := a.PolicyStatus()
+	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
+	if status.Mode == string(app.Observe) {
+		fmt.Fprintln(c.out, paint(colored(c.out), yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
+	}
+	for agent, address := range at.Listeners {
+		fmt.Fprintf(c.out, "Whoever can connect to http://%s/mcp is agent %s.\n", address, agent)
+	}
+	agent := a.StarterAgent(starterAgent)
+	if agent == "" {
+		fmt.Fprintln(c.out, "\nNo agent is declared yet: sallyport agents add NAME --role ROLE --for USER")
+		return nil
+	}
+	token, err := a.StarterToken(ctx, agent)
+	if errors.Is(err, app.ErrHasToken) {
+		fmt.Fprintf(c.out, "\nAgents connect with the token they were given; \"sallyport agents rotate %s\" makes a new one.\n\n", agent)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "\nAgent %s has this token until %s. It is shown this once;\n\"sallyport agents rotate %s\" makes a new one.\n\n  %s\n\n",
+		agent, day(token.Expires), agent, token.Token)
+	fmt.Fprint(c.out, connectLines(a.URL(), token.Token))
+	return nil
+}
+
+// connectLines is one line for each client that people use.
+func connectLines(url, token string) string {
+	header := "Authorization: Bearer " + token
+	settings, _ := json.Marshal(map[string]any{"url": url, "headers": map[string]string{"Authorization": "Bearer " + token}})
+	named, _ := json.Marshal(map[string]any{"name": "sallyport", "type": "http", "url": url, "headers": map[string]string{"Authorization": "Bearer " + token}})
+	return fmt.Sprintf(`  Claude Code  claude mcp add --transport http sallyport %[1]s --header "%[2]s"
+  Cursor       ~/.cursor/mcp.json: {"mcpServers":{"sallyport":%[3]s}}
+  VS Code      code --add-mcp '%[4]s'
+  Inspector    npx @modelcontextprotocol/inspector --cli %[1]s --transport http --header "%[2]s" --method tools/list
+
+`, url, header, settings, named)
+}
+

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/identity"
+)
+
+// Agents implements control.Agents.
+func (a *App) Agents() []control.Agent {
+	listeners := a.Addresses().Listeners
+	all := []control.Agent{}
+	for _, s := range a.identities.List() {
+		all = append(all, control.Agent{
+			Name: s.Name, Role: s.Agent.Role, For: s.Agent.User, Tenant: s.Agent.Tenant,
+			Declared: s.Declared, State: s.State, Expires: s.Expires, Listener: listeners[s.Name],
+		})
+	}
+	return all
+}
+
+// AddAgent implements control.Agents.
+func (a *App) AddAgent(ctx context.Context, agent control.NewAgent) (control.Token, error) {
+	if err := a.verify(ctx, agent.Secret); err != nil {
+		return control.Token{}, err
+	}
+	return a.mint(ctx, agent, "agent added "+agent.Name, operator, a.identities.Add)
+}
+
+// RotateAgent implements control.Agents.
+func (a *App) RotateAgent(ctx context.Context, agent control.NewAgent) (control.Token, error) {
+	if err := a.verify(ctx, agent.Secret); err != nil {
+		return control.Token{}, err
+	}
+	return a.mint(ctx, agent, "agent rotated "+agent.Name, operator,
+		func(ctx context.Context, name string, _ identity.Agent, lifetime time.Duration) (string, error) {
+			return a.identities.Rotate(ctx, name, lifetime)
+		})
+}
+
+// ErrHasToken says that tokens were given out before.
+var ErrHasToken = errors.New("an agent has a token already")
+
+// StarterAgent is the agent that the first start gives a token, of those that
+// are declared and have no listener: the preferred one, else the first; "" for
+// none.
+func (a *App) StarterAgent(preferred string) string {
+	first := ""
+	for _, agent := range a.Agents() {
+		switch {
+		case !agent.Declared || agent.Listener != "":
+		case agent.Name == preferred:
+			return agent.Name
+		case first == "":
+			first = agent.Name
+		}
+	}
+	return first
+}
+
+// StarterToken mints the first token of an agent that the configuration
+// declares, for whoever starts a gateway that has no token yet.
+func (a *App) StarterToken(ctx context.Context, name string) (control.Token, error) {
+	for _, s := range a.identities.List() {
+		if !s.Created.IsZero() {
+			return control.Token{}, ErrHasToken
+		}
+	}
+	return a.mint(ctx, control.NewAgent{Name: name, Lifetime: identity.DefaultLifetime}, "agent added "+name, "first start", a.identities.Add)
+}
+
+func (a *App) mint(ctx context.Context, agent control.NewAgent, subject, by string,
+	make func(context.Context, string, identity.Agent, time.Duration) (string, error)) (control.Token, error) {
+	if err := a.declared(agent); err != nil {
+		return control.Token{}, err
+	}
+	token, err := make(ctx, agent.Name, identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}, agent.Lifetime)
+	if err != nil {
+		return control.Token{}, err
+	}
+	// A token that is not on the record is not handed out.
+	if err := a.gateway.Record(ctx, subject, by, sallyport.Digest{}, sallyport.Digest{}); err != nil {
+		return control.Token{}, err
+	}
+	for _, s := range a.identities.List() {
+		if s.Name == agent.Name {
+			return control.Token{Agent: s.Name, Token: token, Expires: s.Expires}, nil
+		}
+	}
+	return control.Token{}, fmt.Errorf("agent %s is gone", agent.Name)
+}
+
+// declared refuses roles and tenants that the configuration does not know: no
+// policy speaks about them.
+func (a *App) declared(agent control.NewAgent) error {
+	c := a.config()
+	for _, check := range []struct {
+		what, name string
+		known      []string
+	}{{"role", agent.Role, c.Roles}, {"tenant", agent.Tenant, c.Tenants}} {
+		if check.name != "" && !slices.Contains(check.known, check.name) {
+			return fmt.Errorf("no %s %q is declared in the configuration%s", check.what, check.name, suggestion(check.name, check.known))
+		}
+	}
+	return nil
+}
+
+// RevokeAgent implements control.Agents. It only tightens: nobody is asked.
+func (a *App) RevokeAgent(ctx context.Context, name string) error {
+	err := a.identities.Revoke(ctx, name)
+	a.record(ctx, "agent revoked "+name, "control socket", sallyport.Digest{}, sallyport.Digest{})
+	return err
+}
+
+// Enrolled implements control.Human.
+func (a *App) Enrolled() bool { return a.human.Enrolled() }
+
+// Enroll implements control.Human.
+func (a *App) Enroll(ctx context.Context, enrolment control.Enrolment) error {
+	// On the record first: an enrolment that nobody sees must not be.
+	if err := a.gateway.Record(ctx, "human enrolls", "control socket", sallyport.Digest{}, sallyport.Digest{}); err != nil {
+		return err
+	}
+	if err := a.human.Enroll(ctx, enrolment.Secret, enrolment.Current); err != nil {
+		a.record(ctx, "human not enrolled", "control socket", sallyport.Digest{}, sallyport.Digest{})
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,331 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
+	"sallyport/internal/importer"
+	"sallyport/internal/policy"
+	"sallyport/internal/sink"
+	"sallyport/internal/store"
+	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
+)
+
+// ticketDeadline is how long a call may take before its outcome is unknown.
+const ticketDeadline = 10 * time.Minute
+
+// Options are what the command line says.
+type Options struct {
+	Dir     string // state directory
+	Config  string // configuration file; "" for the one that was used last
+	Version string
+	Log     *slog.Logger
+
+	// Observe is the operator's word for this start, whatever the
+	// configuration says.
+	Observe bool
+	// Command is a stdio server for this start, besides the configured ones.
+	Command []string
+
+	// Line is told of every decided call, Tell of what a person should know;
+	// both may be nil and must not block.
+	Line func(entry *sallyport.Entry)
+	Tell func(text string)
+	// Look asks a person at a terminal whether what a server offers at first
+	// sight is accepted. Nil when nobody is there: then it waits.
+	Look func(ctx context.Context, changes control.Changes) bool
+}
+
+// overlay puts what the command line says over a configuration.
+func (o *Options) overlay(c *Config) {
+	if o.Observe {
+		c.Mode = Observe
+	}
+	if len(o.Command) == 0 {
+		return
+	}
+	s := Server{Command: o.Command[0]}
+	for _, arg := range o.Command[1:] {
+		s.Args = append(s.Args, Text{Value: arg})
+	}
+	if c.Servers == nil {
+		c.Servers = map[string]Server{}
+	}
+	c.Servers[CommandServer] = s
+}
+
+// CommandServer is what the server given on the command line is called.
+const CommandServer = "local"
+
+// App is an opened gateway: what a state directory holds, with the
+// configuration and policy in force. Start makes it serve.
+type App struct {
+	options    Options
+	configPath string
+	log        *slog.Logger
+
+	store      *store.Store
+	identities *identity.Identities
+	human      *identity.Human
+	pins       *gateway.Pins
+	gateway    *gateway.Gateway
+	servers    *upstream.Servers
+	sink       *sink.Sink
+	demos      demos
+	watch      watch
+
+	rules   atomic.Pointer[policy.Rules]
+	current atomic.Pointer[current]
+	observe atomic.Bool
+
+	changing sync.Mutex // held while what is in force changes
+	law      law
+	running  bool // servers are followed
+
+	doors doors
+}
+
+// current is the configuration in force, with what every request needs of it.
+type current struct {
+	config *Config
+	names  []string // of the servers, in order
+}
+
+// config is the configuration in force.
+func (a *App) config() *Config { return a.current.Load().config }
+
+// serverNames are the names of the servers in order.
+func (a *App) serverNames() []string { return a.current.Load().names }
+
+func (a *App) setConfig(c *Config) {
+	a.current.Store(&current{c, slices.Sorted(maps.Keys(c.Servers))})
+	a.observe.Store(c.Mode == Observe)
+}
+
+// Open opens a state directory and everything in it, and serves nothing yet.
+// The state directory is locked until Close: a second gateway on it fails
+// here.
+func Open(ctx context.Context, options Options) (_ *App, err error) {
+	a := &App{options: options, log: options.Log, configPath: options.Config}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if a.store, err = store.Open(options.Dir, time.Now); err != nil {
+		return nil, err
+	}
+	record, err := a.store.Setting(ctx, rulingSetting)
+	if err != nil {
+		return nil, err
+	}
+	if a.law.inForce, a.law.first, err = a.firstRuling(record); err != nil {
+		return nil, err
+	}
+	config := a.law.inForce.config
+	a.setConfig(config)
+	if a.identities, err = identity.Load(ctx, a.store, config.people(), time.Now); err != nil {
+		return nil, err
+	}
+	if a.human, err = identity.LoadHuman(ctx, a.store, time.Now); err != nil {
+		return nil, err
+	}
+	if a.pins, err = gateway.LoadPins(ctx, a.store, config.Settings); err != nil {
+		return nil, err
+	}
+	if a.sink, err = sink.New(ctx, sink.Config{OTLP: config.Telemetry.OTLP, Version: options.Version, Log: a.log, Line: options.Line}); err != nil {
+		return nil, err
+	}
+	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
+	a.gateway, err = gateway.New(gateway.Parts{
+		Identifier: a.identities, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
+		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.watch.fetch, a.watch.saw, a.watch.log = a.servers.Manifest, a.saw, a.log
+	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
+		a.rules.Store(rules)
+	} // else Start says why; without rules everything is refused
+	return a, nil
+}
+
+// newCallID is unique and sorts by time, so that people find a call's
+// neighbours.
+func newCallID() string { return "c_" + ulid.Make().String() }
+
+// firstRuling is the ruling that was accepted last or, when none ever was,
+// the one in the files.
+func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
+	switch {
+	case record != nil:
+		if r, err = restoreRuling(record); err == nil && a.configPath == "" {
+			a.configPath = r.name
+		}
+	case a.configPath != "":
+		first = true
+		r, err = readRuling(a.configPath)
+	default:
+		err = fmt.Errorf("no gateway was ever started with the state directory %s", a.options.Dir)
+	}
+	if err != nil {
+		return nil, first, err
+	}
+	a.options.overlay(r.config)
+	return r, first, nil
+}
+
+// Start begins to serve: servers, doors, the control socket, and the watch
+// over the files. It returns when agents can connect; servers that were never
+// seen are still being looked at.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.gateway.Record(ctx, "start", a.options.Version, sallyport.Digest{}, a.law.inForce.digest()); err != nil {
+		return err
+	}
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.running = true
+	config := a.law.inForce.config
+	if a.observe.Load() {
+		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
+	}
+	if err := a.open(ctx, config); err != nil {
+		return err
+	}
+	if err := a.configure(ctx, nil, config); err != nil {
+		return err
+	}
+	a.reload(ctx)
+	a.watch.working.Go(func() {
+		if a.watch.settle(ctx) {
+			a.Reload(ctx)
+		}
+	})
+	return a.watchFiles(ctx)
+}
+
+// configure takes a configuration into force everywhere. The caller holds
+// changing.
+func (a *App) configure(ctx context.Context, before, c *Config) error {
+	a.setConfig(c)
+	a.pins.Configure(c.Settings)
+	a.identities.Configure(c.people())
+	if !a.running {
+		return nil
+	}
+	secrets, err := importer.OpenSecrets(a.options.Dir)
+	if err != nil {
+		return err
+	}
+	servers, missing := reachable(c, secrets.Get, &a.demos)
+	if err := a.servers.Configure(servers); err != nil {
+		return err
+	}
+	if err := a.bind(c); err != nil {
+		return err
+	}
+	for name := range c.Servers {
+		if before != nil && reflect.DeepEqual(before.Servers[name], c.Servers[name]) {
+			continue
+		}
+		if err := missing[name]; err != nil {
+			a.watch.refuse(name, err)
+			continue
+		}
+		a.watch.follow(context.WithoutCancel(ctx), name)
+	}
+	if before != nil {
+		for name := range before.Servers {
+			if _, stays := c.Servers[name]; !stays {
+				a.watch.forget(name)
+			}
+		}
+	}
+	return nil
+}
+
+// heard passes on what a server says outside any call, and looks again at a
+// server that says its lists have changed.
+func (a *App) heard(server, session string, principal sallyport.Principal, message wire.Message) {
+	switch message.Method {
+	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
+		a.watch.changed(server)
+	}
+	a.gateway.Heard(server, session, message)
+}
+
+func (a *App) tell(text string) {
+	if a.options.Tell != nil {
+		a.options.Tell(text)
+	}
+}
+
+// Close ends what Start began, in the reverse order, and releases the state.
+// Calls that are open get their outcome first, within the deadline of ctx.
+func (a *App) Close(ctx context.Context) error {
+	var errs []error
+	a.doors.close(ctx)
+	a.watch.close()
+	if a.servers != nil {
+		a.servers.Close()
+	}
+	if a.running {
+		a.record(ctx, "stop", a.options.Version, sallyport.Digest{}, sallyport.Digest{})
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.sink != nil {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // telemetry is not worth waiting for
+		defer cancel()
+		if err := a.sink.Close(ctx); err != nil {
+			a.log.Warn("telemetry was not flushed", "error", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Dir is the state directory.
+func (a *App) Dir() string { return a.options.Dir }
+
+// Settle waits until every server has been tried once.
+func (a *App) Settle(ctx context.Context) { a.watch.settle(ctx) }
+
+// Control answers every verb of the command line.
+func (a *App) Control() http.Handler {
+	return control.Handler(control.Parts{Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a})
+}
+
+// StateDir is the state directory that a command line means: the flag, what
+// the configuration says, or .sallyport here.
+func StateDir(flag, config string) (string, error) {
+	if flag != "" {
+		return filepath.Abs(flag)
+	}
+	if config == "" {
+		return filepath.Abs(".sallyport")
+	}
+	c, _, err := ReadConfig(config)
+	if err != nil {
+		return "", fmt.Errorf("the configuration can't be read:\n%w", err)
+	}
+	return c.Dir, nil
+}

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"sallyport"
+	"sallyport/internal/starter"
+	"sallyport/internal/store"
+)
+
+// started runs a gateway on a configuration until the test ends.
+func started(t *testing.T, dir, config string) *App {
+	t.Helper()
+	a, err := Open(t.Context(), Options{Dir: filepath.Join(dir, "state"), Config: config, Version: "test",
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, a) })
+	settle, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	a.Settle(settle)
+	a.Reload(t.Context())
+	return a
+}
+
+func stop(t *testing.T, a *App) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := a.Close(ctx); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+}
+
+// starterFiles writes the files of the first minute, listening on a free port.
+func starterFiles(t *testing.T) (dir, config string) {
+	t.Helper()
+	dir = t.TempDir()
+	err := fs.WalkDir(starter.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return os.MkdirAll(filepath.Join(dir, name), 0o700)
+		}
+		text, err := starter.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		text = []byte(strings.Replace(string(text), "127.0.0.1:7717", "127.0.0.1:0", 1))
+		return os.WriteFile(filepath.Join(dir, name), text, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, filepath.Join(dir, "sallyport.yaml")
+}
+
+// bearer sends a token with every request.
+type bearer string
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func connect(t *testing.T, url, token string) (*mcp.ClientSession, error) {
+	t.Helper()
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
+	return client.Connect(t.Context(), &mcp.StreamableClientTransport{
+		Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}, MaxRetries: -1,
+	}, nil)
+}
+
+func TestAllowedAndDenied(t *testing.T) {
+	dir, config := starterFiles(t)
+	a := started(t, dir, config)
+	token, err := a.StarterToken(t.Context(), "support-bot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := connect(t, a.URL(), token.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "desk__list_tickets", Arguments: map[string]any{"tenant": "acme"}})
+	if err != nil || allowed.IsError {
+		t.Fatalf("the allowed call: %v %+v", err, allowed)
+	}
+	denied, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "desk__delete_customer", Arguments: map[string]any{"customer_id": "cus_1001"}})
+	if err != nil || !denied.IsError {
+		t.Fatalf("the denied call: %v %+v", err, denied)
+	}
+	for _, effect := range a.demos.desk.Effects() {
+		t.Errorf("the denied call left a trace at the server: %+v", effect)
+	}
+	session.Close()
+
+	log, err := store.OpenReader(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	found, err := log.Query(t.Context(), store.Filter{Agent: "support-bot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, f := range found {
+		line := string(f.Entry.Type) + " " + f.Entry.Action
+		if f.Outcome != nil {
+			line += " " + string(f.Outcome.Outcome)
+		}
+		said = append(said, line)
+	}
+	want := "refusal desk/tool:delete_customer, intent desk/tool:list_tickets " + string(sallyport.OutcomeOK)
+	if got := strings.Join(said, ", "); got != want {
+		t.Errorf("the log says %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/gateway"
+	"sallyport/internal/manifest"
+)
+
+// saw takes in what a server says of itself. At first sight it is accepted
+// when the operator has said so beforehand or says so now; otherwise, and for
+// every later change, it waits in quarantine for a human.
+func (a *App) saw(ctx context.Context, m manifest.Manifest) error {
+	if err := a.gateway.Saw(ctx, m); err != nil {
+		return err
+	}
+	by := a.firstSight(ctx, m)
+	if by != "" {
+		shown := map[manifest.Key]sallyport.Digest{}
+		for key, item := range m.Items {
+			shown[key] = item.Digest
+		}
+		if _, err := a.accept(ctx, m.Server, shown, by); err != nil {
+			return err
+		}
+	}
+	a.pinsChanged(ctx)
+	return nil
+}
+
+// firstSight says by whose word what a server offers is accepted unseen by
+// the holder of the human's credential; "" for nobody's.
+func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
+	config := a.config()
+	if config.Servers[m.Server].Builtin != "" {
+		return "built in" // its words come with this program
+	}
+	for _, pin := range a.pins.All() {
+		if pin.Server == m.Server && pin.Raw != nil {
+			return ""
+		}
+	}
+	switch {
+	case config.Pin == PinTrustFirstUse:
+		return "trust on first use"
+	case a.options.Look != nil:
+		if changes, err := a.Changes(m.Server); err == nil && a.options.Look(ctx, changes) {
+			return "trust on first use, at the terminal"
+		}
+	}
+	a.tell(fmt.Sprintf("Server %s waits for a human to look at what it offers: sallyport servers pin %s", m.Server, m.Server))
+	return ""
+}
+
+// accept pins what was shown, on the record before it is in use.
+func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]gateway.Pin, error) {
+	for _, pin := range a.pins.All() {
+		digest, wanted := shown[pin.Key]
+		if pin.Server != server || pin.Seen == nil || !wanted {
+			continue
+		}
+		if err := a.gateway.Record(ctx, "accept "+server+" "+string(pin.Key), by, digestOf(pin.Raw), digest); err != nil {
+			return nil, err
+		}
+	}
+	return a.pins.Accept(ctx, server, shown, by, time.Now())
+}
+
+func digestOf(raw []byte) sallyport.Digest {
+	value, err := sallyport.Parse(raw)
+	if err != nil {
+		return sallyport.Digest{}
+	}
+	return sallyport.DigestOf(value.AppendCanonical(nil))
+}
+
+// pinsChanged checks the policy against what is pinned now.
+func (a *App) pinsChanged(ctx context.Context) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
+		a.rules.Store(rules)
+	} else if !a.law.first {
+		a.tell(fmt.Sprintf("The policy in force does not fit what was accepted of the servers:\n%v", err))
+	}
+	if a.running {
+		a.reload(ctx)
+	}
+}
+
+// Changes implements control.Pins.
+func (a *App) Changes(server string) (control.Changes, error) {
+	if _, configured := a.config().Servers[server]; !configured {
+		return control.Changes{}, fmt.Errorf("there is no server %q", server)
+	}
+	changes := control.Changes{Server: server, Changes: []control.Change{}}
+	h := sha256.New()
+	seen := false
+	for _, pin := range a.pins.All() {
+		if pin.Server != server {
+			continue
+		}
+		seen = true
+		if pin.Seen == nil {
+			continue
+		}
+		changes.Changes = append(changes.Changes, control.Change{Key: string(pin.Key), Before: pin.Raw, After: pin.Seen})
+		fmt.Fprintf(h, "%d:%s%d:%s%d:%s", len(pin.Key), pin.Key, len(pin.Raw), pin.Raw, len(pin.Seen), pin.Seen)
+	}
+	changes.Digest = sallyport.Digest(h.Sum(nil)).String()
+	if state, err := a.watch.stateOf(server); !seen && err != nil {
+		return control.Changes{}, fmt.Errorf("server %s is %s: %w", server, state, err)
+	} else if !seen {
+		return control.Changes{}, fmt.Errorf("server %s is %s: nobody knows yet what it offers", server, state)
+	}
+	return changes, nil
+}
+
+// AcceptChanges implements control.Pins.
+func (a *App) AcceptChanges(ctx context.Context, server string, accept control.Accept) (control.Accepted, error) {
+	if err := a.verify(ctx, accept.Secret); err != nil {
+		return control.Accepted{}, err
+	}
+	changes, err := a.Changes(server)
+	if err != nil {
+		return control.Accepted{}, err
+	}
+	if changes.Digest != accept.Digest {
+		return control.Accepted{}, errors.New("the server has changed again since it was shown: look again")
+	}
+	shown := map[manifest.Key]sallyport.Digest{}
+	for _, change := range changes.Changes {
+		if accept.Item == "" || accept.Item == change.Key {
+			shown[manifest.Key(change.Key)] = digestOf(change.After)
+		}
+	}
+	if len(shown) == 0 {
+		return control.Accepted{}, fmt.Errorf("nothing of %s waits under the name %q", server, accept.Item)
+	}
+	pins, err := a.accept(ctx, server, shown, operator)
+	if err != nil {
+		return control.Accepted{}, err
+	}
+	a.pinsChanged(ctx)
+	accepted := control.Accepted{Items: []string{}}
+	for _, pin := range pins {
+		accepted.Items = append(accepted.Items, string(pin.Key))
+	}
+	return accepted, nil
+}

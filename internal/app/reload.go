@@ -1,0 +1,215 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/identity"
+	"sallyport/internal/policy"
+)
+
+// law is what is in force, and what would be if somebody let it. All fields
+// are guarded by App.changing.
+type law struct {
+	inForce *ruling
+	first   bool     // nothing was ever accepted: the first that loads is
+	pending *pending // waits for a human
+	broken  error    // why the files can't be taken as they are
+	told    string   // of what is broken
+}
+
+// pending is a ruling that is not provably tighter.
+type pending struct {
+	ruling  *ruling
+	rules   *policy.Rules
+	reasons []string
+}
+
+// Reload looks at the files. What is provably tighter takes effect at once;
+// anything else waits for a human; what is broken is refused, and the old
+// stays in force.
+func (a *App) Reload(ctx context.Context) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	a.reload(ctx)
+}
+
+// reload is Reload for a caller that holds changing.
+func (a *App) reload(ctx context.Context) {
+	next, err := readRuling(a.configPath)
+	if next == nil || next.config == nil {
+		a.refuseFiles(ctx, err)
+		return
+	}
+	a.options.overlay(next.config)
+	var rules *policy.Rules
+	if err == nil {
+		rules, err = next.load(a.pins.All())
+	}
+	if err != nil {
+		a.refuseFiles(ctx, err)
+		// The configuration may be fine, and hold just what the policy waits
+		// for: a new server that has to be pinned first.
+		hybrid := *next
+		hybrid.files = a.law.inForce.files
+		if rules, err = hybrid.load(a.pins.All()); err != nil || a.law.first {
+			return
+		}
+		next = &hybrid
+	} else {
+		a.acceptFiles()
+	}
+	a.consider(ctx, next, rules)
+}
+
+// consider takes a ruling that loads into force, or lets it wait.
+func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
+	if next.digest() == a.law.inForce.digest() && !a.law.first {
+		a.law.pending = nil
+		a.rules.Store(rules)
+		return
+	}
+	var reasons []string
+	if !a.law.first {
+		reasons = looser(a.law.inForce.config, next.config)
+		reasons = append(reasons, looserPolicy(a.rules.Load(), rules)...)
+	}
+	if len(reasons) == 0 {
+		by := "provably tighter"
+		if a.law.first {
+			by = "trust on first use"
+		}
+		if err := a.enforce(ctx, next, rules, by); err != nil {
+			a.log.Error("the new configuration is not in force", "error", err)
+		}
+		return
+	}
+	if a.law.pending != nil && a.law.pending.ruling.digest() == next.digest() {
+		return
+	}
+	a.law.pending = &pending{next, rules, reasons}
+	a.record(ctx, "policy waits for a human", "files", a.law.inForce.digest(), next.digest())
+	a.tell("The changed configuration or policy is not provably tighter and waits: sallyport policy status, sallyport policy accept")
+}
+
+// looserPolicy says what in a new policy is not provably tighter.
+func looserPolicy(old, next *policy.Rules) []string {
+	var why []string
+	for _, l := range policy.Compare(old, next) {
+		why = append(why, l.String())
+	}
+	return why
+}
+
+// refuseFiles remembers why the files can't be taken, and says so once.
+func (a *App) refuseFiles(ctx context.Context, err error) {
+	a.law.broken = err
+	// A policy names tools; at the very first start none has been seen yet.
+	if a.law.told == err.Error() || a.law.first && !a.watch.settled() {
+		return
+	}
+	a.law.told = err.Error()
+	a.record(ctx, "policy refused", "files", a.law.inForce.digest(), sallyport.DigestOf([]byte(err.Error())))
+	a.tell(fmt.Sprintf("The changed configuration or policy is refused, the old one stays in force:\n%v", err))
+}
+
+func (a *App) acceptFiles() {
+	a.law.broken = nil
+	if a.law.told != "" {
+		a.law.told = ""
+		a.tell("The configuration and policy files can be read again.")
+	}
+}
+
+// enforce puts a ruling in force: on the record, then kept, then done. When it
+// can't be recorded or kept it is not in force. The caller holds changing.
+func (a *App) enforce(ctx context.Context, next *ruling, rules *policy.Rules, by string) error {
+	before := a.law.inForce.digest()
+	if a.law.first {
+		before = sallyport.Digest{}
+	}
+	record, err := next.keep()
+	if err != nil {
+		return err
+	}
+	if err := a.gateway.Record(ctx, "policy", by, before, next.digest()); err != nil {
+		return err
+	}
+	if err := a.store.SaveSettings(ctx, map[string][]byte{rulingSetting: record}); err != nil {
+		return fmt.Errorf("keeping the accepted policy: %w", err)
+	}
+	old := a.law.inForce
+	a.law.inForce, a.law.pending, a.law.first = next, nil, false
+	a.rules.Store(rules)
+	return a.configure(ctx, old.config, next.config)
+}
+
+// rulingSetting is the state's name for the ruling that was accepted last.
+const rulingSetting = "ruling"
+
+// PolicyStatus implements control.Policy.
+func (a *App) PolicyStatus() control.PolicyStatus {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	rules := a.rules.Load()
+	status := control.PolicyStatus{Digest: rules.Digest().String(), Rules: len(rules.All()), Mode: string(Enforce)}
+	if a.observe.Load() {
+		status.Mode = string(Observe)
+	}
+	if a.law.broken != nil {
+		status.Broken = a.law.broken.Error()
+	}
+	if p := a.law.pending; p != nil {
+		status.Pending = &control.Pending{Digest: p.ruling.digest().String(), Reasons: p.reasons, Diff: diffOf(a.law.inForce, p.ruling)}
+	}
+	return status
+}
+
+// AcceptPolicy implements control.Policy: what waits takes effect, when it is
+// still what the human was shown.
+func (a *App) AcceptPolicy(ctx context.Context, accept control.Accept) error {
+	if err := a.verify(ctx, accept.Secret); err != nil {
+		return err
+	}
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	p := a.law.pending
+	switch {
+	case p == nil:
+		return errors.New("nothing waits to be accepted")
+	case p.ruling.digest().String() != accept.Digest:
+		return errors.New("the files have changed since they were shown: look again")
+	}
+	// The pins may have changed since: what is accepted must still load.
+	rules, err := p.ruling.load(a.pins.All())
+	if err != nil {
+		return err
+	}
+	return a.enforce(ctx, p.ruling, rules, operator)
+}
+
+// operator is who holds the human's credential, in the log.
+const operator = "operator"
+
+// verify checks the human's secret. A wrong one is on the record.
+func (a *App) verify(ctx context.Context, secret string) error {
+	err := a.human.Verify(secret)
+	if errors.Is(err, identity.ErrWrongSecret) {
+		a.record(ctx, "human credential refused", "control socket", sallyport.Digest{}, sallyport.Digest{})
+	}
+	return err
+}
+
+// record puts a change on the record where what follows is no looser without
+// it.
+func (a *App) record(ctx context.Context, subject, by string, before, after sallyport.Digest) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := a.gateway.Record(ctx, subject, by, before, after); err != nil {
+		a.log.Error("a change could not be recorded", "subject", subject, "error", err)
+	}
+}

@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/manifest"
+	"sallyport/internal/policy"
+)
+
+// Servers implements control.Servers.
+func (a *App) Servers() []control.Server {
+	c := a.config()
+	all := []control.Server{}
+	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
+		s := control.Server{Name: name}
+		s.Kind, s.Address = describe(c.Servers[name])
+		var err error
+		if s.State, err = a.watch.stateOf(name); err != nil {
+			s.Error = err.Error()
+		}
+		for _, pin := range a.pins.All() {
+			switch {
+			case pin.Server != name:
+			case pin.Raw == nil:
+				s.New++
+			case pin.Seen != nil:
+				s.Quarantined++
+			default:
+				s.Pinned++
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// describe says how a server is reached, without what may be secret.
+func describe(s Server) (kind, address string) {
+	switch {
+	case s.Builtin != "":
+		return "builtin", s.Builtin
+	case s.Command != "":
+		words := []string{s.Command}
+		for _, arg := range s.Args {
+			if arg.Secret != "" {
+				arg.Value = "(secret " + arg.Secret + ")"
+			}
+			words = append(words, arg.Value)
+		}
+		return "stdio", strings.Join(words, " ")
+	case s.URL.Secret != "":
+		return "http", "(secret " + s.URL.Secret + ")"
+	default:
+		u, err := url.Parse(s.URL.Value)
+		if err != nil {
+			return "http", ""
+		}
+		kind = "http"
+		if s.Transport != "" {
+			kind = s.Transport
+		}
+		return kind, u.Scheme + "://" + u.Host + u.Path // a query may hold a key
+	}
+}
+
+// Tools implements control.Servers.
+func (a *App) Tools() []control.Tool {
+	c := a.config()
+	rules := a.rules.Load()
+	all := []control.Tool{}
+	for _, pin := range a.pins.All() {
+		kind, name := pin.Key.Split()
+		if _, configured := c.Servers[pin.Server]; !configured || kind != sallyport.KindTool {
+			continue
+		}
+		tool := control.Tool{Server: pin.Server, Name: name, State: "pinned", Effects: []string{}, Allowed: []string{}, Asked: []string{}}
+		effects, undeclared := c.Settings(pin.Server, name)
+		tool.Undeclared = undeclared
+		for _, effect := range effects {
+			tool.Effects = append(tool.Effects, string(effect))
+		}
+		raw, err := sallyport.Parse(pin.Raw)
+		switch {
+		case pin.Raw == nil:
+			tool.State = "new"
+		case pin.Seen != nil || err != nil:
+			tool.State = "quarantined"
+		}
+		if err == nil {
+			tool.Title, _ = raw.Get("title").Text()
+			tool.Digest = manifest.NewItem(pin.Key, raw).Digest.Short()
+		}
+		if tool.State == "pinned" {
+			a.outlook(&tool, rules)
+		}
+		all = append(all, tool)
+	}
+	return all
+}
+
+// outlook fills in for whom a tool is not refused whatever its arguments.
+func (a *App) outlook(tool *control.Tool, rules *policy.Rules) {
+	definition := a.pins.Tool(tool.Server, tool.Name)
+	if definition == nil {
+		return
+	}
+	for _, s := range a.identities.List() {
+		principal, known := a.identities.Principal(s.Name)
+		if !known {
+			continue
+		}
+		call := &sallyport.Call{Kind: sallyport.KindTool, Server: tool.Server, Name: tool.Name, Principal: principal}
+		switch policy.Decide(rules, &sallyport.Facts{Call: call, Tool: definition, Partial: true}).Verdict {
+		case sallyport.Allow:
+			tool.Allowed = append(tool.Allowed, s.Name)
+		case sallyport.Hold:
+			tool.Asked = append(tool.Asked, s.Name)
+		}
+	}
+}
+
+// Doctor implements control.Doctor.
+func (a *App) Doctor(ctx context.Context) control.Report {
+	report := control.Report{Version: a.options.Version, Dir: a.options.Dir, Running: a.running, Listen: a.Addresses().Listen}
+	add := func(level control.Level, do, what string, args ...any) {
+		report.Checks = append(report.Checks, control.Check{Level: level, What: fmt.Sprintf(what, args...), Do: do})
+	}
+	a.examineMode(add)
+	a.examinePolicy(add)
+	if a.human.Enrolled() {
+		add(control.OK, "", "a human has enrolled")
+	} else {
+		add(control.Warning, "sallyport enroll", "no human has enrolled: nothing can be accepted, loosened or added")
+	}
+	a.examineServers(add)
+	a.examineAgents(add)
+	a.examineLog(add)
+	return report
+}
+
+type examiner func(level control.Level, do, what string, args ...any)
+
+func (a *App) examineMode(add examiner) {
+	if a.observe.Load() {
+		add(control.Warning, "start without --observe and with mode: enforce", "OBSERVE MODE: policy verdicts are recorded and NOT enforced")
+	} else {
+		add(control.OK, "", "policy verdicts are enforced")
+	}
+	if a.config().Pin == PinTrustFirstUse {
+		add(control.Warning, "set pin: ask", "what a new server offers is accepted without anybody looking (pin: trust-first-use)")
+	}
+}
+
+func (a *App) examinePolicy(add examiner) {
+	status := a.PolicyStatus()
+	switch {
+	case a.rules.Load() == nil:
+		add(control.Broken, "sallyport policy check", "no policy is in force: every call is refused")
+	case status.Rules == 0:
+		add(control.Warning, "write one; docs/policy.md says how", "the policy in force has no rules: every call is refused")
+	default:
+		add(control.OK, "", "%d rules are in force, %s", status.Rules, a.rules.Load().Digest().Short())
+	}
+	if status.Broken != "" {
+		add(control.Broken, "correct the files; the old ones stay in force", "the configuration or policy files are refused: %s", status.Broken)
+	}
+	if status.Pending != nil {
+		add(control.Warning, "sallyport policy status, then sallyport policy accept", "changed files wait for a human: %s", strings.Join(status.Pending.Reasons, "; "))
+	}
+}
+
+func (a *App) examineServers(add examiner) {
+	for _, s := range a.Servers() {
+		switch {
+		case s.State == stateUnreachable:
+			add(control.Broken, "", "server %s can't be reached: %s", s.Name, s.Error)
+		case s.Pinned+s.Quarantined == 0:
+			add(control.Warning, "sallyport servers pin "+s.Name, "server %s waits to be looked at: nothing of it can be used", s.Name)
+		case s.Quarantined+s.New > 0:
+			add(control.Warning, "sallyport servers diff "+s.Name, "server %s: %d items changed and %d are new; they can't be used", s.Name, s.Quarantined, s.New)
+		default:
+			add(control.OK, "", "server %s: %d items pinned", s.Name, s.Pinned)
+		}
+		if s.Kind == "stdio" {
+			add(control.Warning, "use it only when you trust its program", "server %s runs without a sandbox, with your rights and your network: %s", s.Name, s.Address)
+		}
+	}
+}
+
+func (a *App) examineAgents(add examiner) {
+	for _, agent := range a.Agents() {
+		switch {
+		case agent.Listener != "":
+			add(control.Note, "", "whoever can connect to %s is agent %s", agent.Listener, agent.Name)
+		case agent.State == "active" && time.Until(agent.Expires) < 7*24*time.Hour:
+			add(control.Warning, "sallyport agents rotate "+agent.Name, "the token of agent %s expires on %s", agent.Name, agent.Expires.Format(time.DateOnly))
+		case agent.State != "active" && agent.State != "no token":
+			add(control.Note, "", "agent %s: %s", agent.Name, agent.State)
+		}
+	}
+}
+
+func (a *App) examineLog(add examiner) {
+	if err := a.store.Health(); err != nil {
+		add(control.Broken, "calls are refused until it can be written; is the disk full?", "the log: %v", err)
+		return
+	}
+	add(control.OK, "", "the log is written")
+}
