@@ -23,6 +23,11 @@ var floors = map[string]int{
 	"sallyport/internal/policy":   1, // pure: the decision
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 
+	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
+	"sallyport/internal/policy/shape":  1, // pure: what Cedar can hold of JSON
+	"sallyport/internal/policytest":    1, // pure: the tests beside policies
+	"sallyport/internal/policyhistory": 1, // pure: policies over recorded calls
+
 	"sallyport/internal/importer/clientfile": 1, // pure: edits of clients' files, text to text
 
 	"sallyport/internal/gateway": 2, // the order of things
@@ -51,6 +56,12 @@ var sideways = map[[2]string]string{
 	{"sallyport/proof", "sallyport"}:                               "proof verifies the vocabulary's entries",
 	{"sallyport/internal/tlog", "sallyport/proof"}:                 "the log writes what proof reads, by the same code",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}: "the offline verbs of policy run the decision itself",
+
+	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
+	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",
+	{"sallyport/internal/policyhistory", "sallyport/internal/policy"}:        "the offline verbs of policy run the decision itself",
+	{"sallyport/internal/policyhistory", "sallyport/internal/policy/source"}: "writes policies in the spelling that is read",
+	{"sallyport/internal/policyhistory", "sallyport/internal/policy/shape"}:  "learns what policy can see",
 }
 
 // pure packages judge and encode: a clock, a file or a socket in them would
@@ -58,6 +69,8 @@ var sideways = map[[2]string]string{
 var pure = map[string]bool{
 	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
 	"sallyport/internal/policy": true, "sallyport/internal/tlog": true,
+	"sallyport/internal/policy/source": true, "sallyport/internal/policy/shape": true,
+	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true,
 }
 

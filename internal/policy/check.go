@@ -220,11 +220,11 @@ func (c *checker) declares(t *source.Tree, path []string) {
 	for range len(path) - 1 - reached {
 		at = at.Kids[0]
 	}
-	name, full := path[reached], "context."+shape.PathText(path[:reached+1])
+	name, full := path[reached], "context."+source.PathText(path[:reached+1])
 	var names []string
 	for _, a := range c.scope {
 		if a.hides(path[:reached+1]) {
-			c.problem(at.At, "%s can be of several kinds, which Cedar can't hold; ask context.opaque.contains(%q) instead", full, shape.PathText(path[1:reached+1]))
+			c.problem(at.At, "%s can be of several kinds, which Cedar can't hold; ask context.opaque.contains(%q) instead", full, source.PathText(path[1:reached+1]))
 			return
 		}
 		names = append(names, fieldsAt(c.context(a), path[:reached])...)
@@ -286,7 +286,7 @@ func (c *checker) word(value, literal *source.Tree) {
 			return isSet
 		}
 		if word, ok := n.Value.(types.String); ok && !slices.Contains(words, string(word)) {
-			c.problem(t.At, "context.%s is never %q%s", shape.PathText(path[1:]), string(word), meant(nearest(string(word), words)))
+			c.problem(t.At, "context.%s is never %q%s", source.PathText(path[1:]), string(word), meant(nearest(string(word), words)))
 		}
 		return false
 	})
@@ -329,7 +329,7 @@ func (c *checker) paths() []string {
 	below = func(path []string, s *shape.Shape) {
 		for name, f := range s.Fields {
 			path := append(slices.Clone(path), name)
-			out[shape.PathText(path)] = true
+			out[source.PathText(path)] = true
 			below(path, f.Shape)
 		}
 	}
@@ -431,7 +431,7 @@ func (c *checker) complain(a *action, part *source.Tree, err error) {
 		if path == nil || culprit != nil {
 			return culprit == nil
 		}
-		full := shape.PathText(path)
+		full := source.PathText(path)
 		if exists {
 			path = path[:len(path)-1]
 		}

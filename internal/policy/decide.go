@@ -11,6 +11,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/policy/shape"
+	"sallyport/internal/policy/source"
 )
 
 // Decide is the decision. With facts.Partial it answers what can still be
@@ -246,7 +247,7 @@ func (q *question) opaqueSet() types.Set {
 	}
 	paths := make([]types.Value, len(q.opaque))
 	for i, path := range q.opaque {
-		paths[i] = types.String(shape.PathText(path))
+		paths[i] = types.String(source.PathText(path))
 	}
 	return types.NewSet(paths...)
 }

@@ -6,7 +6,6 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 
 	"sallyport"
-	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
 
@@ -126,7 +125,7 @@ func (q *question) readings(r *rule) []Reading {
 			if path == nil {
 				return true
 			}
-			reading := Reading{Path: shape.PathText(path), Value: q.value(path[1:])}
+			reading := Reading{Path: source.PathText(path), Value: q.value(path[1:])}
 			if path[0] == "context" && !slices.Contains(out, reading) {
 				out = append(out, reading)
 			}

@@ -7,7 +7,6 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 
-	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
 
@@ -71,7 +70,7 @@ func (q *question) heldBy(r *rule, groups []string) string {
 
 func (q *question) cannotJudge(r *rule) string {
 	if look := q.hidden(r); look != nil {
-		what := shape.PathText(look.path)
+		what := source.PathText(look.path)
 		if what == "" {
 			what = "all arguments"
 		}

@@ -60,8 +60,8 @@ func note(constants shape.Constants, at *source.Tree, text string) {
 	path, ok := source.PathOf(at)
 	v, err := sallyport.Parse([]byte(text))
 	if ok && err == nil && len(path) > 2 && path[1] == "input" {
-		name := shape.PathText(path[2:])
-		constants[name] = append(constants[name], v)
+		key := shape.Key(path[2:])
+		constants[key] = append(constants[key], v)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/policy/shape"
+	"sallyport/internal/policy/source"
 )
 
 // A restriction needs this many calls that agree: fewer are chance.
@@ -157,7 +158,7 @@ func (l *learner) learn(calls []Observed) {
 		case opaque[name]:
 			l.comment("%q was sent in forms that rules can't read; not restricted", name)
 		case f.Shape.Kind == shape.Opaque:
-			l.conditions = append(l.conditions, fmt.Sprintf("!context.opaque.contains(%s)", literal(shape.PathText([]string{name}))))
+			l.conditions = append(l.conditions, fmt.Sprintf("!context.opaque.contains(%s)", literal(source.PathText([]string{name}))))
 		default:
 			l.argument("context.input", f, seen)
 		}
@@ -230,7 +231,7 @@ func member(f *shape.Field) string {
 // plainName reports whether Cedar takes the name without quotes.
 func plainName(name string) bool {
 	reserved := []string{"true", "false", "if", "then", "else", "in", "like", "has", "is", "__cedar"}
-	return shape.PathText([]string{name}) == name && !slices.Contains(reserved, name)
+	return source.PathText([]string{name}) == name && !slices.Contains(reserved, name)
 }
 
 // restrict is a condition that every value seen meets, "" for none.

@@ -28,8 +28,11 @@ func bounded(s *Shape, schema sallyport.Value) *Shape {
 	return s
 }
 
-// Constants are values that rules compare arguments with, by path (PathText).
+// Constants are values that rules compare arguments with, by path (Key).
 type Constants map[string][]sallyport.Value
+
+// Key stands for a path among constants.
+func Key(path []string) string { return strings.Join(path, "\x00") }
 
 // Samples are arguments that fit the shape, at most so many, always the same:
 // each argument on its own through all the values that are worth a try, then
@@ -118,7 +121,7 @@ func (g *generator) field(s *Shape, at []string, name string) []string {
 }
 
 func (g *generator) values(s *Shape, at []string) []string {
-	known := g.constants[PathText(at)]
+	known := g.constants[Key(at)]
 	var out []string
 	switch s.Kind {
 	case Boolean:

@@ -4,7 +4,6 @@ package shape
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -471,29 +470,4 @@ func scaled(v sallyport.Value, places int) (int64, bool) {
 	default:
 		return 0, false
 	}
-}
-
-// PathText writes a path as policies do: customer.address, or labels["a b"].
-func PathText(path []string) string {
-	var b strings.Builder
-	for i, name := range path {
-		switch {
-		case !isIdentifier(name):
-			fmt.Fprintf(&b, "[%s]", types.String(name).MarshalCedar())
-		case i > 0:
-			b.WriteString("." + name)
-		default:
-			b.WriteString(name)
-		}
-	}
-	return b.String()
-}
-
-func isIdentifier(name string) bool {
-	for i, r := range name {
-		if r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (i == 0 || r < '0' || r > '9') {
-			return false
-		}
-	}
-	return name != ""
 }

@@ -155,13 +155,13 @@ func TestConversion(t *testing.T) {
 		{`{"l":[{"x":1,"y":2}]}`, `{}`, `l`},
 		{`{"other":1}`, `{}`, `other`},
 		{`{"\u006e":1}`, `{"n":1}`, ``},
-		{`{"a.b":1,"a b":{"c":1}}`, `{}`, `["a.b"] ["a b"]`},
+		{`{"a.b":1,"a b":{"c":1}}`, `{}`, `a.b a b`},
 	} {
 		var conversion Conversion
 		got := conversion.Record(s, sallyport.MustParse(c.args))
 		var paths []string
 		for _, path := range conversion.Opaque {
-			paths = append(paths, PathText(path))
+			paths = append(paths, strings.Join(path, "."))
 		}
 		if got.String() != c.held || strings.Join(paths, " ") != c.opaque {
 			t.Errorf("%s: %s, opaque %q; want %s, %s", c.args, got, paths, c.held, c.opaque)
@@ -185,7 +185,7 @@ func TestOnlyAndEarly(t *testing.T) {
 		got := c.conversion.Record(s, sallyport.MustParse(c.args))
 		var paths []string
 		for _, path := range c.conversion.Opaque {
-			paths = append(paths, PathText(path))
+			paths = append(paths, strings.Join(path, "."))
 		}
 		if got.String() != c.held || strings.Join(paths, " ") != c.opaque {
 			t.Errorf("%+v: %s %q", c, got, paths)
@@ -222,7 +222,7 @@ func TestSamples(t *testing.T) {
 		"name":{"type":"string"},"tags":{"type":"array","items":{"type":"string"}},"disk":{"type":"object","properties":{"gb":{"type":"integer"}},"required":["gb"]},"dry":{"type":"boolean"}
 	},"required":["size","count","amount"]}`))
 	constants := Constants{
-		"amount": {sallyport.MustParse(`500.5`)}, "name": {sallyport.MustParse(`"ana"`)}, "tags": {sallyport.MustParse(`"red"`)}, "disk.gb": {sallyport.MustParse(`100`)},
+		"amount": {sallyport.MustParse(`500.5`)}, "name": {sallyport.MustParse(`"ana"`)}, "tags": {sallyport.MustParse(`"red"`)}, Key([]string{"disk", "gb"}): {sallyport.MustParse(`100`)},
 		"count": {sallyport.MustParse(`50`)},
 	}
 	samples := s.Samples(constants, sallyport.MustParse(`{"dry":true}`), 300)

@@ -6,8 +6,6 @@ import (
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
-
-	"sallyport/internal/policy/shape"
 )
 
 // Conjuncts are the parts that must all come out as wanted for a rule to apply.
@@ -117,9 +115,9 @@ func (t *Tree) Say(want bool) (string, bool) {
 	case ast.NodeTypeHas:
 		path, _, ok := Looks(t)
 		if !want {
-			return shape.PathText(path[1:]) + " is left out", ok
+			return PathText(path[1:]) + " is left out", ok
 		}
-		return shape.PathText(path[1:]) + " is given", ok
+		return PathText(path[1:]) + " is given", ok
 	case ast.NodeTypeIsEmpty:
 		name, ok := t.Kids[0].subject()
 		if !want {
@@ -154,7 +152,7 @@ func (t *Tree) subject() (string, bool) {
 	case len(path) == 1 && path[0] == "principal":
 		return "the agent", true
 	case len(path) > 1:
-		return shape.PathText(path[1:]), true
+		return PathText(path[1:]), true
 	default:
 		return path[0], true
 	}
@@ -182,4 +180,29 @@ func (t *Tree) literal() (string, bool) {
 		return strings.Join(words, ", "), true
 	}
 	return "", false
+}
+
+// PathText writes a path as policies do: customer.address, or labels["a b"].
+func PathText(path []string) string {
+	var b strings.Builder
+	for i, name := range path {
+		switch {
+		case !isIdentifier(name):
+			fmt.Fprintf(&b, "[%s]", types.String(name).MarshalCedar())
+		case i > 0:
+			b.WriteString("." + name)
+		default:
+			b.WriteString(name)
+		}
+	}
+	return b.String()
+}
+
+func isIdentifier(name string) bool {
+	for i, r := range name {
+		if r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return name != ""
 }
