@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
 	"sallyport/internal/policy"
+	"sallyport/internal/policytest"
 )
 
 // config is what the policy needs of sallyport.yaml.
@@ -24,7 +25,7 @@ type config struct {
 		Effects map[string]sallyport.Effect
 	}
 	Tenants, Roles []string
-	Users          map[string]struct{ Groups []string }
+	Users          map[string]policytest.User
 	Agents         map[string]any
 }
 
@@ -135,10 +136,26 @@ func declared(c config) policy.Declared {
 	return d
 }
 
-// TestPoliciesFitTheServers loads the policies against what the demo servers really say of themselves.
-func TestPoliciesFitTheServers(t *testing.T) {
+// TestPolicies loads the policies against what the demo servers really say of themselves, and runs their tests.
+func TestPolicies(t *testing.T) {
 	c := readConfig(t)
-	if _, err := policy.Load(files(t, "policy/*.cedar"), pinned(t, c), declared(c)); err != nil {
-		t.Error(err)
+	definitions := pinned(t, c)
+	rules, err := policy.Load(files(t, "policy/*.cedar"), definitions, declared(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := policytest.Run(rules, policytest.World{Pinned: definitions, Roles: c.Roles, Users: c.Users}, files(t, "policy/*.test.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		if !r.Passed {
+			t.Errorf("%s:%d %s: %s", r.File, r.Line, r.Name, r.Detail)
+		}
+	}
+	for _, c := range report.Coverage {
+		if c.Fired == 0 {
+			t.Errorf("no test makes %s (%s:%d) apply", c.Rule.ID, c.Rule.File, c.Rule.Line)
+		}
 	}
 }
