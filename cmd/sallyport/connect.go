@@ -27,7 +27,7 @@ func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *cont
 		return verb(ctx, control.Dial(dir))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "sallyport.db")); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no gateway runs in %s, and none ever did: start one with \"sallyport up\", or name its directory with --dir", dir)
+		return noState(dir)
 	}
 	a, err := app.Open(ctx, app.Options{Dir: dir, Version: version(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -35,4 +35,8 @@ func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *cont
 	}
 	err = verb(ctx, control.Local(a.Control()))
 	return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+}
+
+func noState(dir string) error {
+	return fmt.Errorf("no gateway runs in %s, and none ever did: start one with \"sallyport up\", or name its directory with --dir", dir)
 }

@@ -74,14 +74,49 @@ func (c *console) line(e *sallyport.Entry) string {
 	case e.Type == sallyport.Refusal:
 		word, color = "deny ", red
 	}
-	who := e.Principal.Agent
-	if e.Principal.User != "" {
-		who += " for " + e.Principal.User
+	what := e.Action
+	if e.Kind == sallyport.KindResource || e.Kind == sallyport.KindSubscribe {
+		what += " " + e.Name
 	}
-	line := paint(c.color, dim, e.Time.Local().Format("15:04:05")) + "  " + paint(c.color, color, word) + "  " +
-		visible(e.Action) + "  " + paint(c.color, dim, visible(who))
+	line := c.time(e) + paint(c.color, color, word) + "  " + visible(what) + "  " + paint(c.color, dim, c.who(e))
 	if e.Type != sallyport.Intent || e.Observed {
 		line += "  " + visible(e.Reason)
 	}
 	return line
+}
+
+// entry is a line for any entry of the log.
+func (c *console) entry(e *sallyport.Entry) string {
+	switch e.Type {
+	case sallyport.Change:
+		line := c.time(e) + paint(c.color, bold, "change") + " " + visible(e.Subject)
+		if e.By != "" {
+			line += paint(c.color, dim, "  by "+visible(e.By))
+		}
+		return line
+	case sallyport.Closed:
+		color := dim
+		if e.Outcome != sallyport.OutcomeOK {
+			color = yellow
+		}
+		line := c.time(e) + paint(c.color, color, string(e.Outcome)) + "  " + paint(c.color, dim, fmt.Sprintf("%s %v", e.Call, e.Took))
+		if e.Reason != "" {
+			line += "  " + visible(e.Reason)
+		}
+		return line
+	default:
+		return c.line(e) + paint(c.color, dim, "  "+e.Call)
+	}
+}
+
+func (c *console) time(e *sallyport.Entry) string {
+	return paint(c.color, dim, e.Time.Local().Format("15:04:05")) + "  "
+}
+
+func (c *console) who(e *sallyport.Entry) string {
+	who := e.Principal.Agent
+	if e.Principal.User != "" {
+		who += " for " + e.Principal.User
+	}
+	return visible(who)
 }

@@ -139,7 +139,7 @@ human or timed out.`,
 	}{
 		{"run", []*cobra.Command{c.upCommand()}},
 		{"steer", []*cobra.Command{c.serversCommand(), c.agentsCommand(), c.enrollCommand()}},
-		{"look", []*cobra.Command{c.toolsCommand(), c.doctorCommand(), c.versionCommand()}},
+		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {
 			command.GroupID = group.id

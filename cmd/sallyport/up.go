@@ -221,4 +221,3 @@ func connectLines(url, token string) string {
 
 `, url, header, settings, named)
 }
-

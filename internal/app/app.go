@@ -311,7 +311,10 @@ func (a *App) Settle(ctx context.Context) { a.watch.settle(ctx) }
 
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
-	return control.Handler(control.Parts{Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a})
+	return control.Handler(control.Parts{
+		Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a,
+		Log: control.LogHandler(a.store, a.store, a.store, a.store),
+	})
 }
 
 // StateDir is the state directory that a command line means: the flag, what

@@ -22,6 +22,7 @@ type Parts struct {
 	Agents  Agents
 	Human   Human
 	Policy  Policy
+	Log     http.Handler // LogHandler's
 }
 
 // Doctor looks for what is open or broken.
@@ -95,6 +96,8 @@ func Handler(p Parts) http.Handler {
 	mux.Handle("POST /policy/accept", answer(func(r *http.Request, accept Accept) (struct{}, error) {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
+	mux.Handle("/log", p.Log)
+	mux.Handle("/log/", p.Log)
 	return mux
 }
 
