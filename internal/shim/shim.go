@@ -136,7 +136,7 @@ func (s *shim) carry(ctx context.Context, text []byte, m *wire.Message) {
 	}
 	defer response.Body.Close()
 	switch media := response.Header.Get("Content-Type"); {
-	case wire.IsMedia(media, "text/event-stream"):
+	case wire.IsMedia(media, sse.ContentType):
 		s.follow(ctx, response, m)
 	case wire.IsMedia(media, "application/json"):
 		answer, err := io.ReadAll(io.LimitReader(response.Body, shimLine))
@@ -243,7 +243,12 @@ func (s *shim) renew(ctx context.Context, m *wire.Message) bool {
 		return false
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, shimLine))
+	var answer []byte
+	if wire.IsMedia(response.Header.Get("Content-Type"), sse.ContentType) {
+		answer, err = sse.NewReader(response.Body, "", shimLine).Next()
+	} else {
+		answer, err = io.ReadAll(io.LimitReader(response.Body, shimLine))
+	}
 	if err != nil || response.StatusCode != http.StatusOK {
 		return false
 	}
@@ -294,7 +299,7 @@ func (s *shim) get(ctx context.Context, last string) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	request.Header["Accept"] = []string{"text/event-stream"}
+	request.Header["Accept"] = []string{sse.ContentType}
 	if last != "" {
 		request.Header["Last-Event-Id"] = []string{last}
 	}

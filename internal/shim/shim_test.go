@@ -232,6 +232,7 @@ func TestRestart(t *testing.T) {
 	out, theirOut := io.Pipe()
 	ended := make(chan error, 1)
 	go func() { ended <- Run(context.Background(), theirIn, theirOut, e.url, ""); theirOut.Close() }()
+	t.Cleanup(func() { in.Close(); out.Close() })
 	session, err := mcp.NewClient(&mcp.Implementation{Name: "c", Version: "1"}, nil).Connect(t.Context(),
 		&mcp.IOTransport{Reader: out, Writer: in}, &mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	if err != nil {
