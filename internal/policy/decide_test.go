@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"sallyport"
@@ -385,3 +387,45 @@ func TestEffects(t *testing.T) {
 }
 
 func joined(effects []sallyport.Effect) string { return join(effects, ",") }
+
+// Rules are shared by every call in flight.
+func TestRulesAreShared(t *testing.T) {
+	r := load(t, deskPolicy)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for action, args := range arguments {
+				for _, a := range args {
+					facts := call(t, action, a)
+					Decide(r, facts)
+					facts.Partial = true
+					Decide(r, facts)
+					Explain(r, facts)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Refusing looks at a bounded number of other actions, and names few.
+func TestRefusingIsBounded(t *testing.T) {
+	var defs []sallyport.Definition
+	for i := range 500 {
+		defs = append(defs, sallyport.Definition{Server: "s", Kind: sallyport.KindTool, Name: fmt.Sprintf("t%03d", i), Effects: []sallyport.Effect{"read"}})
+	}
+	for _, c := range []struct{ policy, want string }{
+		{`permit (principal, action == Action::"s/tool:t499", resource);`, "s/tool:t000. Ask whoever keeps the policy."},
+		{``, "s/tool:t000. Ask whoever keeps the policy."},
+		{`permit (principal, action in Action::"effect:read", resource) unless { action == Action::"s/tool:t000" };`, "On s it may use resource:read, t001, t002, t003, t004."},
+	} {
+		r, err := Load(files("p.cedar", c.policy), defs, Declared{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts := &sallyport.Facts{Tool: &defs[0], Call: &sallyport.Call{Kind: sallyport.KindTool, Server: "s", Name: "t000", Principal: bot}}
+		if d := Decide(r, facts); !strings.HasSuffix(d.Reason, c.want) {
+			t.Error(d.Reason)
+		}
+	}
+}

@@ -126,7 +126,10 @@ func (q *question) instead() string {
 			offered = append(offered, strings.TrimPrefix(a.name, "tool:"))
 		}
 	}
-	if len(offered) == 0 {
+	switch {
+	case len(offered) == 0 && tried > maxTried:
+		return "Ask whoever keeps the policy"
+	case len(offered) == 0:
 		return fmt.Sprintf("%s may do nothing on %s; ask whoever keeps the policy", q.agent.UID.ID, q.act.server)
 	}
 	return fmt.Sprintf("On %s it may use %s", q.act.server, strings.Join(offered, ", "))

@@ -25,6 +25,7 @@ type sweep struct {
 // binds all arguments. Only what that leaves open is tried.
 func (r *runner) sweep(facts *sallyport.Facts, callers []sallyport.Principal, fixed sallyport.Value, enough sallyport.Verdict) sweep {
 	out := sweep{proved: true}
+	var samples []sallyport.Value
 	for _, caller := range callers {
 		c := *facts.Call
 		c.Principal = caller
@@ -38,7 +39,10 @@ func (r *runner) sweep(facts *sallyport.Facts, callers []sallyport.Principal, fi
 		}
 		out.proved = false
 		asked.Partial = false
-		for _, c.Args = range r.rules.Arguments(c.Action(), fixed, tried) {
+		if samples == nil {
+			samples = r.rules.Arguments(c.Action(), fixed, tried)
+		}
+		for _, c.Args = range samples {
 			d := policy.Decide(r.rules, &asked)
 			r.count(d)
 			out.attempts++

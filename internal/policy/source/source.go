@@ -192,8 +192,21 @@ var (
 	parseWant  = regexp.MustCompile(`exact got (.*) want (.*)$`)
 )
 
+// culprit is the token that the parser complains about: mostly the one before
+// the place that it names, which it has moved past.
+func (s *Statement) culprit(at Place, text string) Place {
+	i := slices.IndexFunc(s.tokens, func(t token) bool { return t.at.Line == at.Line && t.at.Column == at.Column })
+	if i < 0 {
+		i = len(s.tokens) // the end
+	}
+	if peeked := strings.HasPrefix(text, "got ") || strings.HasPrefix(text, "duplicate"); i > 0 && !peeked {
+		i--
+	}
+	return s.tokens[min(i, len(s.tokens)-1)].at
+}
+
 // syntax turns the parser's error into a problem. The parser counts from the
-// statement's start, and mostly names the token behind the culprit.
+// statement's start.
 func (s *Statement) syntax(err error) Problem {
 	text := strings.TrimPrefix(err.Error(), "parser error: ")
 	at := s.tokens[0].at
@@ -204,17 +217,13 @@ func (s *Statement) syntax(err error) Problem {
 			column += at.Column - 1
 		}
 		line += at.Line - 1
-		i := slices.IndexFunc(s.tokens, func(t token) bool { return t.at.Line == line && t.at.Column == column })
-		if _, message, ok := strings.Cut(text, `": `); ok {
-			text = message
+		at = Place{Line: line, Column: column}
+		parsing := strings.HasPrefix(text, "parse error at")
+		text = text[strings.Index(text, m[0])+len(m[0]):]
+		text = text[strings.Index(text, ": ")+2:]
+		if parsing {
+			at = s.culprit(at, text)
 		}
-		if i < 0 {
-			i = len(s.tokens)
-		}
-		if culprit := !strings.HasPrefix(text, "got ") && !strings.HasPrefix(text, "duplicate"); culprit && i > 0 {
-			i--
-		}
-		at = s.tokens[min(i, len(s.tokens)-1)].at
 	}
 	if m := parseWant.FindStringSubmatch(text); m != nil {
 		text = fmt.Sprintf("expected %q, found %q", m[2], m[1])

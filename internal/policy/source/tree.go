@@ -49,7 +49,8 @@ func (s *Statement) Conditions() []Condition {
 	c := s.Cursor()
 	out := make([]Condition, len(s.Policy.Conditions))
 	for i, condition := range s.Policy.Conditions {
-		c.seek(func(t, _ token) bool { return t.text == "when" || t.text == "unless" })
+		c.word("when", "unless")
+		c.word("{")
 		out[i] = Condition{bool(condition.Condition), c.tree(condition.Body)}
 	}
 	return out
@@ -121,6 +122,14 @@ func (c *Cursor) tree(n ast.IsNode) *Tree {
 		} else {
 			t.Kids[1] = c.tree(n.Right)
 		}
+	case ast.NodeTypeIs:
+		t.Kids = c.trees(n)
+		t.At = c.After("is")
+	case ast.NodeTypeIsIn:
+		t.Kids = []*Tree{c.tree(n.Left), nil}
+		t.At = c.After("is")
+		c.word("in")
+		t.Kids[1] = c.tree(n.Entity)
 	case ast.NodeTypeRecord:
 		t.At = c.word("{")
 		for _, element := range n.Elements {

@@ -143,18 +143,17 @@ func (t *Tree) Say(want bool) (string, bool) {
 	}
 }
 
-// subject is how people call what a path stands for.
+// subject is how people call what a path stands for. The action and the
+// resource have no name here: nobody can send the same call as another one.
 func (t *Tree) subject() (string, bool) {
 	path, ok := PathOf(t)
 	switch {
-	case !ok:
-		return "", false
-	case len(path) == 1 && path[0] == "principal":
-		return "the agent", true
-	case len(path) > 1:
+	case ok && len(path) > 1:
 		return PathText(path[1:]), true
+	case ok && path[0] == "principal":
+		return "the agent", true
 	default:
-		return path[0], true
+		return "", false
 	}
 }
 
