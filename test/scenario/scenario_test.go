@@ -56,7 +56,7 @@ pin: trust-first-use
 servers: {pay: {url: $SERVER, effects: {"get_*": read, "*": pay}}}
 roles: [tester]
 tenants: [acme]
-users: {ana: {tenant: acme}}
+users: {ana: {tenant: acme}, finn: {tenant: acme, groups: [finance]}}
 agents: {tester: {role: tester, for: ana, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: tester}]
 `
