@@ -181,12 +181,23 @@ func ParamHeaders(inputSchema sallyport.Value) []ParamHeader {
 func appendParamHeaders(to []ParamHeader, schema sallyport.Value, path []string) []ParamHeader {
 	for name, property := range schema.Get("properties").Members() {
 		here := append(path[:len(path):len(path)], name)
-		if header, ok := property.Get("x-mcp-header").Text(); ok && header != "" {
+		if header, ok := property.Get("x-mcp-header").Text(); ok && isToken(header) {
 			to = append(to, ParamHeader{HeaderParam + header, here})
 		}
 		to = appendParamHeaders(to, property, here)
 	}
 	return to
+}
+
+// isToken reports whether text can stand in a header's name (RFC 9110, 5.6.2).
+func isToken(text string) bool {
+	for i := range len(text) {
+		c := text[i] | 0x20
+		if !(c >= 'a' && c <= 'z' || text[i] >= '0' && text[i] <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", text[i]) >= 0) {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // Argument is the argument that the header repeats, absent when none was

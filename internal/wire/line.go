@@ -38,6 +38,8 @@ func (l *Lines) Next() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 		case err != nil && len(text) == 0:
 			return nil, err
+		case len(bytes.TrimRight(text, "\r\n")) > l.limit:
+			return nil, ErrLineTooLong
 		default:
 			return bytes.TrimSpace(text), nil
 		}
