@@ -204,9 +204,14 @@ func (q *question) evaluate(rules candidates) (verdict cedar.Decision, diagnosti
 	return verdict, diagnostic, nil
 }
 
-// hidden is the first look of a rule at an argument that Cedar can't hold.
+// hidden is the first look of a rule at an argument that Cedar can't hold. When
+// nothing of the arguments can be held, no rule that looks at any of them, or
+// at what is opaque, can be judged.
 func (q *question) hidden(r *rule) *read {
 	for _, path := range q.opaque {
+		if len(path) == 0 && r.uses.input() {
+			return &read{}
+		}
 		for i := range r.reads {
 			if r.reads[i].touches(path) {
 				return &r.reads[i]

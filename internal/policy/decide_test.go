@@ -191,12 +191,46 @@ func TestOpaque(t *testing.T) {
 			}
 		}
 		r := load(t, "permit (principal, action, resource) unless { context.opaque.isEmpty() };")
-		if d := Decide(r, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
-			t.Errorf("%s %s is not opaque: %s", c.action, c.args, d.Reason)
+		want := sallyport.Allow
+		if c.path == "" {
+			want = sallyport.Deny // not even that can be told
+		}
+		if d := Decide(r, call(t, c.action, c.args)); d.Verdict != want {
+			t.Errorf("%s %s, looking at what is opaque: %v, %s", c.action, c.args, d.Verdict, d.Reason)
 		}
 		if d := Decide(r, call(t, "cloud/tool:create_instance", `{"size":"small","count":1,"disk":{"gb":5}}`)); d.Verdict != sallyport.Deny {
 			t.Error("an argument that Cedar can hold is opaque")
 		}
+	}
+}
+
+// A tool that takes what its schema doesn't declare can be sent what a rule
+// looks at in other tools.
+func TestUndeclaredArguments(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);
+forbid (principal, action, resource) when { context.input has amount && context.input.amount.greaterThan(decimal("500.0")) };`)
+	for args, want := range map[string]sallyport.Verdict{
+		`{"host":"h","command":"c"}`: sallyport.Allow, `{"host":"h","command":"c","other":1}`: sallyport.Allow,
+		`{"host":"h","command":"c","amount":1}`: sallyport.Deny, `{"host":"h","command":"c","\u0061mount":1}`: sallyport.Deny,
+	} {
+		if d := Decide(r, call(t, "cloud/tool:run_command", args)); d.Verdict != want {
+			t.Errorf("%s: %v %s", args, d.Verdict, d.Reason)
+		}
+	}
+}
+
+// More opaque arguments than can be listed are all of them.
+func TestTooManyOpaqueArguments(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);
+@id("bcc") forbid (principal, action == Action::"cloud/tool:run_command", resource) when { context.opaque.contains("bcc") };`)
+	var args strings.Builder
+	args.WriteString(`{"host":"h","command":"c"`)
+	for i := range 1025 {
+		fmt.Fprintf(&args, `,"x%d":1`, i)
+	}
+	args.WriteString(`,"bcc":1}`)
+	if d := Decide(r, call(t, "cloud/tool:run_command", args.String())); d.Verdict != sallyport.Deny || names(d.Rules) != "bcc" {
+		t.Errorf("%v %s", d.Verdict, d.Reason)
 	}
 }
 

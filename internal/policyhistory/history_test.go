@@ -259,7 +259,7 @@ func TestSuggestionAllowsWhatWasSeen(t *testing.T) {
 			all = append(all, observed(defs, action, string(args.Raw())))
 		}
 	}
-	for _, odd := range []string{`{"customer":"c","amount":1e30}`, `{"customer":null,"amount":1}`, `{"customer":"/a/b/../c","amount":-5.25}`, `{}`, `{"x":1}`} {
+	for _, odd := range []string{`{"customer":"c","amount":1e30}`, `{"customer":null,"amount":1}`, `{"customer":"/a/b/../c","amount":-5.25}`, `{}`, `{"x":1}`, `[]`, `null`} {
 		all = append(all, observed(defs, "desk/tool:refund", odd))
 	}
 	for _, uri := range []string{"file:///srv/a/1", "file:///srv/a/2", "file:///srv/b", "https://x.example/a", "https://x.example.evil/a", `/a/b\c`, "plain"} {

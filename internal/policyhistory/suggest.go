@@ -145,6 +145,10 @@ func (l *learner) learn(calls []Observed) {
 		var c shape.Conversion
 		c.Record(s, r.Call.Args)
 		for _, path := range c.Opaque {
+			if len(path) == 0 {
+				l.comment("arguments were sent that rules can't read at all; nothing is restricted")
+				return
+			}
 			opaque[path[0]] = true
 			if s.Fields[path[0]] == nil {
 				l.comment("%q is not declared by the schema, and was sent", path[0])

@@ -285,17 +285,22 @@ func (r *reader) branch(schema sallyport.Value) *Shape {
 	return &Shape{}
 }
 
-// maxItems bounds a set. Cedar's sets hash with a function that is easy to
-// collide, so a long array of chosen strings could take quadratic time.
-const maxItems = 1024
+// Cedar's sets hash with a function that is easy to collide, so that many chosen
+// strings could take quadratic time: maxItems bounds a set, and how many paths
+// can be opaque; maxAll bounds the items of all sets of a call.
+const (
+	maxItems = 1024
+	maxAll   = 4 * maxItems
+)
 
 // Conversion turns one call's arguments into a Cedar record and notes what
 // Cedar could not hold.
 type Conversion struct {
 	Only   []string   // the arguments to convert; nil for all
 	Early  bool       // required arguments may still be missing
-	Opaque [][]string // paths
+	Opaque [][]string // paths; the empty path alone means all that there is
 	at     []string
+	items  int
 }
 
 // Record converts an object. Whatever does not fit is left out of the record
@@ -356,7 +361,15 @@ func (f *Field) named(node sallyport.Value) string {
 }
 
 // Miss notes that Cedar can't hold the value at the current path.
-func (c *Conversion) Miss() { c.Opaque = append(c.Opaque, slices.Clone(c.at)) }
+func (c *Conversion) Miss() {
+	switch {
+	case len(c.Opaque) == 1 && len(c.Opaque[0]) == 0:
+	case len(c.at) == 0 || len(c.Opaque) == maxItems:
+		c.Opaque = [][]string{{}}
+	default:
+		c.Opaque = append(c.Opaque, slices.Clone(c.at))
+	}
+}
 
 // value is nil when Cedar can't hold the value as the shape says.
 func (c *Conversion) value(f *Field, v sallyport.Value) types.Value {
@@ -415,14 +428,16 @@ func (c *Conversion) set(s *Shape, v sallyport.Value) types.Value {
 		return nil
 	}
 	items := make([]types.Value, 0, 8)
-	var inner Conversion
+	inner := Conversion{items: c.items}
 	for i, item := range v.Items() {
 		held := inner.held(s.Items, item)
-		if held == nil || len(inner.Opaque) > 0 || i == maxItems {
+		inner.items++
+		if held == nil || len(inner.Opaque) > 0 || i == maxItems || inner.items > maxAll {
 			return nil
 		}
 		items = append(items, held)
 	}
+	c.items = inner.items
 	return types.NewSet(items...)
 }
 

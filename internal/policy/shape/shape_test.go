@@ -267,6 +267,14 @@ func TestSetsOfManyItems(t *testing.T) {
 	if c.held(s, sallyport.MustParse("["+items+",1]")) != nil {
 		t.Error("a longer one is not")
 	}
+	nested := &Shape{Kind: Set, Items: s}
+	c = Conversion{}
+	if c.held(nested, sallyport.MustParse("[["+items+"],["+items+"],["+items+"]]")) == nil {
+		t.Error("three long sets are opaque")
+	}
+	if c.held(nested, sallyport.MustParse("[["+items+"],["+items+"]]")) != nil {
+		t.Error("five are not, in one call")
+	}
 }
 
 func sorted(fields map[string]*Field) []string { return slices.Sorted(maps.Keys(fields)) }
