@@ -138,7 +138,7 @@ human or timed out.`,
 		commands []*cobra.Command
 	}{
 		{"run", []*cobra.Command{c.upCommand()}},
-		{"steer", []*cobra.Command{c.serversCommand(), c.agentsCommand(), c.enrollCommand()}},
+		{"steer", []*cobra.Command{c.serversCommand(), c.policyCommand(), c.agentsCommand(), c.enrollCommand()}},
 		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {

@@ -312,7 +312,7 @@ func (a *App) Settle(ctx context.Context) { a.watch.settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a,
+		Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

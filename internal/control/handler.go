@@ -22,6 +22,8 @@ type Parts struct {
 	Agents  Agents
 	Human   Human
 	Policy  Policy
+	Files   PolicyFiles
+	History History
 	Log     http.Handler // LogHandler's
 }
 
@@ -96,6 +98,7 @@ func Handler(p Parts) http.Handler {
 	mux.Handle("POST /policy/accept", answer(func(r *http.Request, accept Accept) (struct{}, error) {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
+	policyHandlers(mux, p.Files, p.History)
 	mux.Handle("/log", p.Log)
 	mux.Handle("/log/", p.Log)
 	return mux
