@@ -474,8 +474,11 @@ func (r *rule) note(t *source.Tree) {
 		path, exists, _ := source.Looks(t)
 		if len(path) > 1 && path[0] == "context" {
 			r.uses.note(path[1:])
-			if path[1] == "input" {
-				r.reads = append(r.reads, read{path[2:], exists})
+			switch path[1] {
+			case "input":
+				r.reads = append(r.reads, read{path: path[2:], exists: exists})
+			case "opaque":
+				r.reads = append(r.reads, read{opaque: true})
 			}
 			return false
 		}

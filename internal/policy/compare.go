@@ -231,14 +231,10 @@ func (r *rule) parts() []string {
 func seesAll(g, was *rule) bool {
 	for _, look := range was.reads {
 		if !slices.ContainsFunc(g.reads, func(l read) bool {
-			return !l.exists && startsWith(look.path, l.path) || look.exists && startsWith(l.path, look.path)
+			return look.opaque || !l.opaque && (!l.exists && startsWith(look.path, l.path) || look.exists && startsWith(l.path, look.path))
 		}) {
 			return false
 		}
 	}
 	return true
-}
-
-func startsWith(path, prefix []string) bool {
-	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
 }

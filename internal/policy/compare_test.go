@@ -118,6 +118,19 @@ func TestComparePermitThatRefused(t *testing.T) {
 	}
 }
 
+func TestComparePermitThatAskedWhatIsOpaque(t *testing.T) {
+	both := `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.isEmpty() };
+@id("b") permit (principal, action, resource);`
+	one := `@id("b") permit (principal, action, resource);`
+	if l := Compare(load(t, both), load(t, one)); len(l) != 1 || l[0].Rule.ID != "b" {
+		t.Errorf("%v", l)
+	}
+	facts := call(t, "desk/tool:refund", `[]`)
+	if Decide(load(t, both), facts).Verdict >= Decide(load(t, one), facts).Verdict {
+		t.Error("then it need not be looser")
+	}
+}
+
 func TestComparePins(t *testing.T) {
 	text := `@id("reads") permit (principal, action in Action::"effect:read", resource);
 @id("pays") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };

@@ -204,14 +204,9 @@ func (q *question) evaluate(rules candidates) (verdict cedar.Decision, diagnosti
 	return verdict, diagnostic, nil
 }
 
-// hidden is the first look of a rule at an argument that Cedar can't hold. When
-// nothing of the arguments can be held, no rule that looks at any of them, or
-// at what is opaque, can be judged.
+// hidden is the first look of a rule at an argument that Cedar can't hold.
 func (q *question) hidden(r *rule) *read {
 	for _, path := range q.opaque {
-		if len(path) == 0 && r.uses.input() {
-			return &read{}
-		}
 		for i := range r.reads {
 			if r.reads[i].touches(path) {
 				return &r.reads[i]
@@ -229,11 +224,7 @@ func (q *question) context() types.Record {
 		if !q.uses.all {
 			c.Only = q.uses.arguments
 		}
-		input := q.input()
-		members["input"] = c.Record(q.act.input, input)
-		if t := input.Type(); t != sallyport.Object && t != sallyport.Absent {
-			c.Miss() // no rule can say anything of arguments that are a list
-		}
+		members["input"] = c.Arguments(q.act.input, q.input())
 		q.opaque = c.Opaque
 		members["opaque"] = q.opaqueSet()
 	}

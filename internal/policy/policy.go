@@ -7,6 +7,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -127,24 +129,26 @@ func (u *uses) add(v *uses) {
 	u.result = u.result || v.result
 }
 
-// read is one look at the arguments: at a value and all below it, or only
-// whether it is there.
+// read is one look at the arguments: at a value and all below it, only whether
+// it is there, or at the set of what is opaque.
 type read struct {
 	path   []string
 	exists bool
+	opaque bool
 }
 
 // touches reports whether Cedar's not holding the value at path makes this look
-// a guess.
+// a guess. The empty path is everything: then not even what is opaque is known.
 func (r read) touches(path []string) bool {
-	n := min(len(path), len(r.path))
+	if r.opaque || len(path) == 0 {
+		return len(path) == 0
+	}
 	if r.exists && len(path) > len(r.path) {
 		return false // it is there, whatever is hidden further down
 	}
-	for i := range n {
-		if path[i] != r.path[i] {
-			return false
-		}
-	}
-	return true
+	return startsWith(path, r.path) || startsWith(r.path, path)
+}
+
+func startsWith(path, prefix []string) bool {
+	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
 }

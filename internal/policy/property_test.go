@@ -271,7 +271,7 @@ func TestTouches(t *testing.T) {
 		{"a", false, "a", true}, {"a", false, "a.b", true}, {"a.b", false, "a", true}, {"a.b", false, "a.c", false}, {"", false, "a", true},
 		{"a", true, "a", true}, {"a", true, "a.b", false}, {"a.b", true, "a", true}, {"a.b", true, "a.c", false}, {"a", true, "", true}, {"b", false, "a", false},
 	} {
-		if got := (read{path(c.read), c.exists}).touches(path(c.opaque)); got != c.want {
+		if got := (read{path: path(c.read), exists: c.exists}).touches(path(c.opaque)); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}

@@ -143,7 +143,7 @@ func (l *learner) learn(calls []Observed) {
 	for i, r := range calls {
 		values[i] = r.Call.Args
 		var c shape.Conversion
-		c.Record(s, r.Call.Args)
+		c.Arguments(s, r.Call.Args)
 		for _, path := range c.Opaque {
 			if len(path) == 0 {
 				l.comment("arguments were sent that rules can't read at all; nothing is restricted")

@@ -303,6 +303,16 @@ type Conversion struct {
 	items  int
 }
 
+// Arguments converts all arguments of a call. When they are no object, there is
+// nothing that a rule could say of them.
+func (c *Conversion) Arguments(s *Shape, v sallyport.Value) types.Record {
+	record := c.Record(s, v)
+	if t := v.Type(); t != sallyport.Object && t != sallyport.Absent {
+		c.Miss()
+	}
+	return record
+}
+
 // Record converts an object. Whatever does not fit is left out of the record
 // and noted, like whatever is required and missing: a rule that reads it must
 // not be judged.
