@@ -82,14 +82,26 @@ type committer struct {
 	lost     bool       // head must be read again, because a transaction failed
 	kept     []*waiting // accepted and not yet durable
 	newKeys  []*runKey  // inserted by the current transaction
-	text     []byte
-	started  time.Time // the last transaction
-	underway int       // calls between intent and outcome, about
+	rows     []written  // of the current transaction
+	started  time.Time  // the last transaction
+	underway int        // calls between intent and outcome, about
 
 	mu     sync.Mutex
 	err    error         // why the last transaction failed, nil when it didn't
 	signal chan struct{} // closed at the next commit; nil when nobody waits for it
+	recent []written     // the newest rows that the sequencer has not taken
 }
+
+// written is an entry in the log.
+type written struct {
+	index uint64
+	text  []byte
+	entry *sallyport.Entry // nil when it must be parsed
+}
+
+// maxRecent is how many rows are kept for the sequencer. When it falls further
+// behind it reads them back.
+const maxRecent = 8192
 
 func newCommitter(ctx context.Context, db *sql.DB, payloads *segments) (*committer, error) {
 	conn, err := db.Conn(ctx)
@@ -106,12 +118,12 @@ func newCommitter(ctx context.Context, db *sql.DB, payloads *segments) (*committ
 		"INSERT INTO entries (idx, entry, key, at, args, result) VALUES ($1, $2, $3, $4, $5, $6)":      &c.insert,
 		"INSERT INTO keys (id, run, made, secret) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING": &c.insertKey,
 	} {
-		if *statement, err = conn.PrepareContext(ctx, text); err != nil {
-			return nil, errors.Join(err, conn.Close())
+		if *statement, err = conn.PrepareContext(ctx, positional(text)); err != nil {
+			return nil, errors.Join(err, c.close())
 		}
 	}
 	if c.head, err = readHead(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
@@ -149,7 +161,19 @@ func (c *committer) stop() error {
 	if len(c.kept) > 0 {
 		err = fmt.Errorf("%d accepted records are lost: %w", len(c.kept), err)
 	}
-	return errors.Join(err, c.conn.Close())
+	return errors.Join(err, c.close())
+}
+
+// close lets go of the connection. While a statement of it is open SQLite
+// would not fold its write-ahead log into the database.
+func (c *committer) close() error {
+	var errs []error
+	for _, statement := range []*sql.Stmt{c.begin, c.insert, c.insertKey, c.commit, c.rollback} {
+		if statement != nil {
+			errs = append(errs, statement.Close())
+		}
+	}
+	return errors.Join(append(errs, c.conn.Close())...)
 }
 
 // Commit returns once the record is durable, and fills Index, Prev, Time, Args
@@ -410,14 +434,18 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 
 func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, error) {
 	end := c.head
-	c.newKeys = c.newKeys[:0]
+	c.newKeys, c.rows = c.newKeys[:0], c.rows[:0]
 	for _, w := range group {
 		e := &w.entry
 		e.Index, e.Prev = end.next, end.leaf
+		// As it is written, and without Go's monotonic reading, by which times
+		// would be compared otherwise.
+		e.Time = e.Time.Round(0).UTC().Truncate(time.Millisecond)
 		if e.Time.Before(end.time) {
 			e.Time = end.time // the log's time never goes back, whatever the clock does
 		}
-		c.text = e.AppendCanonical(c.text[:0])
+		text := e.AppendCanonical(make([]byte, 0, 768))
+		c.rows = append(c.rows, written{e.Index, text, e})
 		var key, at, args, result int64
 		if w.key != nil {
 			key, at, args, result = w.key.id, w.at, int64(w.args), int64(len(*w.sealed)-w.args)
@@ -429,10 +457,10 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 				c.newKeys = append(c.newKeys, w.key)
 			}
 		}
-		if _, err := c.insert.ExecContext(ctx, int64(e.Index), c.text, key, at, args, result); err != nil {
+		if _, err := c.insert.ExecContext(ctx, int64(e.Index), text, key, at, args, result); err != nil {
 			return end, err
 		}
-		end = head{end.next + 1, sallyport.LeafHash(c.text), e.Time}
+		end = head{end.next + 1, sallyport.LeafHash(text), e.Time}
 	}
 	return end, nil
 }
@@ -464,11 +492,25 @@ func (c *committer) settle(group []*waiting, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.err = err
-	if err == nil && c.signal != nil {
+	if c.err = err; err != nil {
+		return
+	}
+	if c.recent = append(c.recent, c.rows...); len(c.recent) > maxRecent {
+		c.recent = nil
+	}
+	if c.signal != nil {
 		close(c.signal)
 		c.signal = nil
 	}
+}
+
+// takeRecent is the newest rows, in order and without gaps, once.
+func (c *committer) takeRecent() []written {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	recent := c.recent
+	c.recent = nil
+	return recent
 }
 
 func (c *committer) failure() error {

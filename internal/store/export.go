@@ -25,7 +25,7 @@ type ExportOptions struct {
 // Export writes entries with their proof, for proof.Verify: up to the last
 // checkpoint, which is made now.
 func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) error {
-	if err := s.sequencer.sequence(ctx); err != nil {
+	if err := s.sequencer.sequence(ctx, nil); err != nil {
 		return err
 	}
 	return s.Reader.Export(ctx, w, o)
@@ -44,7 +44,12 @@ func (r *Reader) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	}
 	e := exporter{reader: r, w: bufio.NewWriterSize(w, 1<<16), checkpoint: checkpoint, options: o}
 	e.text = proof.Header{Key: key, Checkpoint: string(text)}.Append(nil)
+	// Out at once, so that a verifier at the other end hears of a failure as one
+	// of the log and not of the file.
 	if _, err := e.w.Write(e.text); err != nil {
+		return err
+	}
+	if err := e.w.Flush(); err != nil {
 		return err
 	}
 	ranges := o.Ranges

@@ -9,14 +9,14 @@ import (
 	"sallyport"
 )
 
-// project brings the projections up to date with the entries. It may run in
-// several processes at once: each batch is one transaction that begins where
-// the last one ended.
-func (r *Reader) project(ctx context.Context) error {
+// project brings the projections up to date with the entries, of which recent
+// are the newest, or nil. It may run in several processes at once: each batch
+// is one transaction that begins where the last one ended.
+func (r *Reader) project(ctx context.Context, recent []written) error {
 	r.projecting.Lock()
 	defer r.projecting.Unlock()
 	for {
-		more, err := r.projectBatch(ctx)
+		more, err := r.projectBatch(ctx, recent)
 		if err != nil {
 			return fmt.Errorf("projecting entries: %w", err)
 		}
@@ -31,7 +31,7 @@ func (r *Reader) Reindex(ctx context.Context) error {
 	if err := r.forget(ctx); err != nil {
 		return err
 	}
-	return r.project(ctx)
+	return r.project(ctx, nil)
 }
 
 func (r *Reader) forget(ctx context.Context) error {
@@ -39,8 +39,10 @@ func (r *Reader) forget(ctx context.Context) error {
 	return err
 }
 
-// projectBatch projects one chunk of entries.
-func (r *Reader) projectBatch(ctx context.Context) (more bool, err error) {
+// maxBatch is how many entries are projected in one transaction.
+const maxBatch = 4096
+
+func (r *Reader) projectBatch(ctx context.Context, recent []written) (more bool, err error) {
 	size, err := r.Size(ctx)
 	if err != nil {
 		return false, err
@@ -58,20 +60,19 @@ func (r *Reader) projectBatch(ctx context.Context) (more bool, err error) {
 	if err != nil || next == size {
 		return false, err
 	}
-	p := projection{runs: map[string]*runRow{}, closed: map[string]*recordRow{}}
-	for row, err := range r.rows(ctx, next, min(size, next+chunk)) {
+	p := projection{runs: map[string]*runRow{}, open: map[string]*recordRow{}}
+	for w, err := range r.written(ctx, next, min(size, next+maxBatch), recent) {
 		if err != nil {
 			return false, err
 		}
-		entry, err := parseRow(row)
+		entry, err := w.parsed()
 		if err != nil {
 			return false, err
 		}
-		p.leaf = sallyport.LeafHash(row.text)
-		if err := p.add(ctx, tx, &entry); err != nil {
+		if err := p.add(ctx, tx, entry); err != nil {
 			return false, err
 		}
-		next++
+		next, p.leaf = w.index+1, sallyport.LeafHash(w.text)
 	}
 	if err := p.save(ctx, tx); err != nil {
 		return false, err
@@ -115,13 +116,13 @@ func (r *Reader) position(ctx context.Context, tx *sql.Tx, size uint64) (uint64,
 // projection gathers what one batch changes.
 type projection struct {
 	records []*recordRow
-	closed  map[string]*recordRow // intents of this batch without outcome, by call
+	open    map[string]*recordRow // intents of this batch without outcome, by call
 	runs    map[string]*runRow
 	leaf    sallyport.Digest
 }
 
 type recordRow struct {
-	entry   sallyport.Entry
+	entry   *sallyport.Entry
 	outcome sallyport.Outcome
 	closed  uint64
 }
@@ -137,16 +138,16 @@ func (p *projection) add(ctx context.Context, tx *sql.Tx, e *sallyport.Entry) er
 		p.run(e)
 	}
 	if e.Type != sallyport.Closed {
-		record := &recordRow{entry: *e}
+		record := &recordRow{entry: e}
 		p.records = append(p.records, record)
 		if e.Type == sallyport.Intent {
-			p.closed[e.Call] = record
+			p.open[e.Call] = record
 		}
 		return nil
 	}
-	if record := p.closed[e.Call]; record != nil {
+	if record := p.open[e.Call]; record != nil {
 		record.outcome, record.closed = e.Outcome, e.Index
-		delete(p.closed, e.Call)
+		delete(p.open, e.Call)
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, "UPDATE records SET outcome = $1, closed = $2 WHERE call = $3 AND type = 'intent' AND outcome = ''",
@@ -174,15 +175,15 @@ func (p *projection) run(e *sallyport.Entry) {
 }
 
 func (p *projection) save(ctx context.Context, tx *sql.Tx) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO records
+	insert, err := tx.PrepareContext(ctx, positional(`INSERT INTO records
 		(idx, type, call, agent, person, tenant, run, server, name, verdict, observed, subject, outcome, closed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`))
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	for _, record := range p.records {
-		e := &record.entry
+		e := record.entry
 		verdict, observed := "", 0
 		if e.Type != sallyport.Change {
 			verdict = e.Verdict.String()

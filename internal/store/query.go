@@ -34,7 +34,7 @@ type Found struct {
 
 // Query finds records, newest first. Every durable entry is looked at.
 func (r *Reader) Query(ctx context.Context, f Filter) ([]Found, error) {
-	if err := r.project(ctx); err != nil {
+	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
 	where, args, err := r.where(ctx, f)
@@ -134,7 +134,7 @@ func (r *Reader) Show(ctx context.Context, callOrIndex string) ([]Opened, error)
 }
 
 func (r *Reader) indexesOf(ctx context.Context, call string) (indexes []uint64, err error) {
-	if err := r.project(ctx); err != nil {
+	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
 	rows, err := r.index.QueryContext(ctx, "SELECT idx, closed FROM records WHERE call = $1 ORDER BY idx", call)
@@ -171,7 +171,7 @@ type Run struct {
 
 // Runs lists runs, the latest first, at most limit.
 func (r *Reader) Runs(ctx context.Context, limit int) ([]Run, error) {
-	if err := r.project(ctx); err != nil {
+	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
 	rows, err := r.index.QueryContext(ctx,
@@ -193,7 +193,7 @@ func (r *Reader) Runs(ctx context.Context, limit int) ([]Run, error) {
 
 // openIntents are the intents that have no outcome, oldest first.
 func (r *Reader) openIntents(ctx context.Context) ([]sallyport.Entry, error) {
-	if err := r.project(ctx); err != nil {
+	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
 	rows, err := r.index.QueryContext(ctx, "SELECT idx FROM records WHERE type = 'intent' AND outcome = '' ORDER BY idx")

@@ -124,6 +124,32 @@ func (r *Reader) row(ctx context.Context, index uint64) (row, error) {
 	return this, err
 }
 
+// written runs over the entries from index from to before index to. Those in
+// recent are not read back.
+func (r *Reader) written(ctx context.Context, from, to uint64, recent []written) iter.Seq2[written, error] {
+	return func(yield func(written, error) bool) {
+		read := func(until uint64) bool {
+			for row, err := range r.rows(ctx, from, until) {
+				if !yield(written{index: row.index, text: row.text}, err) || err != nil {
+					return false
+				}
+				from = row.index + 1
+			}
+			return true
+		}
+		for _, w := range recent {
+			if w.index < from {
+				continue
+			}
+			if !read(min(w.index, to)) || w.index >= to || !yield(w, nil) {
+				return
+			}
+			from = w.index + 1
+		}
+		read(to)
+	}
+}
+
 // Size is the number of durable entries.
 func (r *Reader) Size(ctx context.Context) (uint64, error) {
 	var size uint64
@@ -148,14 +174,26 @@ func (r *Reader) Entries(ctx context.Context, from, to uint64) iter.Seq2[sallypo
 }
 
 func parseRow(this row) (sallyport.Entry, error) {
-	entry, err := sallyport.ParseEntry(this.text)
-	if err == nil && entry.Index != this.index {
+	e, err := written{index: this.index, text: this.text}.parsed()
+	if err != nil {
+		return sallyport.Entry{}, err
+	}
+	return *e, nil
+}
+
+// parsed is the entry, whose index must be that of its row.
+func (w written) parsed() (*sallyport.Entry, error) {
+	if w.entry != nil {
+		return w.entry, nil
+	}
+	entry, err := sallyport.ParseEntry(w.text)
+	if err == nil && entry.Index != w.index {
 		err = fmt.Errorf("it calls itself %d", entry.Index)
 	}
 	if err != nil {
-		return entry, fmt.Errorf("entry %d is damaged: %w", this.index, err)
+		return nil, fmt.Errorf("entry %d is damaged: %w", w.index, err)
 	}
-	return entry, nil
+	return &entry, nil
 }
 
 // Entry is the entry with the index.

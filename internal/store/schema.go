@@ -1,5 +1,7 @@
 package store
 
+import "regexp"
+
 // stateSchema is the tables of sallyport.db. Only the types are SQLite's own:
 // every other statement of this package is the same text for PostgreSQL.
 const stateSchema = `
@@ -60,13 +62,10 @@ CREATE TABLE IF NOT EXISTS records (  -- every entry but outcomes, with its outc
 	outcome  TEXT NOT NULL,
 	closed   INTEGER NOT NULL  -- index of the outcome, 0 for none
 );
-CREATE INDEX IF NOT EXISTS records_call   ON records (call);
-CREATE INDEX IF NOT EXISTS records_agent  ON records (agent, idx);
-CREATE INDEX IF NOT EXISTS records_person ON records (person, idx);
-CREATE INDEX IF NOT EXISTS records_run    ON records (run, idx);
-CREATE INDEX IF NOT EXISTS records_server ON records (server, name, idx);
-CREATE INDEX IF NOT EXISTS records_type   ON records (type, idx) WHERE type <> 'intent';
-CREATE INDEX IF NOT EXISTS records_open   ON records (idx) WHERE type = 'intent' AND outcome = '';
+-- Every index costs each call as much as a tenth of its commit, so there are
+-- few: what is asked for most is new, and found by going back from the newest.
+CREATE INDEX IF NOT EXISTS records_call ON records (call);
+CREATE INDEX IF NOT EXISTS records_open ON records (idx) WHERE type = 'intent' AND outcome = '';
 CREATE TABLE IF NOT EXISTS runs (
 	run    TEXT PRIMARY KEY,
 	agent  TEXT NOT NULL,
@@ -78,3 +77,10 @@ CREATE TABLE IF NOT EXISTS runs (
 	denied INTEGER NOT NULL,  -- refused or held
 	opened INTEGER NOT NULL   -- intents without outcome
 );`
+
+// positional is a statement with SQLite's own placeholders: the driver looks
+// a numbered one up by trying, which costs more than the statement itself.
+// The placeholders must be in order, each once.
+func positional(statement string) string { return numbered.ReplaceAllString(statement, "?") }
+
+var numbered = regexp.MustCompile(`\$[0-9]+`)

@@ -26,6 +26,7 @@ const sequenceDelay = 500 * time.Millisecond
 type sequencer struct {
 	reader *Reader
 	signer *tlog.Signer
+	recent func() []written // the newest rows, once; may be none
 
 	pass sync.Mutex // one pass at a time
 	grower
@@ -80,8 +81,8 @@ func (g *grower) tiles(tiles []tlog.HashTile) error {
 // newSequencer takes up where the last checkpoint ended. A new log gets a
 // checkpoint over nothing before its first entry, so that a log without a
 // checkpoint is one from which it was taken away.
-func newSequencer(ctx context.Context, r *Reader, signer *tlog.Signer, empty bool) (*sequencer, error) {
-	s := &sequencer{reader: r, signer: signer}
+func newSequencer(ctx context.Context, r *Reader, signer *tlog.Signer, empty bool, recent func() []written) (*sequencer, error) {
+	s := &sequencer{reader: r, signer: signer, recent: recent}
 	s.grower.write = r.writeTile
 	if err := os.MkdirAll(r.logPath(""), 0o700); err != nil {
 		return nil, err
@@ -176,7 +177,8 @@ func (s *sequencer) run(finished <-chan struct{}, grown func() <-chan struct{}) 
 // advance brings tiles, checkpoint and projections up to the entries that are
 // durable.
 func (s *sequencer) advance(ctx context.Context) error {
-	err := errors.Join(s.sequence(ctx), s.reader.payloads.sync(), s.reader.project(ctx))
+	recent := s.recent()
+	err := errors.Join(s.sequence(ctx, recent), s.reader.payloads.sync(), s.reader.project(ctx, recent))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
@@ -189,7 +191,7 @@ func (s *sequencer) failure() error {
 	return s.err
 }
 
-func (s *sequencer) sequence(ctx context.Context) (err error) {
+func (s *sequencer) sequence(ctx context.Context, recent []written) (err error) {
 	s.pass.Lock()
 	defer s.pass.Unlock()
 	defer func() {
@@ -207,11 +209,11 @@ func (s *sequencer) sequence(ctx context.Context) (err error) {
 	if err != nil || size == s.tree.Size() {
 		return err
 	}
-	for row, err := range s.reader.rows(ctx, s.tree.Size(), size) {
+	for w, err := range s.reader.written(ctx, s.tree.Size(), size, recent) {
 		if err != nil {
 			return err
 		}
-		if err := s.add(row.text); err != nil {
+		if err := s.add(w.text); err != nil {
 			return err
 		}
 	}
@@ -299,14 +301,16 @@ func (r *Reader) logPath(name string) string {
 
 func (r *Reader) readTile(tile tlog.Tile) ([]byte, error) { return os.ReadFile(r.logPath(tile.Path())) }
 
+// writeTile writes a tile in place: no checkpoint speaks of it yet, so nobody
+// reads it, and a torn one is written again.
 func (r *Reader) writeTile(tile tlog.Tile, text []byte) error {
 	path := r.logPath(tile.Path())
-	err := writeFile(path, text, false)
+	err := os.WriteFile(path, text, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		err = writeFile(path, text, false)
+		err = os.WriteFile(path, text, 0o600)
 	}
 	if err == nil && tile.Width == tlog.TileWidth {
 		// tlog-tiles lets the partial tiles go once the full one is there.

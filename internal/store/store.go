@@ -66,6 +66,9 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 	}
 	s := &Store{lock: lock, now: now}
 	if err := s.open(dir); err != nil {
+		if s.committer != nil {
+			s.committer.close()
+		}
 		s.release()
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
@@ -87,7 +90,7 @@ func (s *Store) open(dir string) (err error) {
 	if s.signer, err = loadSigner(filepath.Join(dir, "log.key"), empty); err != nil {
 		return err
 	}
-	if s.sequencer, err = newSequencer(ctx, s.Reader, s.signer, empty); err != nil {
+	if s.sequencer, err = newSequencer(ctx, s.Reader, s.signer, empty, s.committer.takeRecent); err != nil {
 		return err
 	}
 	if err := s.closeOpenIntents(ctx); err != nil {
