@@ -346,6 +346,19 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 		})
+		// The baseline: only whether jsontext takes it, without an index.
+		b.Run(name+"/jsontext", func(b *testing.B) {
+			in := []byte(text)
+			b.SetBytes(int64(len(in)))
+			for b.Loop() {
+				d := jsontext.NewDecoder(bytes.NewBuffer(in))
+				for {
+					if _, err := d.ReadToken(); err != nil {
+						break
+					}
+				}
+			}
+		})
 	}
 }
 
