@@ -72,6 +72,11 @@ type Client interface {
 	Ask(ctx context.Context, message wire.Message) (Answer, error)
 }
 
+// Poller is a Client whose agent can hang up and come back for the answer (MCP
+// 2025-11-25, resumption). Poll tells it that the server has ended its stream
+// without an answer, to be asked for it later: so may we.
+type Poller interface{ Poll(retry time.Duration) }
+
 // Watcher is told of every decision and every end of a call, for people and
 // metrics. It must not block.
 type Watcher interface {
@@ -86,6 +91,9 @@ type Answer struct {
 	// Status is the HTTP status that the server sent an Error with, 0 where
 	// it has none: in the stateless era clients read it.
 	Status int
+	// Streamed says that the server answered on an event stream: so does the
+	// door, and the agent finds what it would find at the server.
+	Streamed bool
 }
 
 // Query is a request without effect, on behalf of a principal.

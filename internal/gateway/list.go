@@ -28,7 +28,9 @@ func (g *Gateway) List(ctx context.Context, credential sallyport.Credential, que
 	if err != nil || answer.Error.Type() != sallyport.Absent {
 		return answer, err
 	}
-	return g.filter(ctx, query, row, run, answer.Result)
+	filtered, err := g.filter(ctx, query, row, run, answer.Result)
+	filtered.Streamed = answer.Streamed
+	return filtered, err
 }
 
 func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run sallyport.Run, result sallyport.Value) (Answer, error) {

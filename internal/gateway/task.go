@@ -106,5 +106,5 @@ func (g *Gateway) listTasks(ctx context.Context, query *Query) (Answer, error) {
 		kept = append(kept, task.Raw()...)
 	}
 	filtered, err := sallyport.Parse(answer.Result.Splice(sallyport.Edit{Target: list, With: append(kept, ']')}))
-	return Answer{Result: filtered}, err
+	return Answer{Result: filtered, Streamed: answer.Streamed}, err
 }

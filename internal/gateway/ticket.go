@@ -41,6 +41,12 @@ func (h *hearing) Ask(ctx context.Context, message wire.Message) (Answer, error)
 	return h.ticket.ask(ctx, message, h.client)
 }
 
+func (h *hearing) Poll(retry time.Duration) {
+	if poller, ok := h.client.(Poller); ok {
+		poller.Poll(retry)
+	}
+}
+
 // Hear judges a notification that came under the ticket. An error means that
 // it is withheld.
 func (t *Ticket) Hear(message wire.Message) error {
