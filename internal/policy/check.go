@@ -117,10 +117,11 @@ func (c *checker) body(out *rule) {
 			c.scope = append(c.scope, a)
 		}
 	}
-	before := len(c.problems)
-	if out.scope.server != "" && len(c.scope) == 0 && out.scope.actions != nil && before == 0 {
+	exists := func(uid types.EntityUID) bool { return c.actions[string(uid.ID)] != nil }
+	if len(c.scope) == 0 && slices.ContainsFunc(out.scope.actions, exists) {
 		c.problem(c.statement.Start(), "none of these actions is on server %q; this rule can never apply", out.scope.server)
 	}
+	before := len(c.problems)
 	for _, condition := range out.conditions {
 		c.expression(condition.Body)
 		out.note(condition.Body)
