@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -15,15 +16,14 @@ import (
 	"sallyport/internal/wire"
 )
 
-// peer is the far end of a conversation.
+// peer is the far end of a conversation. It ends with the conversation's
+// context.
 type peer interface {
 	// exchange sends a call that has begun and waits for its answer. What
 	// else the server says under it goes through conversation.under.
 	exchange(ctx context.Context, c *call) (wire.Message, error)
 	// send passes on a notification, or the answer to what the server asked.
 	send(ctx context.Context, text []byte) error
-	// close ends it. It does not wait.
-	close()
 }
 
 // conversation is one life of a session: a child, an in-process server, a
@@ -38,9 +38,8 @@ type conversation struct {
 	shared    bool            // all calls' answers come on one stream
 	since     time.Time
 	ctx       context.Context // done when the conversation is over; its cause says why
-	over      context.CancelCauseFunc
+	close     context.CancelCauseFunc
 
-	ended      atomic.Bool
 	responding atomic.Int32 // answers to the server that are under way
 
 	mu        sync.Mutex
@@ -66,6 +65,7 @@ type call struct {
 	quiet  *time.Timer       // ends the call after too long a silence
 	answer chan wire.Message // of streams that many calls share
 
+	status   int        // HTTP status of an answer in plain JSON
 	draining bool       // ctx is still needed to read an HTTP answer to its end
 	telling  sync.Mutex // held while client is told, so that nothing is told after the end
 	ended    bool
@@ -73,7 +73,7 @@ type call struct {
 
 var (
 	errSilent = errors.New("gave no sign of life for too long")
-	errClosed = errors.New("the connection to it is gone")
+	errClosed = errors.New("the gateway is closing")
 	errLost   = errors.New("has forgotten the session; the call was not repeated: call again if that is safe")
 )
 
@@ -86,34 +86,32 @@ func (s *session) newConversation() *conversation {
 		calls: map[int64]*call{}, asks: map[string]ask{}, listeners: map[*listener]struct{}{},
 		watched: map[string]int{}, streams: map[string]context.CancelFunc{},
 	}
-	v.ctx, v.over = context.WithCancelCause(context.Background())
+	v.ctx, v.close = context.WithCancelCause(context.Background())
 	return v
 }
 
 // background runs work that belongs to no caller, unless all is closed.
 func (v *conversation) background(work func()) bool { return v.server.owner.background(work) }
 
-// close ends the conversation because we want to.
-func (v *conversation) close(cause error) {
-	if v.ended.CompareAndSwap(false, true) {
-		v.over(cause)
-		v.peer.close()
-	}
-}
-
 // broke ends the conversation because the server's end is gone.
 func (v *conversation) broke(cause error) {
-	if v.ended.CompareAndSwap(false, true) {
-		v.over(cause)
+	if v.ctx.Err() == nil {
+		v.close(cause)
 		v.session.ended(v)
-		v.peer.close()
 	}
 }
 
-func (v *conversation) newCall(method string, client gateway.Client) *call {
-	c := &call{id: v.server.owner.ids.Add(1), method: method, client: client}
-	if v.shared {
+func (v *conversation) log() *slog.Logger {
+	return v.server.owner.options.Log.With("server", v.server.config.Name)
+}
+
+func (v *conversation) newCall(r *request, client gateway.Client) *call {
+	c := &call{id: v.server.owner.ids.Add(1), method: r.Method, client: client}
+	switch {
+	case v.shared:
 		c.answer = make(chan wire.Message, 1)
+	case v.stateless:
+		c.header = v.server.repeat.headers(r.Method, r.Params, r.tool)
 	}
 	return c
 }
@@ -128,7 +126,11 @@ func (v *conversation) exchange(ctx context.Context, c *call) (gateway.Answer, e
 	v.end(c)
 	switch {
 	case err == nil:
-		return gateway.Answer{Result: m.Result, Error: m.Error}, nil
+		answer := gateway.Answer{Result: m.Result, Error: m.Error}
+		if v.stateless && m.Error.Type() != sallyport.Absent {
+			answer.Status = c.status
+		}
+		return answer, nil
 	case cause != nil:
 		return gateway.Answer{}, fmt.Errorf("%w: %w", cause, gateway.ErrUnanswered)
 	default:
@@ -198,5 +200,15 @@ func (v *conversation) call(id sallyport.Value) *call {
 // drop counts and forgets what belongs to no call.
 func (v *conversation) drop(what string) {
 	v.server.owner.dropped.Add(1)
-	v.server.owner.options.Log.Debug("dropped what a server sent", "server", v.server.config.Name, "what", what)
+	v.log().Debug("dropped what a server sent", "what", what)
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

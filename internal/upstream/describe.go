@@ -11,24 +11,6 @@ import (
 	"sallyport/internal/wire"
 )
 
-// Describe is what the server says of itself to a principal, as it said it:
-// its result of initialize or of server/discover.
-func (u *Servers) Describe(ctx context.Context, name string, principal sallyport.Principal) (sallyport.Value, error) {
-	srv, err := u.server(name)
-	if err != nil {
-		return sallyport.Value{}, err
-	}
-	s, err := srv.acquire(&request{Query: gateway.Query{Principal: principal, Revision: wire.Stateless}})
-	if err == nil {
-		defer srv.release(s)
-		var v *conversation
-		if v, err = s.converse(ctx); err == nil {
-			return v.words, nil
-		}
-	}
-	return sallyport.Value{}, fmt.Errorf("server %s: %w", name, err)
-}
-
 const (
 	maxPages = 1000
 	maxItems = 100_000
@@ -41,35 +23,27 @@ func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest,
 	if err != nil {
 		return manifest.Manifest{}, err
 	}
-	hello, err := parsed(initializeResult(discovered.Result, ""))
-	if err != nil {
-		return manifest.Manifest{}, err
-	}
 	capabilities := discovered.Result.Get("capabilities")
 	var lists [3][]sallyport.Value
-	for i, list := range []struct{ method, items, capability string }{
+	for i, list := range [...]struct{ method, items, capability string }{
 		{"tools/list", "tools", "tools"},
 		{"prompts/list", "prompts", "prompts"},
 		{"resources/templates/list", "resourceTemplates", "resources"},
 	} {
-		offered := capabilities.Get(list.capability).Type() != sallyport.Absent
-		if lists[i], err = u.pages(ctx, name, list.method, list.items); err != nil {
-			// What a server does not claim to have it need not list; a server
-			// that lists it all the same is taken at its word.
-			if _, answered := errors.AsType[*wire.Error](err); answered && !offered {
-				continue
-			}
+		lists[i], err = u.pages(ctx, name, list.method, list.items)
+		// What a server does not claim to have it need not list; one that
+		// lists it all the same is taken at its word.
+		_, answered := errors.AsType[*wire.Error](err)
+		if err != nil && !(answered && capabilities.Get(list.capability).Type() == sallyport.Absent) {
 			return manifest.Manifest{}, err
 		}
 	}
-	return manifest.New(name, hello.Result, lists[0], lists[1], lists[2])
+	return manifest.New(name, discovered.Result, lists[0], lists[1], lists[2])
 }
 
 // own is a request on the gateway's own behalf.
 func (u *Servers) own(ctx context.Context, name, method string, more []byte) (gateway.Answer, error) {
-	self := u.introduce(&request{})
-	text := append(append([]byte(`{"_meta":{`), self.meta()...), '}')
-	params, err := sallyport.Parse(append(append(text, more...), '}'))
+	params, err := sallyport.Parse(u.introduce(&request{}).Params(more))
 	if err != nil {
 		return gateway.Answer{}, err
 	}

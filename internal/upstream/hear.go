@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
@@ -16,7 +17,7 @@ import (
 func (v *conversation) read(text []byte) (wire.Message, error) {
 	m, err := wire.Parse(text)
 	if err == nil && !m.IsResponse() && len(text) > v.server.config.Limits.Message {
-		err = errTooLong
+		err = remote.ErrTooLong
 	}
 	return m, err
 }
@@ -171,7 +172,7 @@ const asksAtOnce = 16
 // is open, and sends the answer back. It does not wait for it.
 func (v *conversation) asked(c *call, m wire.Message) {
 	if m.Method == "ping" {
-		v.respondSoon(m.ID, gateway.Answer{Result: emptyObject}, nil)
+		v.respondSoon(m.ID, done, nil)
 		return
 	}
 	var refusal *wire.Error
@@ -219,8 +220,6 @@ func (v *conversation) askCancelled(m *wire.Message) {
 	}
 }
 
-var emptyObject = sallyport.MustParse("{}")
-
 // sendTimeout bounds sending what is not a call.
 const sendTimeout = 30 * time.Second
 
@@ -243,7 +242,7 @@ func (v *conversation) respond(id sallyport.Value, answer gateway.Answer, err er
 	ctx, cancel := context.WithTimeout(v.ctx, sendTimeout)
 	defer cancel()
 	if err := v.peer.send(ctx, text); err != nil && v.ctx.Err() == nil {
-		v.server.owner.options.Log.Warn("could not answer a server's request", "server", v.server.config.Name, "error", err)
+		v.log().Warn("could not answer a server's request", "error", err)
 	}
 }
 

@@ -11,20 +11,11 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/era"
 	"sallyport/internal/wire"
 )
 
-// changes are the kinds of list that a server may announce changes of: the
-// capability, the flag of subscriptions/listen, and the notification.
-var changes = []struct{ capability, flag, method string }{
-	{"tools", "toolsListChanged", "notifications/tools/list_changed"},
-	{"prompts", "promptsListChanged", "notifications/prompts/list_changed"},
-	{"resources", "resourcesListChanged", "notifications/resources/list_changed"},
-}
-
-func (v *conversation) announces(capability string) bool {
-	return v.words.Get("capabilities").Get(capability).Get("listChanged").Type() == sallyport.True
-}
+const acknowledged = "notifications/subscriptions/acknowledged"
 
 // listener is a stateless agent's subscriptions/listen at a server of the
 // session era.
@@ -59,36 +50,25 @@ func (l *listener) offer(m wire.Message) {
 func (v *conversation) listen(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
 	wanted := r.Params.Get("notifications")
 	if wanted.Type() != sallyport.Object || client == nil {
-		e := wire.Error{Code: wire.CodeInvalidParams, Message: "subscriptions/listen needs notifications to listen to"}
-		return gateway.Answer{Error: sallyport.MustParse(string(e.Object()))}, nil
+		return failed(&wire.Error{Code: wire.CodeInvalidParams, Message: "subscriptions/listen needs notifications to listen to"}), nil
 	}
 	l := &listener{inbox: make(chan wire.Message, listenerBacklog)}
-	honoured := []byte{'{'}
-	for _, c := range changes {
-		if wanted.Get(c.flag).Type() == sallyport.True && v.announces(c.capability) {
-			l.methods = append(l.methods, c.method)
-			honoured = append(honoured, `"`+c.flag+`":true,`...)
-		}
-	}
-	uris := []byte{'['}
+	var honoured []era.Member
+	honoured, l.methods = era.Announced(v.words.Get("capabilities"), wanted)
+	var uris []byte
 	for _, uri := range wanted.Get("resourceSubscriptions").Items() {
 		text, ok := uri.Text()
-		if !ok || !v.watch(ctx, text) {
+		if !ok || slices.Contains(l.uris, text) || !v.watch(ctx, text) {
 			continue
 		}
 		defer v.unwatch(text)
 		l.uris = append(l.uris, text)
-		uris = append(append(uris, uri.Raw()...), ',')
+		uris = append(append(uris, ','), uri.Raw()...)
 	}
-	if len(l.uris) > 0 {
-		uris[len(uris)-1] = ']'
-		honoured = append(append(append(honoured, `"resourceSubscriptions":`...), uris...), ',')
+	if len(uris) > 0 {
+		uris[0] = '['
+		honoured = append(honoured, era.Member{Name: "resourceSubscriptions", Raw: append(uris, ']')})
 	}
-	if len(honoured) > 1 {
-		honoured = honoured[:len(honoured)-1]
-	}
-	honoured = append(honoured, '}')
-
 	v.mu.Lock()
 	v.listeners[l] = struct{}{}
 	v.mu.Unlock()
@@ -97,15 +77,15 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 		delete(v.listeners, l)
 		v.mu.Unlock()
 	}()
-	id := v.newCall(r.Method, nil).rawID()
-	params := append(append([]byte(`{"notifications":`), honoured...), '}')
-	if err := v.tell(ctx, client, id, "notifications/subscriptions/acknowledged", sallyport.MustParse(string(params))); err != nil {
+	id := v.newCall(r, nil).rawID()
+	params := era.Object([]era.Member{{Name: "notifications", Raw: era.Object(honoured)}})
+	if err := tell(ctx, client, id, acknowledged, sallyport.MustParse(string(params))); err != nil {
 		return gateway.Answer{}, err
 	}
-	for len(l.methods)+len(l.uris) > 0 {
+	for len(honoured) > 0 {
 		select {
 		case m := <-l.inbox:
-			if err := v.tell(ctx, client, id, m.Method, m.Params); err != nil {
+			if err := tell(ctx, client, id, m.Method, m.Params); err != nil {
 				return gateway.Answer{}, err
 			}
 		case <-ctx.Done():
@@ -117,9 +97,8 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 	return parsed(append(append([]byte(`{"resultType":"complete","_meta":{"`+wire.MetaSubscription+`":`), id...), "}}"...))
 }
 
-func (v *conversation) tell(ctx context.Context, client gateway.Client, id []byte, method string, params sallyport.Value) error {
-	tagged := with(params, "_meta", with(params.Get("_meta"), wire.MetaSubscription, id))
-	m, err := wire.Parse(wire.AppendRequest(nil, nil, method, tagged))
+func tell(ctx context.Context, client gateway.Client, id []byte, method string, params sallyport.Value) error {
+	m, err := wire.Parse(wire.AppendRequest(nil, nil, method, era.Tagged(params, id)))
 	if err != nil {
 		return err
 	}
@@ -135,14 +114,12 @@ func (v *conversation) watch(ctx context.Context, uri string) bool {
 	if !first {
 		return true
 	}
-	answer, err := v.ask(ctx, "resources/subscribe", object("uri", uri))
-	if err != nil || answer.Error.Type() != sallyport.Absent {
-		v.mu.Lock()
-		delete(v.watched, uri)
-		v.mu.Unlock()
-		return false
+	answer, err := v.ask(ctx, "resources/subscribe", era.Of("uri", uri))
+	if err == nil && answer.Error.Type() == sallyport.Absent {
+		return true
 	}
-	return true
+	v.unwatch(uri)
+	return false
 }
 
 func (v *conversation) unwatch(uri string) {
@@ -157,7 +134,7 @@ func (v *conversation) unwatch(uri string) {
 		v.background(func() {
 			ctx, cancel := context.WithTimeout(v.ctx, sendTimeout)
 			defer cancel()
-			_, _ = v.ask(ctx, "resources/unsubscribe", object("uri", uri))
+			_, _ = v.ask(ctx, "resources/unsubscribe", era.Of("uri", uri))
 		})
 	}
 }
@@ -165,14 +142,8 @@ func (v *conversation) unwatch(uri string) {
 // hearChanges listens, for an agent of the session era, to the changes that a
 // stateless server announces.
 func (v *conversation) hearChanges() {
-	var flags []byte
-	for _, c := range changes {
-		if v.announces(c.capability) {
-			flags = append(flags, `"`+c.flag+`":true,`...)
-		}
-	}
-	if len(flags) > 0 {
-		filter := append(append([]byte{'{'}, flags[:len(flags)-1]...), '}')
+	filter, _ := era.Announced(v.words.Get("capabilities"), sallyport.Value{})
+	if len(filter) > 0 {
 		v.background(func() { v.keepListening(v.ctx, filter, make(chan sallyport.Value, 1)) })
 	}
 }
@@ -197,19 +168,20 @@ func (v *conversation) subscribe(ctx context.Context, uri string) error {
 	listening, cancel := context.WithCancel(v.ctx)
 	v.streams[uri] = cancel
 	v.mu.Unlock()
-	filter := append(append([]byte(`{"resourceSubscriptions":[`), sallyport.AppendString(nil, uri)...), "]}"...)
-	acknowledged := make(chan sallyport.Value, 1)
+	text := sallyport.AppendString(nil, uri)
+	filter := []era.Member{{Name: "resourceSubscriptions", Raw: append(append([]byte{'['}, text...), ']')}}
+	honoured := make(chan sallyport.Value, 1)
 	v.background(func() {
-		v.keepListening(listening, filter, acknowledged)
+		v.keepListening(listening, filter, honoured)
 		if listening.Err() == nil { // it ended by itself, and the entry is still its own
 			v.unsubscribe(uri)
 		}
-		close(acknowledged)
+		close(honoured)
 	})
 	select {
-	case honoured := <-acknowledged:
-		for _, item := range honoured.Get("resourceSubscriptions").Items() {
-			if text, _ := item.Text(); text == uri {
+	case kept := <-honoured:
+		for _, item := range kept.Get("resourceSubscriptions").Items() {
+			if item.IsText(uri) {
 				return nil
 			}
 		}
@@ -231,52 +203,44 @@ func (v *conversation) unsubscribe(uri string) {
 
 // keepListening holds one subscriptions/listen open, and opens it again when
 // it ends, unless the server refuses or honours nothing of it.
-func (v *conversation) keepListening(ctx context.Context, filter []byte, acknowledged chan sallyport.Value) {
-	pause := backoff.NewExponentialBackOff()
+func (v *conversation) keepListening(ctx context.Context, filter []era.Member, honoured chan sallyport.Value) {
+	wait := backoff.NewExponentialBackOff()
+	more := append([]byte(`,"notifications":`), era.Object(filter)...)
 	for ctx.Err() == nil {
-		e := &ear{v: v, acknowledged: acknowledged}
-		c := v.newCall("subscriptions/listen", e)
-		params := append(append([]byte(`{"_meta":{`), v.session.self.meta()...), `},"notifications":`...)
-		c.params = append(append(params, filter...), '}')
-		c.header = v.server.params.standard(c.method, sallyport.Value{})
+		e := &ear{v: v, honoured: honoured}
+		c := v.newCall(&request{Query: gateway.Query{Method: "subscriptions/listen"}}, e)
+		c.params = v.session.self.Params(more)
 		answer, err := v.exchange(ctx, c)
 		if err == nil && (answer.Error.Type() != sallyport.Absent || e.nothing) {
 			return
 		}
 		if e.heard {
-			pause.Reset()
+			wait.Reset()
 		}
-		select {
-		case <-time.After(pause.NextBackOff()):
-		case <-ctx.Done():
-		}
+		_ = pause(ctx, wait.NextBackOff())
 	}
 }
 
 // ear is the agent's end of a subscription that the session holds for it.
 type ear struct {
-	v            *conversation
-	acknowledged chan sallyport.Value
-	heard        bool
-	nothing      bool
+	v        *conversation
+	honoured chan sallyport.Value
+	heard    bool
+	nothing  bool
 }
 
 func (e *ear) Tell(_ context.Context, m wire.Message) error {
 	e.heard = true
-	if m.Method == "notifications/subscriptions/acknowledged" {
-		honoured := m.Params.Get("notifications")
-		e.nothing = honoured.Len() == 0
+	if m.Method == acknowledged {
+		kept := m.Params.Get("notifications")
+		e.nothing = kept.Len() == 0
 		select {
-		case e.acknowledged <- honoured:
+		case e.honoured <- kept:
 		default:
 		}
 		return nil
 	}
-	params := without(m.Params, "_meta")
-	if m.Params.Get("_meta").Len() > 1 {
-		params = with(m.Params, "_meta", without(m.Params.Get("_meta"), wire.MetaSubscription))
-	}
-	plain, err := wire.Parse(wire.AppendRequest(nil, nil, m.Method, params))
+	plain, err := wire.Parse(wire.AppendRequest(nil, nil, m.Method, era.Untagged(m.Params)))
 	if err == nil {
 		e.v.heard(&plain)
 	}

@@ -4,40 +4,77 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/era"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
 // eras is what is known of which eras of MCP a server speaks.
 type eras struct {
-	known     bool
-	stateless bool
-	legacy    bool
-	sse       bool            // the old era over HTTP+SSE
-	words     sallyport.Value // result of server/discover, absent unless stateless
+	known      bool
+	stateless  bool
+	legacy     bool
+	sse        bool            // the session era over HTTP+SSE
+	discovered sallyport.Value // its last result of server/discover
+	greeting   sallyport.Value // its last result of initialize
 }
 
 // choose says which era to speak on behalf of an agent: the agent's own where
 // the server speaks it, so that nothing has to be bridged.
-func (e eras) choose(agentStateless bool) (stateless bool) {
+func (e *eras) choose(agentStateless bool) (stateless bool) {
 	return e.stateless && (agentStateless || !e.legacy)
 }
 
-// learn remembers which eras the server speaks. Not knowing them makes the
-// next session find out.
+// assumed is what the configuration says of a server's eras.
+func (c *Server) assumed() eras {
+	switch {
+	case c.Transport == HTTPSSE:
+		return eras{known: true, legacy: true, sse: true}
+	case c.Revision != "":
+		stateless := wire.IsStateless(c.Revision)
+		return eras{known: true, stateless: stateless, legacy: !stateless}
+	default:
+		return eras{}
+	}
+}
+
 func (srv *server) learn(e eras) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.config.Revision == "" && srv.config.Transport != HTTPSSE {
-		srv.eras = e
+	srv.eras = e
+}
+
+// hello is what the server said of itself when somebody last began to talk to
+// it, so that an agent that only connects costs no session.
+func (srv *server) hello(r *request) (gateway.Answer, bool) {
+	srv.mu.Lock()
+	e, own := srv.eras, r.Session == ""
+	srv.mu.Unlock()
+	stateless := wire.IsStateless(r.Revision)
+	words := e.greeting
+	if e.choose(stateless) {
+		words = e.discovered
 	}
+	var text []byte
+	switch {
+	case own || words.Type() == sallyport.Absent:
+		return gateway.Answer{}, false
+	case e.choose(stateless) == stateless:
+		return gateway.Answer{Result: words}, true
+	case stateless:
+		text = era.Discovered(words)
+	default:
+		text = era.Initialized(words, wire.Negotiate(r.Revision))
+	}
+	answer, err := parsed(text)
+	return answer, err == nil
 }
 
 // open starts a conversation in the era that suits the session's agent.
@@ -45,32 +82,7 @@ func (s *session) open(ctx context.Context) (*conversation, error) {
 	s.server.mu.Lock()
 	e := s.server.eras
 	s.server.mu.Unlock()
-	v, err := s.connect(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	if !e.known {
-		if e, err = v.probe(ctx); err != nil {
-			v.close(err)
-			return nil, err
-		}
-		if v.shared && (v.ctx.Err() != nil || e.stateless && !e.choose(s.key.stateless)) {
-			// It died of the question, or took it for the choice of an era.
-			v.close(errClosed)
-			if v, err = s.connect(ctx, e); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if e.choose(s.key.stateless) {
-		err = v.discover(ctx, &e)
-	} else if err = v.initialize(ctx); err != nil && s.fallsBackToSSE(err) {
-		v.close(err)
-		e.sse = true
-		if v, err = s.connect(ctx, e); err == nil {
-			err = v.initialize(ctx)
-		}
-	}
+	v, err := s.begin(ctx, &e)
 	if err == nil {
 		err = v.restore(ctx)
 	}
@@ -78,24 +90,51 @@ func (s *session) open(ctx context.Context) (*conversation, error) {
 		if v != nil {
 			v.close(err)
 		}
+		s.server.learn(s.server.config.assumed()) // it may have been replaced by another
 		return nil, err
 	}
 	s.server.learn(e)
-	v.follow()
 	return v, nil
 }
 
-// fallsBackToSSE reports whether a refused initialize means that the URL is
-// that of an HTTP+SSE server (MCP 2025-03-26 and later, "backwards
-// compatibility").
-func (s *session) fallsBackToSSE(err error) bool {
-	status, ok := errors.AsType[statusError](err)
-	return ok && s.server.config.Transport == "" &&
-		(status == http.StatusBadRequest || status == http.StatusNotFound || status == http.StatusMethodNotAllowed)
+func (s *session) begin(ctx context.Context, e *eras) (v *conversation, err error) {
+	if v, err = s.connect(ctx, e.sse); err != nil {
+		return nil, err
+	}
+	if !e.known {
+		if err = v.probe(ctx, e); err != nil {
+			return v, err
+		}
+		if v.shared && (v.ctx.Err() != nil || e.stateless && !e.choose(s.key.stateless)) {
+			// It died of the question, or took it for the choice of an era.
+			v.close(errNotStateless)
+			if v, err = s.connect(ctx, false); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if e.choose(s.key.stateless) {
+		if err = v.discover(ctx, e); err == nil && !s.key.stateless {
+			v.hearChanges()
+		}
+		return v, err
+	}
+	err = v.initialize(ctx, e)
+	if status, ok := errors.AsType[remote.StatusError](err); ok && s.server.config.Transport == "" && slices.Contains(notStreamable, int(status)) {
+		e.sse = true
+		if v, err = s.connect(ctx, true); err == nil {
+			err = v.initialize(ctx, e)
+		}
+	}
+	return v, err
 }
 
+// notStreamable are the answers to initialize by which an HTTP+SSE server
+// shows itself (MCP since 2025-03-26, "backwards compatibility").
+var notStreamable = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}
+
 // connect makes the far end reachable; nothing has been said yet.
-func (s *session) connect(ctx context.Context, e eras) (*conversation, error) {
+func (s *session) connect(ctx context.Context, sse bool) (*conversation, error) {
 	v := s.newConversation()
 	var err error
 	switch {
@@ -103,12 +142,13 @@ func (s *session) connect(ctx context.Context, e eras) (*conversation, error) {
 		err = v.startInside()
 	case s.server.config.Command != "":
 		err = v.startChild()
-	case e.sse:
+	case sse:
 		err = v.startSSE(ctx)
 	default:
-		v.peer = &post{v: v, remote: s.server.http}
+		v.peer = &post{v: v}
 	}
 	if err != nil {
+		v.close(err)
 		return nil, err
 	}
 	return v, nil
@@ -116,11 +156,8 @@ func (s *session) connect(ctx context.Context, e eras) (*conversation, error) {
 
 // ask is a request of our own.
 func (v *conversation) ask(ctx context.Context, method string, params []byte) (gateway.Answer, error) {
-	c := v.newCall(method, nil)
+	c := v.newCall(&request{Query: gateway.Query{Method: method}}, nil)
 	c.params = params
-	if v.stateless {
-		c.header = v.server.params.standard(method, sallyport.Value{})
-	}
 	return v.exchange(ctx, c)
 }
 
@@ -128,129 +165,118 @@ func (v *conversation) ask(ctx context.Context, method string, params []byte) (g
 // answer that they don't know it; some say nothing at all.
 const probeTime = 10 * time.Second
 
-// probe finds out which eras the server speaks. An error means that it can't
-// be talked to in any.
-func (v *conversation) probe(ctx context.Context) (eras, error) {
-	limited, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	e := eras{known: true}
-	err := v.discover(limited, &e)
-	if status, ok := errors.AsType[statusError](err); ok {
-		switch status {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
-			http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return eras{}, err
-		}
-	} else if err != nil && (ctx.Err() != nil || !errors.Is(err, gateway.ErrUnanswered) && !errors.Is(err, errNotStateless)) {
-		return eras{}, err // not reached
-	}
-	if err != nil {
-		return eras{known: true, legacy: true}, nil
-	}
-	for _, version := range e.words.Get("supportedVersions").Items() {
-		name, _ := version.Text()
-		if slices.Contains(wire.Revisions[:], name) && !wire.IsStateless(name) {
-			e.legacy = true
-		}
-	}
-	return e, nil
+var errNotStateless = errors.New("does not speak MCP " + wire.Stateless)
+
+// tryLater are the answers from which nothing can be learned about a server.
+var tryLater = []int{
+	http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
+	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
-var errNotStateless = errors.New("does not speak MCP " + wire.Stateless)
+// probe finds out which eras the server speaks. An error means that it can't
+// be talked to in any.
+func (v *conversation) probe(ctx context.Context, e *eras) error {
+	limited, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	err := v.discover(limited, e)
+	status, refused := errors.AsType[remote.StatusError](err)
+	switch {
+	case ctx.Err() != nil || errors.Is(err, remote.ErrUnreachable) || refused && slices.Contains(tryLater, int(status)):
+		return err
+	case err != nil:
+		*e = eras{known: true, legacy: true}
+		return nil
+	}
+	e.known = true
+	for _, version := range e.discovered.Get("supportedVersions").Items() {
+		name, _ := version.Text()
+		e.legacy = e.legacy || name == wire.Negotiate(name)
+	}
+	return nil
+}
 
 // discover begins to talk in the stateless era.
 func (v *conversation) discover(ctx context.Context, e *eras) error {
 	v.stateless, v.revision = true, wire.Stateless
-	if e.words.Type() == sallyport.Absent {
-		answer, err := v.ask(ctx, "server/discover", v.session.self.statelessParams())
+	if e.discovered.Type() == sallyport.Absent {
+		answer, err := v.ask(ctx, "server/discover", v.session.self.Params(nil))
 		if err != nil {
 			return err
 		}
-		if !speaksStateless(answer.Result) {
+		for _, version := range answer.Result.Get("supportedVersions").Items() {
+			e.stateless = e.stateless || version.IsText(wire.Stateless)
+		}
+		if !e.stateless || answer.Error.Type() != sallyport.Absent {
 			return errNotStateless
 		}
-		e.stateless, e.words = true, answer.Result
+		e.discovered = answer.Result
 	}
-	v.words = e.words
+	v.words = e.discovered
 	return nil
 }
 
-func speaksStateless(discovered sallyport.Value) bool {
-	for _, version := range discovered.Get("supportedVersions").Items() {
-		if name, _ := version.Text(); name == wire.Stateless {
-			return true
-		}
-	}
-	return false
-}
-
 // initialize begins to talk in the session era.
-func (v *conversation) initialize(ctx context.Context) error {
+func (v *conversation) initialize(ctx context.Context, e *eras) error {
 	v.stateless, v.revision = false, ""
-	answer, err := v.ask(ctx, "initialize", v.session.self.initializeParams(v.server.config.Revision))
+	wanted := wire.Negotiate(v.session.self.Revision)
+	if v.server.config.Revision != "" {
+		wanted = v.server.config.Revision
+	}
+	answer, err := v.ask(ctx, "initialize", v.session.self.Initialize(wanted))
 	if err != nil {
 		return err
 	}
 	if answer.Error.Type() != sallyport.Absent {
-		return errors.New("refused to initialize a session; the gateway's log has its reason")
+		message, _ := answer.Error.Get("message").Text()
+		v.log().Warn("a server refused to initialize a session", "text", message)
+		return errors.New("refused to initialize a session; the gateway's log says with what words")
 	}
 	revision, _ := answer.Result.Get("protocolVersion").Text()
-	if !slices.Contains(wire.Revisions[:], revision) || wire.IsStateless(revision) {
+	if revision != wire.Negotiate(revision) {
 		return fmt.Errorf("answered initialize with an unknown revision %.20q", revision)
 	}
-	v.words, v.revision = answer.Result, revision
+	v.words, v.revision, e.greeting = answer.Result, revision, answer.Result
+	if p, ok := v.peer.(*post); ok {
+		v.background(p.follow)
+	}
 	return v.peer.send(ctx, wire.AppendRequest(nil, nil, "notifications/initialized", nil))
 }
 
-// follow listens to what the server says of its own accord, where that needs
-// a stream of its own.
-func (v *conversation) follow() {
-	if p, ok := v.peer.(*post); ok && !v.stateless {
-		v.background(p.follow)
-	}
-	if v.stateless && !v.session.key.stateless {
-		v.hearChanges()
-	}
-}
-
-// follow keeps the session's GET stream open as long as the server offers it.
-func (p *post) follow() {
-	pause := backoff.NewExponentialBackOff()
-	last := ""
-	for p.v.ctx.Err() == nil {
-		retry := time.Duration(-1)
-		response, err := p.listen(p.v.ctx, last)
-		if status, ok := errors.AsType[statusError](err); ok && status < 500 || errors.Is(err, errLost) {
-			return
-		}
-		if err == nil {
-			in := newEvents(response.Body, p.v.server.config.Limits.Message, pause.Reset)
-			for {
-				ev, err := in.next()
-				if err != nil {
-					break
-				}
-				if ev.hasID {
-					last = ev.id
-				}
-				if ev.retry >= 0 {
-					retry = ev.retry
-				}
-				if len(ev.data) > 0 && (ev.name == "" || ev.name == "message") {
-					p.v.take(ev.data)
-				}
-			}
-			_ = response.Body.Close()
-		}
-		if retry < 0 {
-			retry = pause.NextBackOff()
-		}
-		select {
-		case <-time.After(max(retry, minRetry)):
-		case <-p.v.ctx.Done():
-		}
+// note remembers what an agent of the session era has set up in its session,
+// so that restore can set it up again in the next life of it.
+func (s *session) note(r *request) {
+	uri, _ := r.Params.Get("uri").Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.Method {
+	case "logging/setLevel":
+		s.level, _ = r.Params.Get("level").Text()
+	case "resources/subscribe":
+		s.uris[uri] = struct{}{}
+	case "resources/unsubscribe":
+		delete(s.uris, uri)
 	}
 }
 
-// minRetry keeps a server that ends its stream at once from keeping us busy.
-const minRetry = 100 * time.Millisecond
+func (v *conversation) restore(ctx context.Context) error {
+	s := v.session
+	s.mu.Lock()
+	level, uris := s.level, slices.Collect(maps.Keys(s.uris))
+	s.mu.Unlock()
+	for _, uri := range uris {
+		err := error(nil)
+		if v.stateless {
+			err = v.subscribe(ctx, uri)
+		} else {
+			_, err = v.ask(ctx, "resources/subscribe", era.Of("uri", uri))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if level != "" && !v.stateless { // a stateless server is told with each request
+		_, err := v.ask(ctx, "logging/setLevel", era.Of("level", level))
+		return err
+	}
+	return nil
+}

@@ -134,8 +134,11 @@ func newPeer(revisions []string, log *seen) *mcp.Server {
 		return text("%s %v %s", answer.Action, answer.Content["name"], r.Params.RequestState), nil, nil
 	})
 	mcp.AddTool(server, &mcp.Tool{Name: "wait"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
-		<-ctx.Done()
-		log.note("wait cancelled", "", "", nil)
+		select {
+		case <-ctx.Done():
+			log.note("wait cancelled", "", "", nil)
+		case <-time.After(20 * time.Second):
+		}
 		return nil, nil, ctx.Err()
 	})
 	mcp.AddTool(server, &mcp.Tool{Name: "grow"}, func(_ context.Context, _ *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,8 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/era"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
@@ -22,20 +22,13 @@ import (
 type server struct {
 	owner  *Servers
 	config Server
-	http   *remote // nil unless reached over a URL
-	params *paramHeaders
+	remote *remote.Remote // nil unless reached over a URL
+	repeat *repeated
 
 	mu       sync.Mutex
 	eras     eras
 	sessions map[key]*session
 	retired  bool
-}
-
-// remote is what reaching a URL needs.
-type remote struct {
-	url       *url.URL
-	transport *http.Transport
-	headers   http.Header // of every request
 }
 
 // key says whose session it is: one door session of one principal. Agents of
@@ -55,7 +48,7 @@ type session struct {
 	server    *server
 	key       key
 	principal sallyport.Principal
-	self      introduction // of the agent, to the server
+	self      era.Introduction // of the agent, to the server
 	current   atomic.Pointer[conversation]
 	over      atomic.Bool   // in no table any more: nothing may be opened
 	opening   chan struct{} // holds one token while a conversation is opened
@@ -73,16 +66,9 @@ type session struct {
 
 func newServer(owner *Servers, config Server) *server {
 	config.Limits = config.Limits.withDefaults()
-	srv := &server{owner: owner, config: config, sessions: map[key]*session{}, params: newParamHeaders()}
+	srv := &server{owner: owner, config: config, eras: config.assumed(), sessions: map[key]*session{}, repeat: newRepeated()}
 	if config.URL != "" {
-		srv.http = newRemote(&config, owner.resolver)
-	}
-	if config.Revision != "" {
-		stateless := wire.IsStateless(config.Revision)
-		srv.eras = eras{known: true, stateless: stateless, legacy: !stateless}
-	}
-	if config.Transport == HTTPSSE {
-		srv.eras = eras{known: true, legacy: true, sse: true}
+		srv.remote = remote.New(remote.Config{URL: config.URL, Headers: config.Headers, Allow: config.AllowAddresses, Resolver: owner.resolver})
 	}
 	return srv
 }
@@ -132,7 +118,7 @@ func (srv *server) acquire(r *request) (*session, error) {
 // HTTP has no sessions, so there all agents use one.
 func (srv *server) keyOf(r *request) key {
 	stateless := wire.IsStateless(r.Revision)
-	if stateless && srv.http != nil && srv.eras.stateless {
+	if stateless && srv.remote != nil && srv.eras.stateless {
 		return everybody
 	}
 	k := key{door: r.Session, tenant: r.Principal.Tenant, user: r.Principal.User, agent: r.Principal.Agent, stateless: stateless}
@@ -216,8 +202,8 @@ func (srv *server) closeAll() {
 	for _, s := range sessions {
 		s.end()
 	}
-	if srv.http != nil {
-		srv.http.transport.CloseIdleConnections()
+	if srv.remote != nil {
+		srv.remote.Close()
 	}
 }
 
@@ -237,6 +223,11 @@ func (s *session) subscribed() bool {
 }
 
 func (srv *server) carry(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
+	if r.Method == "initialize" || r.Method == "server/discover" {
+		if answer, known := srv.hello(r); known {
+			return answer, nil
+		}
+	}
 	s, err := srv.acquire(r)
 	if err != nil {
 		return gateway.Answer{}, err
@@ -290,7 +281,6 @@ func (s *session) converse(ctx context.Context) (*conversation, error) {
 	defer cancel()
 	v, err := s.open(opening)
 	if err != nil {
-		s.server.learn(eras{})
 		if ctx.Err() == nil {
 			s.failed()
 		}
@@ -320,17 +310,12 @@ func (s *session) waitForRetry(ctx context.Context) error {
 	if wait > shortWait {
 		return fmt.Errorf("keeps failing; the next attempt to start it is in %s (its log lines say why)", wait.Round(time.Second))
 	}
-	select {
-	case <-time.After(wait):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause(ctx, wait)
 }
 
 // failed puts off the next attempt to open the session, longer each time.
 func (s *session) failed() {
-	if s.server.http != nil {
+	if s.server.remote != nil {
 		return // a URL that can't be reached costs nothing to try again
 	}
 	s.server.mu.Lock()

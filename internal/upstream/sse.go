@@ -1,88 +1,102 @@
 package upstream
 
 import (
-	"bytes"
-	"io"
-	"strconv"
-	"time"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"sallyport/internal/upstream/remote"
 )
 
-// event is one server-sent event (WHATWG HTML, "server-sent events"). data is
-// a copy of its own.
-type event struct {
-	name  string
-	id    string
-	hasID bool
-	retry time.Duration
-	data  []byte
+// startSSE connects by the HTTP+SSE transport of MCP 2024-11-05: one stream
+// down, posts to a second URL up. It returns when the server has named that
+// URL.
+func (v *conversation) startSSE(ctx context.Context) error {
+	r := v.server.remote
+	streaming, cancel := context.WithCancel(context.Background())
+	opening := context.AfterFunc(ctx, cancel)
+	h := r.Header(1)
+	h["Accept"] = acceptStream
+	response, err := r.Do(streaming, http.MethodGet, r.URL, h, nil)
+	if err != nil {
+		cancel()
+		return err
+	}
+	in := remote.NewEvents(v.server.config.Limits.Result, 0, func() {})
+	in.From(response.Body)
+	endpoint, err := v.endpoint(response, in)
+	if err == nil && !opening() {
+		err = ctx.Err()
+	}
+	if err == nil {
+		v.peer, v.shared = &stream{v, v.postTo(endpoint)}, true
+		if !v.background(func() { <-v.ctx.Done(); cancel() }) {
+			err = errClosed
+		}
+	}
+	if err != nil {
+		cancel()
+		_ = response.Body.Close()
+		return err
+	}
+	v.background(func() {
+		defer response.Body.Close()
+		v.broke(v.takeEvents(in))
+	})
+	return nil
 }
 
-// events reads server-sent events of at most limit bytes.
-type events struct {
-	lines lines
-	alive func() // called at each event and each comment
+func (v *conversation) endpoint(response *http.Response, in *remote.Events) (*url.URL, error) {
+	if response.StatusCode != http.StatusOK || !isStream(response) {
+		return nil, remote.StatusError(response.StatusCode)
+	}
+	first, err := in.Next()
+	if err != nil {
+		return nil, fmt.Errorf("opened its event stream and named no endpoint: %w", err)
+	}
+	if first.Name != "endpoint" {
+		return nil, errors.New("must name its endpoint first on an HTTP+SSE stream")
+	}
+	to, err := v.server.remote.URL.Parse(string(first.Data))
+	if err != nil {
+		return nil, errors.New("named a malformed endpoint")
+	}
+	// Every post carries the configured credential: a server that could name
+	// any endpoint could send it anywhere.
+	if !v.server.remote.SameOrigin(to) {
+		return nil, fmt.Errorf("named an endpoint on another origin (%.100q): refused", to.Host)
+	}
+	return to, nil
 }
 
-func newEvents(from io.Reader, limit int, alive func()) *events {
-	return &events{lines: lines{from: from, limit: limit}, alive: alive}
-}
-
-// maxRetry bounds how long a server can make us wait before reconnecting.
-const maxRetry = 30 * time.Second
-
-// next is the next event that has any field. An event that the stream's end
-// cuts off is dropped, as the specification says.
-func (e *events) next() (event, error) {
-	ev := event{retry: -1}
-	some := false
+// takeEvents reads messages from a stream of events until it ends.
+func (v *conversation) takeEvents(in *remote.Events) error {
 	for {
-		line, err := e.lines.next()
+		ev, err := in.Next()
 		if err != nil {
-			return event{}, err
+			return err
 		}
-		if len(line) == 0 {
-			if some {
-				e.alive()
-				return ev, nil
-			}
-			continue
-		}
-		if line[0] == ':' {
-			e.alive()
-			continue
-		}
-		some = true
-		name, value, _ := bytes.Cut(line, []byte{':'})
-		value = bytes.TrimPrefix(value, []byte{' '})
-		switch string(name) {
-		case "data":
-			if len(ev.data)+len(value) > e.lines.limit {
-				return event{}, errTooLong
-			}
-			if ev.data == nil {
-				ev.data = append(make([]byte, 0, len(value)), value...)
-			} else {
-				ev.data = append(append(ev.data, '\n'), value...)
-			}
-		case "event":
-			ev.name = string(value)
-		case "id":
-			if isHeaderSafe(value) { // it comes back in Last-Event-ID
-				ev.id, ev.hasID = string(value), true
-			}
-		case "retry":
-			if ms, err := strconv.ParseUint(string(value), 10, 32); err == nil {
-				ev.retry = min(time.Duration(ms)*time.Millisecond, maxRetry)
-			}
+		if ev.IsMessage() {
+			v.take(ev.Data)
 		}
 	}
 }
 
-func isHeaderSafe(value []byte) bool {
-	for _, c := range value {
-		if c < 0x20 || c > 0x7e {
-			return false
+func (v *conversation) postTo(endpoint *url.URL) func(context.Context, []byte) error {
+	r := v.server.remote
+	return func(ctx context.Context, text []byte) error {
+		h := r.Header(2)
+		h["Content-Type"], h["Accept"] = jsonType, acceptBoth
+		response, err := r.Do(ctx, http.MethodPost, endpoint, h, text)
+		if err != nil {
+			return err
 		}
+		remote.Discard(response.Body)
+		if response.StatusCode >= 300 {
+			return remote.StatusError(response.StatusCode)
+		}
+		return nil
 	}
-	return len(value) <= 1024
 }

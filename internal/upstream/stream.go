@@ -10,26 +10,24 @@ import (
 	"time"
 
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/child"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
-// link carries messages to a server whose messages to us all come on one
-// stream: a child's pipes, an in-process server, HTTP+SSE.
-type link interface {
-	// write sends one message. It may append to text.
-	write(ctx context.Context, text []byte) error
-	// close ends the link; the stream then ends, too. It does not wait.
-	close()
-}
-
-// stream is a peer on which all calls share one stream.
+// stream is a peer whose messages to us all come on one stream: a child, an
+// in-process server, HTTP+SSE.
 type stream struct {
-	link
 	v *conversation
+	// write sends one message. It may append to text.
+	write func(ctx context.Context, text []byte) error
 }
 
 func (p *stream) exchange(ctx context.Context, c *call) (wire.Message, error) {
 	if err := p.send(ctx, c.text()); err != nil {
+		if ctx.Err() != nil {
+			p.v.cancelled(c) // it may have gone out all the same
+		}
 		return wire.Message{}, err
 	}
 	select {
@@ -50,16 +48,16 @@ func (p *stream) exchange(ctx context.Context, c *call) (wire.Message, error) {
 
 func (p *stream) send(ctx context.Context, text []byte) error {
 	err := p.write(ctx, text)
-	if err == nil || ctx.Err() != nil && p.v.ctx.Err() == nil {
-		return err
+	if err == nil {
+		return nil
 	}
 	if cause := context.Cause(p.v.ctx); cause != nil {
 		return cause
 	}
-	if status, ok := errors.AsType[statusError](err); ok && status != http.StatusNotFound {
+	if status, ok := errors.AsType[remote.StatusError](err); ctx.Err() != nil || ok && status != http.StatusNotFound {
 		return err // of this one message; the stream goes on
 	}
-	err = fmt.Errorf("%w: %w: %w", errClosed, err, gateway.ErrUnanswered)
+	err = fmt.Errorf("the connection to it is gone: %w: %w", err, gateway.ErrUnanswered)
 	p.v.broke(err)
 	return err
 }
@@ -81,7 +79,7 @@ func (v *conversation) take(text []byte) {
 // answer to any open call, so none of them can be trusted to end any more.
 func (v *conversation) malformed(err error) {
 	v.drop("a malformed message")
-	v.server.owner.options.Log.Warn("a server sent a malformed message", "server", v.server.config.Name, "error", err)
+	v.log().Warn("a server sent a malformed message", "error", err)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, c := range v.calls {
@@ -93,9 +91,9 @@ func (v *conversation) malformed(err error) {
 
 // takeLines reads newline-delimited messages until the stream ends.
 func (v *conversation) takeLines(from io.Reader) error {
-	in := lines{from: from, limit: v.server.config.Limits.Result}
+	in := remote.NewLines(from, v.server.config.Limits.Result)
 	for {
-		line, err := in.next()
+		line, err := in.Next()
 		if err != nil {
 			return err
 		}
@@ -105,57 +103,63 @@ func (v *conversation) takeLines(from io.Reader) error {
 	}
 }
 
-// pipe writes lines to one end of a pipe, one writer at a time.
-type pipe struct {
-	to   io.WriteCloser
-	turn chan struct{}
-}
-
-func newPipe(to io.WriteCloser) pipe { return pipe{to, make(chan struct{}, 1)} }
-
-// write never leaves half a line behind without an error: a server that does
-// not read its input for sendTimeout is given up.
-func (p *pipe) write(ctx context.Context, text []byte) error {
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+// linesTo writes messages as lines to one end of a pipe, one writer at a
+// time. It never leaves half a line behind without an error: a server that
+// does not read its input for sendTimeout is given up.
+func linesTo(to io.Writer) func(context.Context, []byte) error {
+	turn := make(chan struct{}, 1)
+	return func(ctx context.Context, text []byte) error {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if f, ok := to.(interface{ SetWriteDeadline(time.Time) error }); ok {
+			_ = f.SetWriteDeadline(time.Now().Add(sendTimeout))
+		}
+		_, err := to.Write(append(text, '\n'))
+		return err
 	}
-	if f, ok := p.to.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		_ = f.SetWriteDeadline(time.Now().Add(sendTimeout))
+}
+
+// startChild starts the configured command.
+func (v *conversation) startChild() error {
+	config := &v.server.config
+	c, err := child.Start(child.Command{
+		Path: config.Command, Args: config.Args, Env: config.Env, Dir: config.Dir,
+		Grace: v.server.owner.grace, Log: v.log(),
+	})
+	if err != nil {
+		return fmt.Errorf("can't be started: %w", err)
 	}
-	_, err := p.to.Write(append(text, '\n'))
-	return err
-}
-
-// inside is a server that runs in the gateway's own process.
-type inside struct {
-	pipe
-	cancel context.CancelFunc
-}
-
-func (i *inside) close() {
-	i.cancel()
-	_ = i.to.Close()
+	v.peer, v.shared = &stream{v, linesTo(c.In)}, true
+	if !v.background(func() { <-v.ctx.Done(); c.Stop() }) {
+		c.Stop()
+		return errClosed
+	}
+	v.background(func() {
+		err := v.takeLines(c.Out)
+		_ = c.Out.Close()
+		v.broke(c.Ended(err))
+	})
+	return nil
 }
 
 // startInside starts an in-process server.
 func (v *conversation) startInside() error {
-	ctx, cancel := context.WithCancel(context.Background())
 	theirIn, in := io.Pipe()
 	out, theirOut := io.Pipe()
-	v.peer = &stream{&inside{newPipe(in), cancel}, v}
-	v.shared = true
+	v.peer, v.shared = &stream{v, linesTo(in)}, true
 	if !v.background(func() {
-		err := v.server.config.Serve(ctx, theirIn, theirOut)
-		_ = theirIn.CloseWithError(io.ErrClosedPipe)
-		_ = theirOut.CloseWithError(io.EOF)
-		v.broke(fmt.Errorf("ended: %v", err))
+		err := v.server.config.Serve(v.ctx, theirIn, theirOut)
+		_ = theirIn.Close()
+		_ = theirOut.Close()
+		v.broke(fmt.Errorf("ended: %w", err))
 	}) {
-		cancel()
 		return errClosed
 	}
+	v.background(func() { <-v.ctx.Done(); _ = in.Close(); _ = out.Close() })
 	v.background(func() { v.broke(v.takeLines(out)) })
 	return nil
 }

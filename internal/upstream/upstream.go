@@ -18,6 +18,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/era"
 	"sallyport/internal/wire"
 )
 
@@ -193,7 +194,14 @@ func (u *Servers) parted(s *session) {
 	}
 }
 
-func (u *Servers) hello(session string) sallyport.Value {
+// introduce says for whom a session at a server is opened.
+func (u *Servers) introduce(r *request) era.Introduction {
+	info := append(sallyport.AppendString([]byte(`{"name":"sallyport","version":`), u.options.Version), '}')
+	nobody := era.Introduction{Capabilities: []byte("{}"), Info: info}
+	return era.Introduce(nobody, r.Revision, u.greeted(r.Session), r.Params.Get("_meta"))
+}
+
+func (u *Servers) greeted(session string) sallyport.Value {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	if d := u.doors[session]; d != nil {

@@ -1,4 +1,4 @@
-package upstream
+package remote
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// errTooLong ends a stream whose next message is over the limit: where it
+// ErrTooLong ends a stream whose next message is over the limit: where it
 // would end, and so where the next one begins, can't be known cheaply.
-var errTooLong = errors.New("the server sent a message over the size limit")
+var ErrTooLong = errors.New("the server sent a message over the size limit")
 
 const (
 	lineBuffer = 8 << 10
@@ -16,9 +16,8 @@ const (
 	keptBuffer = 64 << 10
 )
 
-// lines reads lines of at most limit bytes. A line is valid until the next
-// call of next.
-type lines struct {
+// Lines reads lines of bounded length.
+type Lines struct {
 	from       io.Reader
 	limit      int
 	buf        []byte
@@ -27,7 +26,11 @@ type lines struct {
 	err        error
 }
 
-func (l *lines) next() ([]byte, error) {
+// NewLines reads lines of at most limit bytes.
+func NewLines(from io.Reader, limit int) *Lines { return &Lines{from: from, limit: limit} }
+
+// Next is the next line, valid until the next call.
+func (l *Lines) Next() ([]byte, error) {
 	for {
 		if i := bytes.IndexByte(l.buf[l.start+l.scanned:l.end], '\n'); i >= 0 {
 			line := l.buf[l.start : l.start+l.scanned+i]
@@ -40,7 +43,7 @@ func (l *lines) next() ([]byte, error) {
 		}
 		l.scanned = l.end - l.start
 		if l.scanned > l.limit {
-			return nil, errTooLong
+			return nil, ErrTooLong
 		}
 		if l.err != nil {
 			return nil, l.err // an unfinished last line is no message
@@ -49,7 +52,7 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
-func (l *lines) fill() {
+func (l *Lines) fill() {
 	switch {
 	case l.start == l.end:
 		l.start, l.end = 0, 0

@@ -1,15 +1,11 @@
-package upstream
+package remote
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"syscall"
 )
-
-// errAddress marks a connection that was refused before it was made.
-var errAddress = errors.New("address refused")
 
 // special are the ranges that look like public unicast and are not, or that
 // wrap another address (NAT64, 6to4, Teredo) and would carry a private one
@@ -50,13 +46,13 @@ type guard struct {
 func (g *guard) Control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%w: %q is not an IP address", errAddress, address)
+		return fmt.Errorf("address refused: %q is not an IP address", address)
 	}
 	addr := to.Addr().Unmap().WithZone("")
 	if isPublic(addr) || g.names(addr) {
 		return nil
 	}
-	return fmt.Errorf("%w: %s leads to %s, which is not a public address; if that is meant, allow the address in the server's configuration", errAddress, g.host, addr)
+	return fmt.Errorf("address refused: %s leads to %s, which is not a public address; if that is meant, allow the address in the server's configuration", g.host, addr)
 }
 
 // names reports whether the operator named the address: as the URL's host, as
