@@ -82,12 +82,16 @@ func showChanges(t *table, changes control.Changes) {
 		return
 	}
 	for _, change := range changes.Changes {
+		effects := ""
+		if len(change.Effects) > 0 {
+			effects = "  counts as " + strings.Join(change.Effects, ", ")
+		}
 		if len(change.Before) == 0 {
-			t.line("new " + visible(change.Key))
+			t.line("new " + visible(change.Key) + effects)
 			t.line(shown(change.After))
 			continue
 		}
-		t.line("changed " + visible(change.Key))
+		t.line("changed " + visible(change.Key) + effects)
 		t.line(string(diff.Diff("accepted", []byte(shown(change.Before)), "now", []byte(shown(change.After)))))
 	}
 }

@@ -53,27 +53,6 @@ type Options struct {
 	Look func(ctx context.Context, changes control.Changes) bool
 }
 
-// overlay puts what the command line says over a configuration.
-func (o *Options) overlay(c *Config) {
-	if o.Observe {
-		c.Mode = Observe
-	}
-	if len(o.Command) == 0 {
-		return
-	}
-	s := Server{Command: o.Command[0]}
-	for _, arg := range o.Command[1:] {
-		s.Args = append(s.Args, Text{Value: arg})
-	}
-	if c.Servers == nil {
-		c.Servers = map[string]Server{}
-	}
-	c.Servers[CommandServer] = s
-}
-
-// CommandServer is what the server given on the command line is called.
-const CommandServer = "local"
-
 // App is an opened gateway: what a state directory holds, with the
 // configuration and policy in force. Start makes it serve.
 type App struct {
@@ -136,7 +115,11 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.law.inForce, a.law.first, err = a.firstRuling(record); err != nil {
+	pins, err := a.store.Pins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.law.inForce, a.law.first, err = a.firstRuling(record, pins); err != nil {
 		return nil, err
 	}
 	config := a.law.inForce.config
@@ -174,7 +157,7 @@ func newCallID() string { return "c_" + ulid.Make().String() }
 
 // firstRuling is the ruling that was accepted last or, when none ever was,
 // the one in the files.
-func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
+func (a *App) firstRuling(record []byte, pins []gateway.Pin) (r *ruling, first bool, err error) {
 	switch {
 	case record != nil:
 		if r, err = restoreRuling(record); err == nil && a.configPath == "" {
@@ -189,7 +172,7 @@ func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
 	if err != nil {
 		return nil, first, err
 	}
-	a.options.overlay(r.config)
+	a.options.overlay(r, pins)
 	return r, first, nil
 }
 

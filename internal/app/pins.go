@@ -84,6 +84,9 @@ func digestOf(raw []byte) sallyport.Digest {
 func (a *App) pinsChanged(ctx context.Context) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
+	a.options.overlay(a.law.inForce, a.pins.All())
+	a.setConfig(a.law.inForce.config)
+	a.pins.Configure(a.config().Settings)
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		a.rules.Store(rules)
 	} else if !a.law.first {
@@ -110,7 +113,11 @@ func (a *App) Changes(server string) (control.Changes, error) {
 		if pin.Seen == nil {
 			continue
 		}
-		changes.Changes = append(changes.Changes, control.Change{Key: string(pin.Key), Before: pin.Raw, After: pin.Seen})
+		change := control.Change{Key: string(pin.Key), Before: pin.Raw, After: pin.Seen}
+		if kind, name := pin.Key.Split(); kind == sallyport.KindTool {
+			change.Effects = a.effects(server, name)
+		}
+		changes.Changes = append(changes.Changes, change)
 		fmt.Fprintf(h, "%d:%s%d:%s%d:%s", len(pin.Key), pin.Key, len(pin.Raw), pin.Raw, len(pin.Seen), pin.Seen)
 	}
 	changes.Digest = sallyport.Digest(h.Sum(nil)).String()
@@ -120,6 +127,20 @@ func (a *App) Changes(server string) (control.Changes, error) {
 		return control.Changes{}, fmt.Errorf("server %s is %s: nobody knows yet what it offers", server, state)
 	}
 	return changes, nil
+}
+
+// effects are what the operator says that a tool does or, for the server of the
+// command line, what is proposed.
+func (a *App) effects(server, tool string) []string {
+	effects, _ := a.config().Settings(server, tool)
+	if server == CommandServer && len(a.options.Command) > 0 {
+		effects = proposedEffects(server, a.pins.All())[tool]
+	}
+	var names []string
+	for _, effect := range effects {
+		names = append(names, string(effect))
+	}
+	return names
 }
 
 // AcceptChanges implements control.Pins.

@@ -57,9 +57,7 @@ func policyFiles(files []control.File) []policy.File {
 // ruled makes rules of policies, or of the files on disk when none are given,
 // under the configuration in force.
 func (a *App) ruled(files []control.File) (*ruling, *policy.Rules, error) {
-	a.changing.Lock()
-	r := *a.law.inForce
-	a.changing.Unlock()
+	r := a.inForce()
 	if files != nil {
 		r.files = policyFiles(files)
 	} else {
@@ -67,7 +65,7 @@ func (a *App) ruled(files []control.File) (*ruling, *policy.Rules, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		a.options.overlay(next.config)
+		a.options.overlay(next, a.pins.All())
 		r = *next
 	}
 	rules, err := r.load(a.pins.All())

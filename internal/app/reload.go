@@ -40,12 +40,15 @@ func (a *App) Reload(ctx context.Context) {
 
 // reload is Reload for a caller that holds changing.
 func (a *App) reload(ctx context.Context) {
+	if a.law.first && !a.watch.settled() {
+		return // what is accepted first should have been checked against all servers
+	}
 	next, err := readRuling(a.configPath)
 	if next == nil || next.config == nil {
 		a.refuseFiles(ctx, err)
 		return
 	}
-	a.options.overlay(next.config)
+	a.options.overlay(next, a.pins.All())
 	var rules *policy.Rules
 	if err == nil {
 		rules, err = next.load(a.pins.All())
@@ -108,8 +111,7 @@ func looserPolicy(old, next *policy.Rules) []string {
 // refuseFiles remembers why the files can't be taken, and says so once.
 func (a *App) refuseFiles(ctx context.Context, err error) {
 	a.law.broken = err
-	// A policy names tools; at the very first start none has been seen yet.
-	if a.law.told == err.Error() || a.law.first && !a.watch.settled() {
+	if a.law.told == err.Error() {
 		return
 	}
 	a.law.told = err.Error()

@@ -32,6 +32,7 @@ type ruling struct {
 	text   []byte // of the configuration
 	name   string // of its file
 	files  []policy.File
+	more   []policy.File // of the command line: in force, but not kept or compared
 }
 
 // readRuling reads a configuration and the policy that it names.
@@ -139,9 +140,14 @@ func restoreRuling(record []byte) (*ruling, error) {
 
 // load makes rules of the ruling, checked against what was accepted of the
 // servers. What is in quarantine still counts: a changed manifest must not
-// break a policy that a human wrote against the accepted one.
+// break a policy that a human wrote against the accepted one. Rules about
+// servers that were never accepted wait for them.
 func (r *ruling) load(pins []gateway.Pin) (*policy.Rules, error) {
-	return policy.Load(r.files, definitions(pins, r.config), r.declared())
+	files := slices.Concat(r.files, r.more)
+	if late := unseen(r.config, pins); len(late) > 0 {
+		files, _ = setAside(files, late)
+	}
+	return policy.Load(files, definitions(pins, r.config), r.declared())
 }
 
 func definitions(pins []gateway.Pin, config *Config) []sallyport.Definition {

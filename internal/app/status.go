@@ -82,11 +82,8 @@ func (a *App) Tools() []control.Tool {
 			continue
 		}
 		tool := control.Tool{Server: pin.Server, Name: name, State: "pinned", Effects: []string{}, Allowed: []string{}, Asked: []string{}}
-		effects, undeclared := c.Settings(pin.Server, name)
-		tool.Undeclared = undeclared
-		for _, effect := range effects {
-			tool.Effects = append(tool.Effects, string(effect))
-		}
+		tool.Effects = append(tool.Effects, a.effects(pin.Server, name)...)
+		_, tool.Undeclared = c.Settings(pin.Server, name)
 		raw, err := sallyport.Parse(pin.Raw)
 		switch {
 		case pin.Raw == nil:
@@ -146,6 +143,13 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	return report
 }
 
+// inForce is a copy of the ruling in force.
+func (a *App) inForce() ruling {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	return *a.law.inForce
+}
+
 type examiner func(level control.Level, do, what string, args ...any)
 
 func (a *App) examineMode(add examiner) {
@@ -168,6 +172,12 @@ func (a *App) examinePolicy(add examiner) {
 		add(control.Warning, "write one; docs/policy.md says how", "the policy in force has no rules: every call is refused")
 	default:
 		add(control.OK, "", "%d rules are in force, %s", status.Rules, a.rules.Load().Digest().Short())
+	}
+	inForce := a.inForce()
+	if late := unseen(inForce.config, a.pins.All()); len(late) > 0 {
+		if _, aside := setAside(inForce.files, late); aside > 0 {
+			add(control.Warning, "sallyport servers pin NAME", "%d rules wait until somebody has looked at %s", aside, strings.Join(late, ", "))
+		}
 	}
 	if status.Broken != "" {
 		add(control.Broken, "correct the files; the old ones stay in force", "the configuration or policy files are refused: %s", status.Broken)

@@ -73,6 +73,8 @@ type Change struct {
 	Key    string          `json:"key"`
 	Before json.RawMessage `json:"before,omitempty"` // accepted; none for a new item
 	After  json.RawMessage `json:"after"`
+	// Effects of a tool, as they will count once it is accepted.
+	Effects []string `json:"effects,omitempty"`
 }
 
 // Accept accepts what was shown.
