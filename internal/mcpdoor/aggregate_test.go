@@ -23,7 +23,7 @@ func TestAggregateNames(t *testing.T) {
 	list := func(method, items, member string) string {
 		return names(a.rpc("1", method, `{}`).value(t).Get("result").Get(items), member)
 	}
-	want(t, "tools", list("tools/list", "tools", "name"), "desk__echo desk__refund desk__count desk__ask desk__slow desk__big desk__fail desk__link desk__job desk__region desk__cloud__echo cloud__echo")
+	want(t, "tools", list("tools/list", "tools", "name"), "desk__echo desk__refund desk__count desk__ask desk__slow desk__big desk__fail desk__link desk__job desk__region desk__cloud__echo desk__poll desk__stream cloud__echo")
 	want(t, "prompts", list("prompts/list", "prompts", "name"), "desk__draft cloud__draft")
 	want(t, "resources", list("resources/list", "resources", "uri"), "sallyport:desk/desk://a sallyport:cloud/cloud://a")
 	want(t, "templates", list("resources/templates/list", "resourceTemplates", "uriTemplate"), "sallyport:desk/desk://tickets/{id} sallyport:cloud/desk://tickets/{id}")
@@ -88,7 +88,7 @@ func TestAggregateWithoutOne(t *testing.T) {
 	w.down["cloud"] = true
 	a := w.connect("/mcp", anaToken, `{}`)
 	r := a.rpc("1", "tools/list", `{}`).value(t).Get("result")
-	if strings.Contains(names(r.Get("tools"), "name"), "cloud__echo ") || r.Get("tools").Len() != 11 {
+	if strings.Contains(names(r.Get("tools"), "name"), " cloud__echo") || r.Get("tools").Len() != 13 {
 		t.Errorf("tools %s", names(r.Get("tools"), "name"))
 	}
 	one := &agent{w: w, path: "/mcp/cloud", token: anaToken}

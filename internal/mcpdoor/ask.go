@@ -16,7 +16,7 @@ import (
 )
 
 // client is the agent's end of one call: what the server says goes to it on
-// the call's way back.
+// the call's way back. It is a gateway.Poller.
 type client struct {
 	x      *exchange
 	server string
@@ -32,6 +32,12 @@ func (c *client) Tell(ctx context.Context, m wire.Message) error {
 		return nil // the agent chose not to hear
 	}
 	return err
+}
+
+func (c *client) Poll(retry time.Duration) {
+	if b, ok := c.x.back.(*response); ok {
+		b.letGo(retry)
+	}
 }
 
 // notification is what a server said, as it goes to the agent. Progress
@@ -112,9 +118,9 @@ func unanswerable(method string) gateway.Answer {
 }
 
 // errand is a call of a stateless agent. When the server asks something, the
-// agent's request is answered with input_required, the call waits here, and
-// the agent's retry takes it up again (multi-round-trip requests, MCP
-// 2026-07-28). So the call can outlive the request that began it.
+// agent's request is answered with input_required, the call waits, and the
+// agent's retry takes it up again (multi-round-trip requests, MCP 2026-07-28).
+// So the call can outlive the request that began it.
 type errand struct {
 	door   *Door
 	call   *sallyport.Call
@@ -122,11 +128,13 @@ type errand struct {
 	digest sallyport.Digest // of what must be the same in the retry
 	able   sallyport.Value  // what the agent can answer
 	cancel context.CancelCauseFunc
-	done   chan outcome  // gets one when the call has ended
+	detach func() bool   // from the request that began it
+	done   chan outcome  // gets one when the call has ended and a retry is to hear of it
 	asked  chan struct{} // gets one when there is something new to ask
 
 	mu    sync.Mutex
-	x     *exchange            // that waits for this call now; nil while parked
+	x     *exchange            // to whom the call speaks now; nil while the agent thinks
+	first bool                 // x is the request that began it, and carries it out
 	open  map[string]*question // by key
 	count int
 }
@@ -151,41 +159,38 @@ const handlePrefix = "sallyport."
 // agent's requestState names.
 func (x *exchange) errand(ctx context.Context, call *sallyport.Call) reply {
 	e, fault := x.resume(call)
-	if fault != nil {
+	switch {
+	case fault != nil:
 		return x.fail(fault)
+	case e != nil:
+		return e.wait(ctx, x)
 	}
-	if e == nil {
-		e = x.begin(call)
+	carried, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	e = &errand{
+		door: x.door, call: call, owner: x.owner, cancel: cancel, able: call.Params.Get("_meta").Get(wire.MetaCapabilities),
+		done: make(chan outcome, 1), asked: make(chan struct{}, 1), x: x, first: true,
 	}
-	return e.wait(ctx, x)
-}
-
-func (x *exchange) begin(call *sallyport.Call) *errand {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	e := &errand{
-		door: x.door, call: call, owner: x.owner, cancel: cancel,
-		able: call.Params.Get("_meta").Get(wire.MetaCapabilities),
-		done: make(chan outcome, 1), asked: make(chan struct{}, 1), x: x,
-	}
-	go func() {
-		answer, err := x.door.Gateway.Call(ctx, x.credential, call, e)
-		cancel(nil)
-		e.done <- outcome{answer, err}
-	}()
-	return e
-}
-
-// wait stays with the call until it has an answer or asks something. An agent
-// that hangs up cancels the call: in this era that is how it says so.
-func (e *errand) wait(ctx context.Context, x *exchange) reply {
+	// Hanging up is how an agent cancels in this era.
+	e.detach = context.AfterFunc(ctx, func() { cancel(errCancelled) })
+	answer, err := x.door.Gateway.Call(carried, x.credential, call, e)
+	e.detach()
 	e.mu.Lock()
-	e.x = x
+	mine := e.x == x
+	e.x = nil
 	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		e.x = nil
-		e.mu.Unlock()
-	}()
+	if mine {
+		return x.released(carried, call, answer, err)
+	}
+	e.done <- outcome{answer, err}
+	return reply{silent: true} // this request has been answered with the question
+}
+
+// wait stays with the call on behalf of a retry, until there is an answer or
+// another question.
+func (e *errand) wait(ctx context.Context, x *exchange) reply {
+	e.speakTo(x)
+	defer e.speakTo(nil)
 	for {
 		select {
 		case o := <-e.done:
@@ -201,6 +206,12 @@ func (e *errand) wait(ctx context.Context, x *exchange) reply {
 	}
 }
 
+func (e *errand) speakTo(x *exchange) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.x, e.first = x, false
+}
+
 // pending reports whether a question is still open.
 func (e *errand) pending() bool {
 	e.mu.Lock()
@@ -213,7 +224,7 @@ func (e *errand) Tell(ctx context.Context, m wire.Message) error {
 	x := e.x
 	e.mu.Unlock()
 	if x == nil {
-		return nil // parked: nobody hears, and progress can be missed
+		return nil // nobody hears, and progress can be missed
 	}
 	return (&client{x, e.call.Server}).Tell(ctx, m)
 }
@@ -230,8 +241,19 @@ func (e *errand) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error
 		e.open = map[string]*question{}
 	}
 	e.open[key] = q
+	x, first := e.x, e.first
+	if first {
+		e.x, e.first = nil, false // before the agent can come back
+	}
 	e.mu.Unlock()
-	e.knock()
+	if first {
+		e.detach()
+		if !x.back.end(x.message.ID.Raw(), e.park(x)) {
+			e.cancel(errGone)
+		}
+	} else {
+		e.knock()
+	}
 	select {
 	case a := <-q.answer:
 		return a, nil

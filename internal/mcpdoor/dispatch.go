@@ -31,6 +31,9 @@ type back interface {
 	// send says something before the answer. An error means that the agent
 	// can't hear it.
 	send(ctx context.Context, text []byte) error
+	// end answers at once, while the call goes on. It reports false when the
+	// agent can't be answered.
+	end(id []byte, answer reply) bool
 }
 
 // reply is the answer to a request: a raw result or a raw error object.
@@ -38,7 +41,8 @@ type reply struct {
 	result []byte
 	err    []byte
 	status int  // of HTTP
-	silent bool // cancelled: there is no answer
+	silent bool // there is no answer, or it has been given
+	stream bool // the server answered on an event stream
 }
 
 func (a *reply) append(dst, id []byte) []byte {
@@ -206,12 +210,24 @@ func (x *exchange) query(ctx context.Context) reply {
 	case x.server == "" && x.message.Method == "tasks/list":
 		return x.listAll(ctx, wire.Method{Items: "tasks"})
 	}
+	if wire.IsStateless(x.revision) && !x.extends(extensionTasks) {
+		return x.fail(&wire.Error{Code: wire.CodeCapability, Message: x.message.Method + " needs the extension " + extensionTasks,
+			Data: []byte(`{"requiredCapabilities":{"extensions":{"` + extensionTasks + `":{}}}}`)})
+	}
 	server, params, fault := x.route()
 	if fault != nil {
 		return x.fail(fault)
 	}
 	answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, params))
 	return x.answered(ctx, server, answer, err)
+}
+
+const extensionTasks = "io.modelcontextprotocol/tasks"
+
+// extends reports whether a stateless agent declared an extension.
+func (x *exchange) extends(extension string) bool {
+	able := x.message.Params.Get("_meta").Get(wire.MetaCapabilities)
+	return able.Get("extensions").Get(extension).Type() == sallyport.Object
 }
 
 // queryAll asks every server, and is content when one of them could answer.

@@ -61,6 +61,8 @@ var tools = map[string][]string{
 		`{"name":"job","inputSchema":{"type":"object"}}`,
 		`{"name":"region","inputSchema":{"type":"object","properties":{"where":{"type":"string","x-mcp-header":"Region"}}}}`,
 		`{"name":"cloud__echo","inputSchema":{"type":"object"}}`,
+		`{"name":"poll","inputSchema":{"type":"object"}}`,
+		`{"name":"stream","inputSchema":{"type":"object"}}`,
 	},
 	"cloud": {`{"name":"echo","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`},
 }
@@ -259,6 +261,14 @@ func (w *world) Execute(ctx context.Context, ticket *gateway.Ticket, client gate
 	case "slow":
 		<-ctx.Done()
 		return gateway.Answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), gateway.ErrUnanswered)
+	case "poll":
+		client.(gateway.Poller).Poll(500 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
+		return answer(`{"content":[]%s}`, complete)
+	case "stream":
+		a, err := answer(`{"content":[]%s}`, complete)
+		a.Streamed = true
+		return a, err
 	case "big":
 		return answer(`{"content":[{"type":"text","text":"%s"}]%s}`, strings.Repeat("x", 64<<10), complete)
 	case "fail":

@@ -1,13 +1,10 @@
 package mcpdoor
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,24 +12,33 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/guard"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
 
 // ServeHTTP serves /mcp and /mcp/NAME.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !d.admitsHost(r) || !d.admitsOrigin(w, r) {
+	origin, ok := guard.Origin(r, d.Origins)
+	if !ok || !guard.Host(r, d.Hosts) {
 		refuse(w, http.StatusForbidden, nil, wire.CodeRefused, "the Host or Origin of this request is not one that this gateway serves (a web page must not reach it through your browser)")
 		return
 	}
+	if origin != "" { // its page may read the answers (CORS)
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Expose-Headers", wire.HeaderSession)
+		w.Header().Set("Vary", "Origin")
+	}
 	if r.Method == http.MethodOptions {
-		preflight(w)
+		w.Header().Set("Access-Control-Allow-Methods", "POST, GET, DELETE")
+		w.Header().Set("Access-Control-Allow-Headers", "*, Authorization")
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	x := &exchange{door: d, transport: "http", credential: sallyport.Credential{Token: bearer(r), Listener: d.Agent}}
+	x := &exchange{door: d, transport: "http", credential: sallyport.Credential{Token: guard.Bearer(r), Listener: d.Agent}}
 	principal, _, err := d.Identifier.Identify(r.Context(), x.credential)
 	if err != nil {
-		w.Header().Set("WWW-Authenticate", challenge(x.credential))
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 		refuse(w, http.StatusUnauthorized, nil, wire.CodeRefused, err.Error())
 		return
 	}
@@ -64,81 +70,6 @@ func (d *Door) path(path string) (server string, known bool) {
 	return server, below && server != "" && slices.Contains(d.Servers(), server)
 }
 
-// admitsHost stops DNS rebinding: a foreign name that was made to resolve to
-// this machine arrives with that name in Host.
-func (d *Door) admitsHost(r *http.Request) bool {
-	host := hostname(r.Host)
-	if isLoopback(host) || slices.Contains(d.Hosts, host) {
-		return true
-	}
-	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if local == nil {
-		return false
-	}
-	here, err := netip.ParseAddrPort(local.String())
-	return err == nil && host == here.Addr().Unmap().String()
-}
-
-// admitsOrigin keeps web pages out, but for loopback ones and those that the
-// operator named; those may read the answers (CORS).
-func (d *Door) admitsOrigin(w http.ResponseWriter, r *http.Request) bool {
-	origins := r.Header["Origin"]
-	if len(origins) == 0 {
-		return true
-	}
-	if len(origins) > 1 {
-		return false
-	}
-	if !slices.Contains(d.Origins, origins[0]) {
-		origin, err := url.Parse(origins[0])
-		if err != nil || origin.Scheme != "http" && origin.Scheme != "https" || !isLoopback(origin.Hostname()) {
-			return false
-		}
-	}
-	w.Header().Set("Access-Control-Allow-Origin", origins[0])
-	w.Header().Set("Access-Control-Expose-Headers", wire.HeaderSession)
-	w.Header().Set("Vary", "Origin")
-	return true
-}
-
-func preflight(w http.ResponseWriter) {
-	w.Header().Set("Access-Control-Allow-Methods", "POST, GET, DELETE")
-	w.Header().Set("Access-Control-Allow-Headers", "*, Authorization")
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// hostname is a host without its port and brackets.
-func hostname(hostport string) string {
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return strings.Trim(hostport, "[]")
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" || host == "127.0.0.1" {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
-}
-
-// bearer is the token of RFC 6750, "" when none or more than one was sent.
-func bearer(r *http.Request) string {
-	values := r.Header["Authorization"]
-	if len(values) != 1 || len(values[0]) < 7 || !strings.EqualFold(values[0][:7], "Bearer ") {
-		return ""
-	}
-	return strings.TrimSpace(values[0][7:])
-}
-
-func challenge(credential sallyport.Credential) string {
-	if credential.Token == "" {
-		return `Bearer realm="sallyport"`
-	}
-	return `Bearer realm="sallyport", error="invalid_token"`
-}
-
 // refuse answers with an error of the transport; id is raw or nil.
 func refuse(w http.ResponseWriter, status int, id []byte, code int, reason string) {
 	refuseWith(w, status, id, &wire.Error{Code: code, Message: reason})
@@ -163,7 +94,7 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 		refuse(w, http.StatusNotAcceptable, nil, wire.CodeInvalidRequest, "Accept must name application/json and text/event-stream")
 		return
 	}
-	body, status, err := d.body(w, r)
+	body, status, err := guard.Body(w, r, d.Body)
 	if err != nil {
 		refuse(w, status, nil, wire.CodeInvalidRequest, err.Error())
 		return
@@ -179,7 +110,7 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 		refuseWith(w, http.StatusBadRequest, m.ID.Raw(), mismatch)
 		return
 	}
-	back := &response{w: w, streams: stream}
+	back := &response{w: w, streams: stream, hijack: r.ProtoMajor == 1 && r.ProtoMinor == 1}
 	x.back = back
 	if stateless {
 		d.postStateless(w, r, x, back)
@@ -191,29 +122,24 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 // postStateless serves one request of 2026-07-28 and later.
 func (d *Door) postStateless(w http.ResponseWriter, r *http.Request, x *exchange, back *response) {
 	m := &x.message
-	if !m.IsRequest() {
-		// Cancelling is closing the stream, and nothing else may be told.
-		if m.IsResponse() || !strings.HasPrefix(m.Method, "notifications/") {
-			refuseWith(w, http.StatusBadRequest, m.ID.Raw(), notARequest)
-			return
-		}
-		if e := m.CheckHeaders(wire.Header(r.Header)); e != nil {
-			refuseWith(w, http.StatusBadRequest, nil, e)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-		return
-	}
-	e := m.CheckEnvelope()
-	if e == nil {
-		e = m.CheckHeaders(wire.Header(r.Header))
-	}
-	if e != nil {
-		refuseWith(w, http.StatusBadRequest, m.ID.Raw(), e)
-		return
-	}
 	x.revision, x.header = wire.Stateless, wire.Header(r.Header)
-	back.finish(m.ID.Raw(), x.serve(r.Context()))
+	fault := m.CheckHeaders(x.header)
+	switch {
+	case m.IsResponse() || m.IsNotification() && !strings.HasPrefix(m.Method, "notifications/"):
+		fault = notARequest
+	case m.IsRequest():
+		if missing := m.CheckEnvelope(); missing != nil {
+			fault = missing
+		}
+	}
+	switch {
+	case fault != nil:
+		refuseWith(w, http.StatusBadRequest, m.ID.Raw(), fault)
+	case m.IsNotification(): // cancelling is closing the stream, and nothing else may be told
+		w.WriteHeader(http.StatusAccepted)
+	default:
+		back.finish(m.ID.Raw(), x.serve(r.Context()))
+	}
 }
 
 var notARequest = &wire.Error{Code: wire.CodeInvalidRequest, Message: "not a message that an agent may send: a call needs an id"}
@@ -223,7 +149,10 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 	m := &x.message
 	if m.Method == "initialize" && m.IsRequest() {
 		answer := x.initialize(r.Context())
-		if x.session != nil {
+		switch {
+		case x.session != nil && r.Context().Err() != nil: // nobody learns its id
+			d.sessions.remove(x.session)
+		case x.session != nil:
 			w.Header()[wire.HeaderSession] = []string{x.session.id}
 		}
 		back.finish(m.ID.Raw(), answer)
@@ -301,7 +230,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	} else {
 		seq = s.said.Newest()
 	}
-	replaced, leave := s.hear(stream)
+	ctx, leave := s.listen(r.Context(), stream)
 	defer leave()
 	out := sse.Start(w)
 	if out.Comment("ok") != nil { // so that proxies pass on the headers, too
@@ -326,35 +255,32 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 			if out.Comment("still here") != nil {
 				return
 			}
-		case <-replaced:
-			return
-		case <-s.over:
-			return
 		case <-d.draining:
 			return
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// hear makes a request the one that hears the session's own stream; the one
+// listen makes a request the one that hears the session's own stream; the one
 // before is sent away, because each message goes to one stream alone, and the
 // newest is the one that is alive.
-func (s *session) hear(stream uint32) (replaced <-chan struct{}, leave func()) {
+func (s *session) listen(ctx context.Context, stream uint32) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	if stream != 0 {
-		return nil, func() {}
+		return ctx, cancel
 	}
-	mine := make(chan struct{})
 	s.mu.Lock()
 	if s.hearing != nil {
-		close(s.hearing)
+		(*s.hearing)()
 	}
-	s.hearing = mine
+	s.hearing = &cancel
 	s.mu.Unlock()
-	return mine, func() {
+	return ctx, func() {
+		cancel()
 		s.mu.Lock()
-		if s.hearing == mine {
+		if s.hearing == &cancel {
 			s.hearing = nil
 		}
 		s.mu.Unlock()
@@ -368,52 +294,12 @@ func (d *Door) delete(w http.ResponseWriter, r *http.Request, x *exchange) {
 	}
 }
 
-// bodyWait is how long a body may take to arrive.
-const bodyWait = 30 * time.Second
-
-// body reads a message. What is too long is read on for as much again, so
-// that the agent hears the refusal on a connection that survives.
-func (d *Door) body(w http.ResponseWriter, r *http.Request) (text []byte, status int, err error) {
-	if r.Header.Get("Content-Encoding") != "" {
-		return nil, http.StatusUnsupportedMediaType, errors.New("compressed bodies are not read")
-	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyWait)) // not every writer has one
-	limit := int64(d.Body)
-	switch n := r.ContentLength; {
-	case n >= 0 && n <= limit && n <= trusted:
-		text = make([]byte, n)
-		_, err = io.ReadFull(r.Body, text)
-	default:
-		text, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
-		if err == nil && int64(len(text)) > limit {
-			text = nil
-			_, err = io.CopyN(io.Discard, r.Body, limit)
-			if err == nil {
-				w.Header().Set("Connection", "close")
-			}
-			return nil, http.StatusRequestEntityTooLarge, errTooLong(d.Body)
-		}
-	}
-	if err != nil {
-		return nil, http.StatusBadRequest, errors.New("the body did not arrive: " + err.Error())
-	}
-	_ = control.SetReadDeadline(time.Time{})
-	return text, 0, nil
-}
-
-// trusted is how much memory a length that is merely announced gets.
-const trusted = 1 << 20
-
-func errTooLong(limit int) error {
-	return errors.New("a message has at most " + strconv.Itoa(limit) + " bytes here")
-}
-
 // response is the way back of one POST: plain JSON, or an event stream from
 // the moment that something has to be said before the answer.
 type response struct {
 	w       http.ResponseWriter
 	streams bool     // the agent takes event streams
+	hijack  bool     // the response can be ended before the call
 	session *session // whose log keeps what is said; nil in the stateless era
 
 	mu     sync.Mutex
@@ -475,42 +361,106 @@ func (b *response) begin() {
 func (b *response) finish(id []byte, answer reply) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended = true
 	switch {
-	case b.events != nil && answer.silent:
-	case b.events != nil:
-		_ = b.say(answer.append(nil, id)) // whoever hung up has no use for it
-	case answer.silent:
+	case b.ended:
+		return
+	case answer.silent && b.events == nil:
 		// A cancelled call has no answer, and HTTP no way to give none.
 		b.w.WriteHeader(http.StatusAccepted)
+	case answer.silent:
+	case b.events != nil:
+		_ = b.say(answer.append(nil, id)) // whoever hung up has no use for it
 	default:
 		b.plain(id, answer)
 	}
+	b.ended = true
 	if b.stream != 0 {
 		b.session.said.Finish(b.stream)
 	}
+}
+
+// end gives the answer and ends the response while the call goes on. The
+// server can't go on with a connection before its handler returns, so the
+// connection ends, too.
+func (b *response) end(id []byte, answer reply) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended || !b.hijack {
+		return false
+	}
+	b.ended = true
+	if b.events != nil {
+		_ = b.say(answer.append(nil, id))
+	} else {
+		b.w.Header().Set("Connection", "close")
+		b.plain(id, answer)
+	}
+	b.hangUp()
+	return true
+}
+
+// letGo ends an event stream before its answer, as the server has done. The
+// agent comes back for the answer (resumption of 2025-11-25).
+func (b *response) letGo(retry time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended || b.gone || !b.hijack || !b.streams || b.session == nil || b.session.revision < wire.Revision20251125 {
+		return
+	}
+	if b.events == nil {
+		b.begin()
+	}
+	_ = b.events.Retry(retry)
+	b.hangUp()
+	b.gone = true
+}
+
+// hangUp ends the response that has been written, and its connection.
+func (b *response) hangUp() {
+	control := http.NewResponseController(b.w)
+	_ = control.Flush()
+	conn, _, err := control.Hijack()
+	if err != nil {
+		return // it ends with the call
+	}
+	if b.events != nil {
+		_, _ = conn.Write([]byte("0\r\n\r\n")) // the last chunk
+	}
+	_ = conn.Close()
 }
 
 // keepAlive is how often a silent stream says that it is there, so that dead
 // connections are noticed and proxies keep live ones.
 const keepAlive = 25 * time.Second
 
-// jsonType is shared by responses; net/http does not change it.
-var jsonType = []string{"application/json"}
+// The values that responses share; net/http does not change them.
+var (
+	jsonType   = []string{"application/json"}
+	streamType = []string{sse.ContentType}
+	noCache    = []string{"no-cache, no-transform"}
+)
 
 // buffers hold answers while they are written.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
+// plain writes an answer in one piece: as JSON, or as an event stream of one
+// message where the server did so.
 func (b *response) plain(id []byte, answer reply) {
 	buffer := buffers.Get().(*[]byte)
-	text := answer.append((*buffer)[:0], id)
+	text := (*buffer)[:0]
 	h := b.w.Header()
-	h["Content-Type"] = jsonType
+	if answer.stream && b.streams && bytes.IndexByte(answer.result, '\n') < 0 {
+		h["Content-Type"], h["Cache-Control"] = streamType, noCache
+		text = append(answer.append(append(text, "event: message\ndata: "...), id), "\n\n"...)
+	} else {
+		h["Content-Type"] = jsonType
+		text = answer.append(text, id)
+	}
 	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	_ = http.NewResponseController(b.w).SetWriteDeadline(time.Now().Add(sse.WriteWait)) // not every writer has one
 	b.w.WriteHeader(answer.status)
 	_, _ = b.w.Write(text) // nobody is left to tell
-	if cap(text) <= trusted {
+	if cap(text) <= guard.Trusted {
 		*buffer = text
 		buffers.Put(buffer)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"sallyport"
 	"sallyport/internal/gateway"
@@ -45,9 +46,9 @@ func (x *exchange) answered(ctx context.Context, server string, answer gateway.A
 		}
 		return reply{err: object, status: x.status(answer)}
 	case x.server == "":
-		return result(wire.Naming(server).Result(answer.Result))
+		return reply{result: wire.Naming(server).Result(answer.Result), status: http.StatusOK, stream: answer.Streamed}
 	}
-	return result(answer.Result.Raw())
+	return reply{result: answer.Result.Raw(), status: http.StatusOK, stream: answer.Streamed}
 }
 
 // status is the HTTP status of a server's error: its own where it had one.
@@ -71,7 +72,11 @@ func (x *exchange) failed(err error) reply {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
 	}
 	code := wire.CodeRefused
-	if refused.Cause == sallyport.CauseMethod {
+	switch {
+	case refused.Cause != sallyport.CauseMethod:
+	case strings.HasPrefix(x.message.Method, "tasks/"): // no such task
+		code = wire.CodeInvalidParams
+	default:
 		code = wire.CodeUnknownMethod
 	}
 	return x.fail(&wire.Error{Code: code, Message: refusal(refused), Data: decision(refused)})

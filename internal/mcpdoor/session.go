@@ -39,7 +39,7 @@ type session struct {
 	running map[string]context.CancelCauseFunc // calls by request id
 	asks    map[string]chan gateway.Answer     // open questions by our id
 	lastAsk int64
-	hearing chan struct{} // closed to end the GET stream that is open
+	hearing *context.CancelFunc // of the GET stream that is open
 }
 
 var (

@@ -3,6 +3,7 @@ package mcpdoor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ func (l *line) read(in io.Reader) error {
 		text, err := lines.Next()
 		switch {
 		case errors.Is(err, wire.ErrLineTooLong):
-			l.answer(nil, reply{err: (&wire.Error{Code: wire.CodeInvalidRequest, Message: errTooLong(l.door.Body).Error()}).Object()})
+			l.answer(nil, reply{err: (&wire.Error{Code: wire.CodeInvalidRequest, Message: fmt.Sprintf("%v: a message has at most %d bytes here", err, l.door.Body)}).Object()})
 		case errors.Is(err, io.EOF) || l.ctx.Err() != nil:
 			return nil
 		case err != nil:
@@ -199,6 +200,11 @@ func (l *line) send(_ context.Context, text []byte) error {
 	defer l.writing.Unlock()
 	_, err := l.out.Write(append(wire.OneLine(text), '\n'))
 	return err
+}
+
+func (l *line) end(id []byte, answer reply) bool {
+	l.answer(id, answer)
+	return true
 }
 
 func (l *line) answer(id []byte, answer reply) {

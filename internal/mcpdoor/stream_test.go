@@ -107,6 +107,39 @@ func TestResumption(t *testing.T) {
 	}
 }
 
+// A server that ends its stream to be polled for the answer lets the agent go,
+// too.
+func TestPolling(t *testing.T) {
+	w := serve(t, Options{})
+	a := w.connect("/mcp/desk", anaToken, `{}`)
+	g := a.rpc("1", "tools/call", `{"name":"poll"}`)
+	want(t, "stream", g.body, "id: 1-0\ndata: \n\nretry: 500\n\n")
+	back := a.request(t.Context(), http.MethodGet, "")
+	back.Header.Set("Last-Event-ID", g.ids[0])
+	want(t, "answer", strings.Join(a.do(back).events, "\n"), `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`)
+	for name, b := range map[string]*agent{
+		"who takes no stream": {w: w, path: a.path, token: a.token, session: a.session, headers: map[string]string{"Accept": "application/json"}},
+	} {
+		if g := b.rpc("2", "tools/call", `{"name":"poll"}`); !strings.Contains(g.body, `"result"`) || g.kind != "application/json" {
+			t.Errorf("%s: %+v", name, g)
+		}
+	}
+	if g := w.modern("/mcp/desk", anaToken, `{}`).modernCall("poll", `{}`); !strings.Contains(g.body, `"result"`) {
+		t.Errorf("the stateless era has no resumption: %+v", g)
+	}
+}
+
+// Who answers on a stream is answered for on a stream.
+func TestStreamedAnswers(t *testing.T) {
+	w := serve(t, Options{})
+	a := w.connect("/mcp/desk", anaToken, `{}`)
+	g := a.rpc("1", "tools/call", `{"name":"stream"}`)
+	want(t, "content type", g.kind, "text/event-stream")
+	want(t, "body", g.body, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n\n")
+	a.headers = map[string]string{"Accept": "application/json"}
+	want(t, "unless it is not taken", a.rpc("1", "tools/call", `{"name":"stream"}`).kind, "application/json")
+}
+
 // Ten thousand sessions that nobody uses cost little memory and no goroutine.
 func TestIdleSessionsAreSmall(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,19 +51,24 @@ func (s *Writer) Write(e Event) error {
 	for line := range bytes.Lines(e.Text) {
 		frame = append(append(append(frame, "data: "...), bytes.TrimRight(line, "\r\n")...), '\n')
 	}
-	return s.send(append(frame, '\n'))
+	return s.send(frame, "\n")
 }
 
 // Prime sends an event that holds nothing but an id, from which an agent whose
 // connection breaks can resume (MCP 2025-11-25).
-func (s *Writer) Prime(e Event) error { return s.send([]byte("id: " + e.ID() + "\ndata: \n\n")) }
+func (s *Writer) Prime(e Event) error { return s.send([]byte("id: "+e.ID()), "\ndata: \n\n") }
+
+// Retry tells readers how long to wait before they come back.
+func (s *Writer) Retry(wait time.Duration) error {
+	return s.send(strconv.AppendInt([]byte("retry: "), wait.Milliseconds(), 10), "\n\n")
+}
 
 // Comment sends what readers skip, to show that the stream is alive.
-func (s *Writer) Comment(text string) error { return s.send([]byte(": " + text + "\n\n")) }
+func (s *Writer) Comment(text string) error { return s.send([]byte(": "+text), "\n\n") }
 
-func (s *Writer) send(frame []byte) error {
+func (s *Writer) send(frame []byte, end string) error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(WriteWait)) // not every writer has one
-	if _, err := s.w.Write(frame); err != nil {
+	if _, err := s.w.Write(append(frame, end...)); err != nil {
 		return err
 	}
 	return s.control.Flush()

@@ -1,0 +1,93 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHost(t *testing.T) {
+	for host, ok := range map[string]bool{
+		"localhost": true, "localhost:7717": true, "127.0.0.1": true, "127.9.9.9:1": true, "[::1]:80": true, "[::1]": true, "::1": true,
+		"gate.example": true, "gate.example:443": true, "192.0.2.7:7717": true, "[::ffff:127.0.0.1]": true,
+		"": false, "LOCALHOST": false, "localhost.": false, "localhost.evil.example": false, "evil.example": false, "192.0.2.8": false,
+		"0.0.0.0": false, "127.1": false, "0x7f.1": false, "2130706433": false, "gate.example.": false,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.Host = host
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 7717})))
+		if got := Host(r, []string{"gate.example"}); got != ok {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	r.Host = "192.0.2.7" // the address that was connected to is unknown
+	if Host(r, nil) {
+		t.Error("admitted without knowing where the connection came to")
+	}
+}
+
+func TestOrigin(t *testing.T) {
+	for origin, ok := range map[string]bool{
+		"http://localhost": true, "https://127.0.0.1:3000": true, "http://[::1]:1": true, "https://console.example": true,
+		"null": false, "": false, "file://": false, "http://evil.example": false, "https://console.example.evil.example": false,
+		"http://localhost.evil.example": false, "http://localhost@evil.example": false, "ftp://localhost": false, "localhost": false,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.Header["Origin"] = []string{origin}
+		from, got := Origin(r, []string{"https://console.example"})
+		if got != ok || from != origin {
+			t.Errorf("%q: %q %v", origin, from, got)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	if from, ok := Origin(r, nil); !ok || from != "" {
+		t.Error("who is no web page sends no Origin")
+	}
+	r.Header["Origin"] = []string{"http://localhost", "http://evil.example"}
+	if _, ok := Origin(r, nil); ok {
+		t.Error("two origins")
+	}
+}
+
+func TestBearer(t *testing.T) {
+	for value, token := range map[string]string{"Bearer x": "x", "bearer  x ": "x", "Basic x": "", "Bearer": "", "Bearer ": "", "x": "", "": ""} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.Header["Authorization"] = []string{value}
+		if got := Bearer(r); got != token {
+			t.Errorf("%q: %q", value, got)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	r.Header["Authorization"] = []string{"Bearer a", "Bearer b"}
+	if Bearer(r) != "" {
+		t.Error("two tokens: which one?")
+	}
+}
+
+func TestBody(t *testing.T) {
+	for _, c := range []struct {
+		length, announced int
+		ok                bool
+	}{{0, 0, true}, {10, 10, true}, {10, -1, true}, {11, 11, false}, {11, -1, false}, {1000, -1, false}, {5, 10, false}} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader(strings.Repeat("x", c.length)))
+		r.ContentLength = int64(c.announced)
+		w := httptest.NewRecorder()
+		text, status, err := Body(w, r, 10)
+		if (err == nil) != c.ok || c.ok && len(text) != c.length || !c.ok && status < 400 {
+			t.Errorf("%+v: %d bytes, HTTP %d, %v", c, len(text), status, err)
+		}
+		if long := c.length > 10; long != errors.Is(err, ErrTooLong) || (w.Header().Get("Connection") == "close") != (c.length > 20) {
+			t.Errorf("%+v: %v, %v", c, err, w.Header())
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("x"))
+	r.Header.Set("Content-Encoding", "gzip")
+	if _, status, _ := Body(httptest.NewRecorder(), r, 10); status != http.StatusUnsupportedMediaType {
+		t.Errorf("compressed: %d", status)
+	}
+}
