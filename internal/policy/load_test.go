@@ -1,9 +1,12 @@
 package policy
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+
+	"sallyport"
 )
 
 // Each policy is wrong in the way that its problem says.
@@ -53,6 +56,11 @@ func TestLoadProblems(t *testing.T) {
 		{"optional, has in another condition", `forbid (principal, action == Action::"desk/tool:send_email", resource) when { context.input has urgent } when { context.input.urgent };`, "p.cedar:1:127: context.input.urgent is optional in desk/tool:send_email; test it with `has` first, in the same condition"},
 		{"a user's attribute without has", `forbid (principal, action, resource) when { context.user.attributes.region == "eu" };`, "p.cedar:1:69: context.user.attributes.region is optional in cloud/answer:elicitation; test it with `has` first, in the same condition"},
 		{"a number compared as an integer", `forbid (principal, action == Action::"desk/tool:refund", resource) when { true && context.input.amount > 500 };`, `p.cedar:1:83: unexpected type: expected datetime, or duration, or Long but saw decimal; a number is a decimal here: compare with .lessThan(decimal("1.0")), .greaterThan(…)`},
+		{"after or", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "a" || context.input.amount > 500 };`, `p.cedar:1:108: unexpected type: expected datetime, or duration, or Long but saw decimal; a number is a decimal here: compare with .lessThan(decimal("1.0")), .greaterThan(…)`},
+		{"in then", `forbid (principal, action == Action::"desk/tool:refund", resource) when { if context.input has reason then context.input.reason == 5 else true };`, `p.cedar:1:108: the types Long and String are not compatible`},
+		{"in else", `forbid (principal, action == Action::"desk/tool:refund", resource) when { if context.input has reason then true else context.input.customer == 5 };`, `p.cedar:1:118: the types Long and String are not compatible`},
+		{"in if", `forbid (principal, action == Action::"desk/tool:refund", resource) when { if context.input.customer == 5 then true else true };`, `p.cedar:1:78: the types Long and String are not compatible`},
+		{"in not", `forbid (principal, action == Action::"desk/tool:refund", resource) when { !(context.input.customer == 5) };`, `p.cedar:1:77: the types Long and String are not compatible`},
 		{"types that can't be equal", `forbid (principal, action == Action::"desk/tool:get_ticket", resource) when { context.input.id == 5 };`, `p.cedar:1:79: the types Long and String are not compatible`},
 		{"a condition that is no truth value", `forbid (principal, action, resource) when { context.user.name };`, `p.cedar:1:45: unexpected type: expected Bool but saw String`},
 		{"a decimal that isn't one", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount == decimal("1") };`, "p.cedar:1:75: error during extension function argument validation: failed to parse as a decimal value: `\"1\"`"},
@@ -117,6 +125,8 @@ func TestLoadAccepts(t *testing.T) {
 		`forbid (principal, action == Action::"cloud/tool:run_command", resource) when { context.opaque.contains("anything") };`,
 		`forbid (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.contains("reference") };`,
 		`forbid (principal, action in Action::"effect:access", resource == Server::"desk");`, // nothing has this effect yet
+		`forbid (principal, action == Action::"desk/ask:elicitation", resource) when { context.opaque.contains("requestedSchema") };`,
+		`forbid (principal, action == Action::"desk/answer:elicitation", resource) when { context.opaque.contains("content.name") };`,
 		`permit (principal, action in [Action::"desk/resource:read", Action::"desk/prompt:summarize", Action::"desk/ask:elicitation", Action::"desk/answer:sampling", Action::"server:empty"], resource);`,
 		`@on("result") @ask("finance, legal") forbid (principal, action, resource) when { context.result.text like "*secret*" && !context.result.isError };`,
 		`forbid (principal, action, resource) when { context.user.attributes has region && context.user.attributes.region == "eu" };`,
@@ -125,6 +135,32 @@ func TestLoadAccepts(t *testing.T) {
 		`forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { {a: context.input.size, b: [1]} == {a: "small", b: [1]} };`,
 	} {
 		if _, err := Load(files("p.cedar", text), pinned(t), declared); err != nil {
+			t.Errorf("%s\n%v", text, err)
+		}
+	}
+}
+
+// A word is only wrong when no action in scope could send it.
+func TestWords(t *testing.T) {
+	var defs []sallyport.Definition
+	for name, tags := range map[string]string{
+		"free": `{"type":"array","items":{"type":"string"}}`, "few": `{"type":"array","items":{"enum":["a","b"]}}`,
+		"union": `{"type":["array","string"],"items":{"enum":["a","b"]}}`, "other": `{"type":"array","items":{"enum":["c"]}}`,
+	} {
+		raw := sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{"tags":` + tags + `}}}`)
+		defs = append(defs, sallyport.Definition{Server: "s", Kind: sallyport.KindTool, Name: name, Raw: raw})
+	}
+	for _, c := range []struct {
+		scope string
+		word  string
+		loads bool
+	}{
+		{`action == Action::"s/tool:few"`, "a", true}, {`action == Action::"s/tool:few"`, "z", false},
+		{`action in [Action::"s/tool:few", Action::"s/tool:other"]`, "c", true}, {`action in [Action::"s/tool:few", Action::"s/tool:other"]`, "z", false},
+		{`action in [Action::"s/tool:few", Action::"s/tool:free"]`, "z", true}, {`action in [Action::"s/tool:few", Action::"s/tool:union"]`, "z", false},
+	} {
+		text := fmt.Sprintf("forbid (principal, %s, resource) when { context.input has tags && context.input.tags.contains(%q) };", c.scope, c.word)
+		if _, err := Load(files("p.cedar", text), defs, Declared{}); (err == nil) != c.loads {
 			t.Errorf("%s\n%v", text, err)
 		}
 	}
