@@ -262,7 +262,7 @@ func (s *Store) Tail(ctx context.Context, from uint64) iter.Seq2[sallyport.Entry
 			// Asked for before looking, so that no commit falls between.
 			grown := s.committer.grown()
 			for entry, err := range s.Entries(ctx, from, 1<<53) {
-				if !yield(entry, err) || err != nil {
+				if ctx.Err() != nil || !yield(entry, err) || err != nil {
 					return
 				}
 				from = entry.Index + 1
