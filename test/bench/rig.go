@@ -72,7 +72,9 @@ func start(binary string) (_ *rig, err error) {
 }
 
 func (r *rig) run(command *exec.Cmd) (pid int, err error) {
-	command.Stderr = os.Stderr
+	if command.Stderr == nil {
+		command.Stderr = os.Stderr
+	}
 	if err := command.Start(); err != nil {
 		return 0, err
 	}
@@ -108,6 +110,12 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 	}
 	command := exec.Command(binary, "up", "--config", filepath.Join(r.dir, "sallyport.yaml"),
 		"--dir", filepath.Join(r.dir, "state"), "--addr-file", addresses)
+	said, err := os.Create(filepath.Join(r.dir, "gateway.log"))
+	if err != nil {
+		return "", 0, err
+	}
+	defer said.Close()
+	command.Stdout, command.Stderr = said, said
 	if pid, err = r.run(command); err != nil {
 		return "", 0, err
 	}
