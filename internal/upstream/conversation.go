@@ -47,7 +47,6 @@ type conversation struct {
 	asks      map[string]ask  // open, by the server's id
 	listeners map[*listener]struct{}
 	level     string                        // of logging, as the server was last told for stateless agents
-	watched   map[string]int                // how many listeners want to hear of a resource
 	streams   map[string]context.CancelFunc // open subscriptions at a stateless server, by URI
 }
 
@@ -84,9 +83,9 @@ func (s *session) newConversation() *conversation {
 	v := &conversation{
 		session: s, server: s.server, since: time.Now(),
 		calls: map[int64]*call{}, asks: map[string]ask{}, listeners: map[*listener]struct{}{},
-		watched: map[string]int{}, streams: map[string]context.CancelFunc{},
+		streams: map[string]context.CancelFunc{},
 	}
-	v.ctx, v.close = context.WithCancelCause(context.Background())
+	v.ctx, v.close = context.WithCancelCause(s.server.owner.ctx)
 	return v
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,12 @@ func everyWay(t *testing.T, test func(t *testing.T, h *hall, a agent, log *seen)
 			t.Run(name+" "+revision, func(t *testing.T) {
 				t.Parallel()
 				log := &seen{}
-				h := newHall(t, way(t, func(revisions []string) *mcp.Server { return newPeer(revisions, log) }))
+				server := way(t, func(revisions []string) *mcp.Server { return newPeer(revisions, log) })
+				if server.Command != "" {
+					log.file = filepath.Join(t.TempDir(), "seen")
+					server.Env[childLog] = log.file
+				}
+				h := newHall(t, server)
 				a := agent{revision: revision, user: "ann"}
 				if !wire.IsStateless(revision) {
 					a.session = "s1"
@@ -90,7 +96,7 @@ func TestEveryWayProgress(t *testing.T) {
 		if got := strings.Join(progress, ","); got != "tök-1 1,tök-1 2,tök-1 3" {
 			t.Errorf("progress: %s", got)
 		}
-		if params, _ := log.last("tools/call"); strings.Contains(params, "tök-1") {
+		if strings.Contains(log.last("tools/call").Params, "tök-1") {
 			t.Error("the agent's own token reached the server")
 		}
 	})
@@ -135,13 +141,11 @@ func TestEveryWayRefusedAsk(t *testing.T) {
 		if err == nil && answer.Result.Get("isError").Type() != sallyport.True && answer.Error.Type() == sallyport.Absent {
 			t.Errorf("a refused ask went through: %s", answer.Result.Raw())
 		}
-		log.mu.Lock()
-		for method, params := range log.params {
-			if strings.Contains(params, "rule 17") {
-				t.Errorf("the policy's reason reached the server in %s", method)
+		for _, a := range log.calls() {
+			if strings.Contains(a.Params, "rule 17") {
+				t.Errorf("the policy's reason reached the server in %s", a.Method)
 			}
 		}
-		log.mu.Unlock()
 		if got := a.tool(t, h, "echo", `{"text":"on"}`, nil); got != "on" {
 			t.Errorf("afterwards: %q", got)
 		}
@@ -253,7 +257,7 @@ func eventually(t testing.TB, what string, holds func() bool, logs ...*seen) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for _, log := range logs {
-		what += "; the server saw " + strings.Join(log.methods, ", ")
+		what += "; the server saw " + log.methods()
 	}
 	t.Fatal(what)
 }

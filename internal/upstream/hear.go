@@ -62,11 +62,10 @@ func (v *conversation) aside(m *wire.Message) {
 			v.drop("an answer that nobody waits for")
 			return
 		}
-		select {
-		case c.answer <- *m:
-		default:
-			v.drop("a second answer")
-		}
+		v.mu.Lock()
+		delete(v.calls, c.id) // so that there is no second answer
+		v.mu.Unlock()
+		c.answer <- *m
 	}
 }
 

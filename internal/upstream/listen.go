@@ -61,7 +61,6 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 		if !ok || slices.Contains(l.uris, text) || !v.watch(ctx, text) {
 			continue
 		}
-		defer v.unwatch(text)
 		l.uris = append(l.uris, text)
 		uris = append(append(uris, ','), uri.Raw()...)
 	}
@@ -72,11 +71,7 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 	v.mu.Lock()
 	v.listeners[l] = struct{}{}
 	v.mu.Unlock()
-	defer func() {
-		v.mu.Lock()
-		delete(v.listeners, l)
-		v.mu.Unlock()
-	}()
+	defer v.unlisten(l)
 	id := v.newCall(r, nil).rawID()
 	params := era.Object([]era.Member{{Name: "notifications", Raw: era.Object(honoured)}})
 	if err := tell(ctx, client, id, acknowledged, sallyport.MustParse(string(params))); err != nil {
@@ -105,38 +100,39 @@ func tell(ctx context.Context, client gateway.Client, id []byte, method string, 
 	return client.Tell(ctx, m)
 }
 
-// watch subscribes to a resource for one more listener.
+// watch subscribes to a resource for a listener.
 func (v *conversation) watch(ctx context.Context, uri string) bool {
-	v.mu.Lock()
-	v.watched[uri]++
-	first := v.watched[uri] == 1
-	v.mu.Unlock()
-	if !first {
-		return true
-	}
 	answer, err := v.ask(ctx, "resources/subscribe", era.Of("uri", uri))
-	if err == nil && answer.Error.Type() == sallyport.Absent {
-		return true
-	}
-	v.unwatch(uri)
-	return false
+	return err == nil && answer.Error.Type() == sallyport.Absent
 }
 
-func (v *conversation) unwatch(uri string) {
+// unlisten ends a listener, and the subscriptions that nobody else needs.
+func (v *conversation) unlisten(l *listener) {
 	v.mu.Lock()
-	v.watched[uri]--
-	last := v.watched[uri] <= 0
-	if last {
-		delete(v.watched, uri)
+	delete(v.listeners, l)
+	var unneeded []string
+	for _, uri := range l.uris {
+		if !v.listensTo(uri) {
+			unneeded = append(unneeded, uri)
+		}
 	}
 	v.mu.Unlock()
-	if last {
-		v.background(func() {
-			ctx, cancel := context.WithTimeout(v.ctx, sendTimeout)
-			defer cancel()
-			_, _ = v.ask(ctx, "resources/unsubscribe", era.Of("uri", uri))
-		})
+	v.background(func() {
+		ctx, cancel := context.WithTimeout(v.ctx, sendTimeout)
+		defer cancel()
+		for _, uri := range unneeded {
+			_, _ = v.ask(ctx, "resources/unsubscribe", era.Of("uri", uri)) // if it can't be told, it says too much
+		}
+	})
+}
+
+func (v *conversation) listensTo(uri string) bool {
+	for l := range v.listeners {
+		if slices.Contains(l.uris, uri) {
+			return true
+		}
 	}
+	return false
 }
 
 // hearChanges listens, for an agent of the session era, to the changes that a

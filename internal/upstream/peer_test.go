@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,43 +37,88 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// seen is what a test server was asked, in order.
+// seen is what a test server was asked, in order. With a file it is shared
+// between processes.
 type seen struct {
-	mu       sync.Mutex
-	methods  []string
-	sessions map[string]bool
-	params   map[string]string // last, by method
-	headers  map[string]http.Header
+	mu   sync.Mutex
+	file string
+	all  []asked
+}
+
+type asked struct {
+	Method, Session, Params string
+	Header                  http.Header
 }
 
 func (s *seen) note(method, session, params string, header http.Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.params == nil {
-		s.params, s.sessions, s.headers = map[string]string{}, map[string]bool{}, map[string]http.Header{}
+	a := asked{method, session, params, header}
+	s.all = append(s.all, a)
+	if s.file == "" {
+		return
 	}
-	s.methods = append(s.methods, method)
-	s.sessions[session] = true
-	s.params[method] = params
-	s.headers[method] = header
+	f, err := os.OpenFile(s.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	if err := json.NewEncoder(f).Encode(a); err != nil {
+		panic(err)
+	}
+}
+
+func (s *seen) calls() []asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == "" {
+		return slices.Clone(s.all)
+	}
+	var all []asked
+	text, _ := os.ReadFile(s.file)
+	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
+		var a asked
+		if d.Decode(&a) != nil {
+			break // half written
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+func (s *seen) methods() string {
+	var all []string
+	for _, a := range s.calls() {
+		all = append(all, a.Method)
+	}
+	return strings.Join(all, " ")
 }
 
 func (s *seen) count(method string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	n := 0
-	for _, m := range s.methods {
-		if m == method {
+	for _, a := range s.calls() {
+		if a.Method == method {
 			n++
 		}
 	}
 	return n
 }
 
-func (s *seen) last(method string) (string, http.Header) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.params[method], s.headers[method]
+func (s *seen) last(method string) (last asked) {
+	for _, a := range s.calls() {
+		if a.Method == method {
+			last = a
+		}
+	}
+	return last
+}
+
+func (s *seen) sessions() int {
+	all := map[string]bool{}
+	for _, a := range s.calls() {
+		all[a.Session] = true
+	}
+	return len(all)
 }
 
 var (
@@ -184,6 +230,17 @@ var ways = map[string]func(t testing.TB, peer func([]string) *mcp.Server) Server
 	"inside both": func(_ testing.TB, peer func([]string) *mcp.Server) Server {
 		return inProcess(peer, allRevisions)
 	},
+	"stdio old": func(_ testing.TB, peer func([]string) *mcp.Server) Server { return childServer("old") },
+	"stdio new": func(_ testing.TB, peer func([]string) *mcp.Server) Server { return childServer("new") },
+}
+
+// childServer is the test binary as a server.
+func childServer(mode string) Server {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return Server{Command: self, Env: map[string]string{childMode: mode}}
 }
 
 func streamable(server *mcp.Server, stateless bool) http.Handler {

@@ -1,17 +1,17 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"net/http"
 	"net/netip"
-	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
@@ -67,29 +67,10 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	for _, d := range []struct{ field, fallback *int }{
-		{&l.Message, new(8 << 20)}, {&l.Result, new(64 << 20)}, {&l.Sessions, new(256)},
-	} {
-		if *d.field <= 0 {
-			*d.field = *d.fallback
-		}
+	return Limits{
+		Message: cmp.Or(l.Message, 8<<20), Result: cmp.Or(l.Result, 64<<20), Sessions: cmp.Or(l.Sessions, 256),
+		Start: cmp.Or(l.Start, time.Minute), Silence: cmp.Or(l.Silence, 5*time.Minute), Idle: cmp.Or(l.Idle, 15*time.Minute),
 	}
-	for _, d := range []struct {
-		field    *time.Duration
-		fallback time.Duration
-	}{{&l.Start, time.Minute}, {&l.Silence, 5 * time.Minute}, {&l.Idle, 15 * time.Minute}} {
-		if *d.field <= 0 {
-			*d.field = d.fallback
-		}
-	}
-	return l
-}
-
-// ownHeaders are those that the protocol needs for itself. A configured one
-// would let the bytes on the wire differ from what was judged.
-var ownHeaders = []string{
-	"Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect",
-	"Host", "Idempotency-Key", "Last-Event-Id", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Idempotency-Key",
 }
 
 func (c *Server) check() error {
@@ -110,40 +91,24 @@ func (c *Server) check() error {
 		return fmt.Errorf("server %s: transport, headers and allowed addresses belong to a url", c.Name)
 	case c.Transport != "" && c.Transport != StreamableHTTP && c.Transport != HTTPSSE:
 		return fmt.Errorf("server %s: no transport %q; known are %q and %q", c.Name, c.Transport, StreamableHTTP, HTTPSSE)
-	case c.URL != "":
-		return c.checkURL()
+	case c.URL == "":
+		return nil
+	}
+	if err := c.reach().Check(); err != nil {
+		return fmt.Errorf("server %s: %w", c.Name, err)
 	}
 	return nil
 }
 
-func (c *Server) checkURL() error {
-	u, err := url.Parse(c.URL)
-	if err != nil {
-		// The parse error repeats the URL, which may hold a secret.
-		return fmt.Errorf("server %s: the url is malformed", c.Name)
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return fmt.Errorf("server %s: the url must be http:// or https:// with a host", c.Name)
-	case u.User != nil:
-		return fmt.Errorf("server %s: put credentials into a header, not into the url", c.Name)
-	case u.Fragment != "":
-		return fmt.Errorf("server %s: a url's fragment is never sent; remove it", c.Name)
-	}
-	for name := range c.Headers {
-		canonical := http.CanonicalHeaderKey(name)
-		if slices.Contains(ownHeaders, canonical) || strings.HasPrefix(canonical, "Mcp-") {
-			return fmt.Errorf("server %s: the header %s can't be configured; the protocol sets it", c.Name, name)
-		}
-	}
-	return nil
+// reach is what of the configuration concerns a URL.
+func (c *Server) reach() remote.Config {
+	return remote.Config{URL: c.URL, Headers: c.Headers, Allow: c.AllowAddresses}
 }
 
 // same reports whether two configurations reach the same server the same way,
 // so that its sessions may live on.
 func (c *Server) same(o *Server) bool {
-	return c.Name == o.Name && c.Command == o.Command && slices.Equal(c.Args, o.Args) && maps.Equal(c.Env, o.Env) &&
-		c.Dir == o.Dir && c.URL == o.URL && c.Transport == o.Transport && maps.Equal(c.Headers, o.Headers) &&
-		slices.Equal(c.AllowAddresses, o.AllowAddresses) && (c.Serve == nil) == (o.Serve == nil) &&
-		c.Revision == o.Revision && c.Limits == o.Limits
+	a, b := *c, *o
+	a.Serve, b.Serve = nil, nil // which can't be compared, and is the same program's
+	return (c.Serve == nil) == (o.Serve == nil) && reflect.DeepEqual(a, b)
 }

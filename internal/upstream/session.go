@@ -68,7 +68,7 @@ func newServer(owner *Servers, config Server) *server {
 	config.Limits = config.Limits.withDefaults()
 	srv := &server{owner: owner, config: config, eras: config.assumed(), sessions: map[key]*session{}, repeat: newRepeated()}
 	if config.URL != "" {
-		srv.remote = remote.New(remote.Config{URL: config.URL, Headers: config.Headers, Allow: config.AllowAddresses, Resolver: owner.resolver})
+		srv.remote = remote.New(config.reach(), owner.resolver)
 	}
 	return srv
 }
@@ -98,13 +98,12 @@ func (srv *server) acquire(r *request) (*session, error) {
 			server: srv, key: k, opening: make(chan struct{}, 1), uris: map[string]struct{}{},
 			retry: backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, RandomizationFactor: .5, Multiplier: 2, MaxInterval: time.Minute},
 		}
-		if k != everybody {
-			s.principal, s.self = r.Principal, srv.owner.introduce(r)
-		} else {
-			s.self = srv.owner.introduce(&request{})
+		who := r
+		if k == everybody {
+			who = &request{}
 		}
+		s.principal, s.self = who.Principal, srv.owner.introduce(who)
 		srv.sessions[k] = s
-		defer srv.owner.joined(s)
 	}
 	s.busy++
 	srv.mu.Unlock()
@@ -151,57 +150,36 @@ func (srv *server) longestIdle() *session {
 	return oldest
 }
 
-// sweep closes what has not been used for long. A session that holds
-// subscriptions is in use as long as its door's session lives.
-func (srv *server) sweep(now time.Time) {
+// end closes the sessions of which that holds.
+func (srv *server) end(that func(*session) bool) {
 	srv.mu.Lock()
-	var idle []*session
+	var ended []*session
 	for k, s := range srv.sessions {
-		if s.busy == 0 && now.Sub(s.used) >= srv.config.Limits.Idle && !s.subscribed() {
-			idle = append(idle, s)
+		if that(s) {
+			ended = append(ended, s)
 			delete(srv.sessions, k)
 		}
 	}
 	srv.mu.Unlock()
-	for _, s := range idle {
+	for _, s := range ended {
 		s.end()
 	}
 }
 
-func (srv *server) remove(s *session) {
-	srv.mu.Lock()
-	if srv.sessions[s.key] == s {
-		delete(srv.sessions, s.key)
-	}
-	srv.mu.Unlock()
-	s.end()
+// sweep closes what has not been used for long. A session that holds
+// subscriptions is in use as long as its door's session lives.
+func (srv *server) sweep(now time.Time) {
+	srv.end(func(s *session) bool {
+		return s.busy == 0 && now.Sub(s.used) >= srv.config.Limits.Idle && !s.subscribed()
+	})
 }
 
-// retire lets running calls finish and admits no new ones.
+// retire admits no new calls. Those that run may finish.
 func (srv *server) retire() {
 	srv.mu.Lock()
 	srv.retired = true
-	var idle []*session
-	for _, s := range srv.sessions {
-		if s.busy == 0 {
-			idle = append(idle, s)
-		}
-	}
 	srv.mu.Unlock()
-	for _, s := range idle {
-		s.end()
-	}
-}
-
-func (srv *server) closeAll() {
-	srv.mu.Lock()
-	srv.retired = true
-	sessions := srv.sessions
-	srv.sessions = nil
-	srv.mu.Unlock()
-	for _, s := range sessions {
-		s.end()
-	}
+	srv.end(func(s *session) bool { return s.busy == 0 })
 	if srv.remote != nil {
 		srv.remote.Close()
 	}
@@ -210,7 +188,6 @@ func (srv *server) closeAll() {
 // end closes a session that is in no table any more.
 func (s *session) end() {
 	s.over.Store(true)
-	s.server.owner.parted(s)
 	if v := s.current.Swap(nil); v != nil {
 		v.close(errors.New("the session was closed"))
 	}

@@ -139,9 +139,9 @@ func (v *conversation) startChild() error {
 		return errClosed
 	}
 	v.background(func() {
-		err := v.takeLines(c.Out)
+		err := c.Ended(v.takeLines(c.Out))
 		_ = c.Out.Close()
-		v.broke(c.Ended(err))
+		v.broke(err)
 	})
 	return nil
 }

@@ -11,7 +11,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,13 +32,13 @@ type Servers struct {
 	ids      atomic.Int64
 	dropped  atomic.Int64
 	ctx      context.Context
-	stop     context.CancelFunc
+	stop     context.CancelCauseFunc
 	working  sync.WaitGroup // everything that must have ended when Close returns
 
 	mu      sync.RWMutex
 	closed  bool
 	servers map[string]*server
-	doors   map[string]*door
+	hellos  map[string]sallyport.Value // how the agent of each door session introduced itself
 }
 
 // Options are what Servers is wired with.
@@ -49,21 +51,14 @@ type Options struct {
 	Version string
 }
 
-// door is a session of a door: how its agent introduced itself, and the
-// sessions at servers that it has used.
-type door struct {
-	hello sallyport.Value // params of initialize
-	used  map[*session]struct{}
-}
-
 const sweepEvery = 15 * time.Second
 
 // New makes Servers without any server; Configure adds them.
 func New(options Options) *Servers {
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancelCause(context.Background())
 	u := &Servers{
 		options: options, grace: 2 * time.Second, ctx: ctx, stop: stop,
-		servers: map[string]*server{}, doors: map[string]*door{},
+		servers: map[string]*server{}, hellos: map[string]sallyport.Value{},
 	}
 	u.working.Go(func() {
 		tick := time.NewTicker(sweepEvery)
@@ -96,6 +91,10 @@ func (u *Servers) Configure(servers []Server) error {
 		next[config.Name] = newServer(u, *config)
 	}
 	u.mu.Lock()
+	if u.closed {
+		u.mu.Unlock()
+		return errClosed
+	}
 	before := u.servers
 	for name, srv := range next {
 		if old := before[name]; old != nil && old.config.same(&srv.config) {
@@ -116,43 +115,37 @@ func (u *Servers) Configure(servers []Server) error {
 func (u *Servers) Close() {
 	u.mu.Lock()
 	servers := u.servers
-	u.servers = nil
+	u.servers, u.closed = nil, true
 	u.mu.Unlock()
+	u.stop(errClosed)
 	for _, srv := range servers {
-		srv.closeAll()
+		srv.retire()
 	}
-	u.mu.Lock()
-	u.closed = true
-	u.mu.Unlock()
-	u.stop()
 	u.working.Wait()
 }
 
 // Greet remembers how the agent of a door's session introduced itself (the
 // params of its initialize), for the sessions that are later opened on its
 // behalf. Leave must follow when the door's session ends.
-func (u *Servers) Greet(session string, hello sallyport.Value) {
+func (u *Servers) Greet(door string, hello sallyport.Value) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.door(session).hello = hello
+	u.hellos[door] = hello
 }
 
 // Leave closes all that was opened on behalf of a door's session.
-func (u *Servers) Leave(session string) {
+func (u *Servers) Leave(door string) {
 	u.mu.Lock()
-	d := u.doors[session]
-	delete(u.doors, session)
+	delete(u.hellos, door)
+	servers := slices.Collect(maps.Values(u.servers))
 	u.mu.Unlock()
-	if d == nil {
-		return
-	}
-	for s := range d.used {
-		s.server.remove(s)
+	for _, srv := range servers {
+		srv.end(func(s *session) bool { return s.key.door == door })
 	}
 }
 
-// background runs work that Close waits for. It reports false, and does not
-// run it, when all is closed.
+// background runs work that ends soon after the context of all is done; Close
+// waits for it. It reports false, and does not run it, when all is closed.
 func (u *Servers) background(work func()) bool {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
@@ -162,52 +155,14 @@ func (u *Servers) background(work func()) bool {
 	return !u.closed
 }
 
-// door finds or makes a door's session; u.mu is held.
-func (u *Servers) door(id string) *door {
-	d := u.doors[id]
-	if d == nil {
-		d = &door{used: map[*session]struct{}{}}
-		u.doors[id] = d
-	}
-	return d
-}
-
-func (u *Servers) joined(s *session) {
-	if s.key.door == "" {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.door(s.key.door).used[s] = struct{}{}
-}
-
-func (u *Servers) parted(s *session) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	d := u.doors[s.key.door]
-	if d == nil {
-		return
-	}
-	delete(d.used, s)
-	if len(d.used) == 0 && d.hello.Type() == sallyport.Absent {
-		delete(u.doors, s.key.door)
-	}
-}
-
 // introduce says for whom a session at a server is opened.
 func (u *Servers) introduce(r *request) era.Introduction {
 	info := append(sallyport.AppendString([]byte(`{"name":"sallyport","version":`), u.options.Version), '}')
 	nobody := era.Introduction{Capabilities: []byte("{}"), Info: info}
-	return era.Introduce(nobody, r.Revision, u.greeted(r.Session), r.Params.Get("_meta"))
-}
-
-func (u *Servers) greeted(session string) sallyport.Value {
 	u.mu.RLock()
-	defer u.mu.RUnlock()
-	if d := u.doors[session]; d != nil {
-		return d.hello
-	}
-	return sallyport.Value{}
+	hello := u.hellos[r.Session]
+	u.mu.RUnlock()
+	return era.Introduce(nobody, r.Revision, hello, r.Params.Get("_meta"))
 }
 
 // Dropped counts what servers sent that belonged to no call: answers nobody

@@ -152,17 +152,17 @@ func (c *Child) Stop() {
 	c.working.Wait()
 }
 
-// Ended says how the process ended whose output has come to an end with err.
+// Ended says what it means that reading Out ended with err.
 func (c *Child) Ended(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
 	select {
 	case <-c.gone:
 		return fmt.Errorf("its process ended (%s)", c.cmd.ProcessState)
 	case <-time.After(100 * time.Millisecond):
-	}
-	if errors.Is(err, io.EOF) {
 		return errors.New("its process closed its output")
 	}
-	return err
 }
 
 const (

@@ -13,8 +13,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Config is what is reached.
@@ -23,8 +27,40 @@ type Config struct {
 	Headers map[string]string // of every request; credentials
 	// Allow are addresses outside the public internet to which the URL's host
 	// may lead.
-	Allow    []netip.Prefix
-	Resolver *net.Resolver // nil is the system's
+	Allow []netip.Prefix
+}
+
+// ownHeaders are those that the protocol needs for itself. A configured one
+// would let the bytes on the wire differ from what was judged, or have net/http
+// send a call twice.
+var ownHeaders = []string{
+	"Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect",
+	"Host", "Idempotency-Key", "Last-Event-Id", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "X-Idempotency-Key",
+}
+
+// Check says what is wrong with the configuration.
+func (c Config) Check() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		return errors.New("the url is malformed") // the error repeats it, and it may hold a secret
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return errors.New("the url must be http:// or https:// with a host")
+	case u.User != nil:
+		return errors.New("put credentials into a header, not into the url")
+	case u.Fragment != "":
+		return errors.New("a url's fragment is never sent: remove it")
+	}
+	for name, value := range c.Headers {
+		canonical := http.CanonicalHeaderKey(name)
+		if slices.Contains(ownHeaders, canonical) || strings.HasPrefix(canonical, "Mcp-") {
+			return fmt.Errorf("the header %s can't be configured: the protocol sets it", name)
+		}
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return fmt.Errorf("the header %q or its value is not one that HTTP can carry", name)
+		}
+	}
+	return nil
 }
 
 // Remote is a server's URL, with a pool of connections of its own.
@@ -34,12 +70,12 @@ type Remote struct {
 	headers   http.Header
 }
 
-// New prepares reaching a URL that Check has admitted. Nothing is compressed,
-// since what unfolds has no bound.
-func New(config Config) *Remote {
+// New prepares reaching a URL that Check has admitted. A nil resolver is the
+// system's. Nothing is compressed, since what unfolds has no bound.
+func New(config Config, resolver *net.Resolver) *Remote {
 	target, _ := url.Parse(config.URL)
 	g := &guard{host: target.Hostname(), allow: config.Allow}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.Control, Resolver: config.Resolver}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.Control, Resolver: resolver}
 	r := &Remote{URL: target, headers: http.Header{"User-Agent": {"sallyport"}}, transport: &http.Transport{
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
