@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -28,6 +29,9 @@ func Compile(tool *sallyport.Definition) (*Schema, error) {
 	raw := tool.Raw.Get("inputSchema")
 	if raw.Type() != sallyport.Object {
 		return nil, fmt.Errorf("tool %s: inputSchema is not an object", tool.Name)
+	}
+	if err := bounded(raw); err != nil {
+		return nil, fmt.Errorf("tool %s: inputSchema%w", tool.Name, err)
 	}
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw.Raw()))
 	if err != nil {
@@ -63,6 +67,9 @@ func (closedLoader) Load(url string) (any, error) {
 // Schema would admit them: an undeclared "bcc" is how a call does more than
 // anyone has looked at.
 func (s *Schema) Check(args sallyport.Value) error {
+	if err := bounded(args); err != nil {
+		return err
+	}
 	if err := s.schema.Validate(instance(args)); err != nil {
 		return readable(err)
 	}
@@ -70,6 +77,38 @@ func (s *Schema) Check(args sallyport.Value) error {
 		return nil
 	}
 	return s.shape.check(args)
+}
+
+// maxNumber bounds a number's characters and its decimal exponent. No double is
+// beyond it.
+const maxNumber = 400
+
+// bounded refuses numbers that are cheap to write and dear to hold. The
+// validator makes exact fractions of them: 1e999999 takes it a while, an array
+// of those takes minutes, and at 1e9999999 it panics.
+func bounded(v sallyport.Value) error {
+	if v.Type() == sallyport.Number {
+		raw := string(v.Raw())
+		exponent := 0
+		var err error
+		if i := strings.IndexAny(raw, "eE"); i >= 0 {
+			exponent, err = strconv.Atoi(raw[i+1:])
+		}
+		if err != nil || len(raw) > maxNumber || max(exponent, -exponent) > maxNumber {
+			return fmt.Errorf(": a number must have at most %d characters and an exponent of at most %d", maxNumber, maxNumber)
+		}
+	}
+	for name, member := range v.Members() {
+		if err := bounded(member); err != nil {
+			return fmt.Errorf("/%s%w", name, err)
+		}
+	}
+	for i, item := range v.Items() {
+		if err := bounded(item); err != nil {
+			return fmt.Errorf("/%d%w", i, err)
+		}
+	}
+	return nil
 }
 
 // instance is a value as the validator takes it; numbers stay text.
