@@ -52,7 +52,11 @@ func (t *Ticket) nested(ctx context.Context, kind sallyport.Kind, method string,
 // (input_required, MCP 2026-07-28). One refused request withholds the result:
 // a part of it would be another question than the server asked.
 func (t *Ticket) hearInputRequests(ctx context.Context, result sallyport.Value) error {
-	for key, request := range result.Get("inputRequests").Members() {
+	requests := result.Get("inputRequests")
+	if !objectOrNone(requests) && requests.Type() != sallyport.Null {
+		return sallyport.Refuse(sallyport.CauseWire, "inputRequests must be an object")
+	}
+	for key, request := range requests.Members() {
 		method, _ := request.Get("method").Text()
 		asked, err := t.openAsk(ctx, method, request.Get("params"))
 		if err != nil {
@@ -68,24 +72,38 @@ func (t *Ticket) hearInputRequests(ctx context.Context, result sallyport.Value) 
 // judgeInputResponses judges the answers that a retry carries, as arguments
 // that flow to the server.
 func (t *Ticket) judgeInputResponses(ctx context.Context) error {
+	responses := t.Call.Params.Get("inputResponses")
+	if !objectOrNone(responses) {
+		return sallyport.Refuse(sallyport.CauseWire, "inputResponses must be an object")
+	}
 	var errs []error
-	for key, response := range t.Call.Params.Get("inputResponses").Members() {
-		if err := t.judgeAnswer(ctx, answerMethod(response), response); err != nil {
-			errs = append(errs, fmt.Errorf("input response %q: %w", key, err))
+	for key, response := range responses.Members() {
+		if response.Type() != sallyport.Object {
+			errs = append(errs, sallyport.Refuse(sallyport.CauseWire, "input response %q must be an object", key))
+		}
+		for _, method := range answerMethods(response) {
+			if err := t.judgeAnswer(ctx, method, response); err != nil {
+				errs = append(errs, fmt.Errorf("input response %q: %w", key, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// answerMethod tells from its shape what an input response answers: the retry
-// does not say, and the request's method is known to the server alone.
-func answerMethod(response sallyport.Value) string {
-	switch {
-	case response.Get("roots").Type() == sallyport.Array:
-		return "roots/list"
-	case response.Get("role").Type() == sallyport.String:
-		return "sampling/createMessage"
-	default:
-		return "elicitation/create"
+// answerMethods are all that an input response could answer, by its shape: the
+// retry does not say, and the request's method is known to the server alone.
+// It must be admitted as each, so that a member more can't choose the rules.
+func answerMethods(response sallyport.Value) []string {
+	has := func(name string) bool { return response.Get(name).Type() != sallyport.Absent }
+	var methods []string
+	if has("roots") {
+		methods = append(methods, "roots/list")
 	}
+	if has("role") || has("model") {
+		methods = append(methods, "sampling/createMessage")
+	}
+	if has("action") || methods == nil {
+		methods = append(methods, "elicitation/create")
+	}
+	return methods
 }

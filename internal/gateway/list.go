@@ -87,8 +87,19 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 			return false, nil
 		}
 		facts.Tool = definition
-	} else if _, err := g.Pins.admit(call); err != nil {
-		return false, nil
+	} else {
+		// The URI is all that reading is judged by, and here it is known: the
+		// names of what may not be read are not shown.
+		uri := raw.Get("uri")
+		call.Name, _ = uri.Text()
+		args, err := sallyport.Parse(wire.With(sallyport.Value{}, "uri", uri.Raw()))
+		if err != nil {
+			return false, nil
+		}
+		call.Args, facts.Partial = args, false
+		if _, err := g.Pins.admit(call); err != nil {
+			return false, nil
+		}
 	}
 	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil
 }

@@ -30,12 +30,20 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	rules := g.Rules()
 	facts := &sallyport.Facts{Call: call, Partial: true}
 	var err error
-	if facts.Tool, err = g.Pins.admit(call); err != nil {
+	if facts.Tool, err = g.Pins.admit(call); err != nil && facts.Tool == nil {
 		return nil, g.refuse(ctx, facts, err)
 	}
 	decision := policy.Decide(rules, facts)
 	if decision.Verdict == sallyport.Deny && !g.Observe() {
 		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+	}
+	// What does not fit the schema is said only to who may use the tool: the
+	// words of a schema are not for everybody.
+	if err == nil {
+		err = g.asJudged(call)
+	}
+	if err != nil {
+		return nil, g.refuse(ctx, facts, err)
 	}
 
 	// 3 Learn the rest, 4 decide on all of it.

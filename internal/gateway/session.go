@@ -52,7 +52,13 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 	}
 	switch message.Method {
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed",
-		"notifications/resources/list_changed", "notifications/message":
+		"notifications/resources/list_changed":
+	case "notifications/message":
+		// It belongs to no action, so no rule about results could say that it
+		// may pass; what a rule would withhold must not come this way.
+		if g.Rules().JudgesResults() && !g.Observe() {
+			return
+		}
 	case "notifications/resources/updated":
 		uri, _ := message.Params.Get("uri").Text()
 		ticket := target.subscriptions[subscription{server, uri}]

@@ -69,7 +69,7 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
 	}
 	call := *ticket.Call
-	call.Params = query.Params
+	call.Params, call.Principal = query.Params, query.Principal // whose role or groups may have changed
 	under := &Ticket{Call: &call, Tool: ticket.Tool, gateway: g}
 	if err := under.judgeInputResponses(ctx); err != nil {
 		return Answer{}, err

@@ -31,7 +31,12 @@ type hearing struct {
 }
 
 func (h *hearing) Tell(ctx context.Context, message wire.Message) error {
-	if err := h.ticket.Hear(message); err != nil {
+	err := h.ticket.Hear(message)
+	if err == nil {
+		// A task says in a notification, too, what it asks.
+		err = h.ticket.hearInputRequests(ctx, message.Params)
+	}
+	if err != nil {
 		return nil // withheld from the agent; the server need not know
 	}
 	return h.client.Tell(ctx, message)

@@ -268,21 +268,27 @@ func (q *question) input() sallyport.Value {
 	} else {
 		argument := args.Get("argument")
 		name, _ := argument.Get("name").Text()
+		value := argument.Get("value")
 		for known, v := range args.Get("context").Get("arguments").Members() {
 			if known != name {
 				add(known, v)
+			} else if text, ok := v.Text(); !ok || !value.IsText(text) {
+				value = unclear // sent with two values: nobody knows which counts
 			}
 		}
-		if v := argument.Get("value"); v.Type() != sallyport.Absent {
-			add(name, v)
+		if value.Type() != sallyport.Absent {
+			add(name, value)
 		}
 	}
 	v, err := sallyport.Parse(append(members, '}'))
 	if err != nil {
-		return sallyport.Value{}
+		return unclear
 	}
 	return v
 }
+
+// unclear is what Cedar can't hold.
+var unclear = sallyport.MustParse("null")
 
 var userParts = []string{"name", "tenant", "roles", "groups", "attributes"}
 

@@ -346,7 +346,7 @@ forbid (principal, action == Action::"desk/resource:read", resource) when { cont
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"ki"}}`, sallyport.Allow},
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"rude"}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"ticket":"secret"}}}`, sallyport.Deny},
-		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"tone":"rude"}}}`, sallyport.Allow},
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"tone":"rude"}}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "desk://private/{id}", `{"ref":{"type":"ref/resource","uri":"desk://private/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "desk://public/{id}", `{"ref":{"type":"ref/resource","uri":"desk://public/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Allow},
 		{sallyport.KindSubscribe, "desk://private/1", `{"uri":"desk://private/1"}`, sallyport.Deny},
