@@ -52,8 +52,10 @@ var floors = map[string]int{
 	"sallyport/internal/shim":     4, // carries stdio clients to the door
 	"sallyport/internal/control":  4, // translates the CLI
 	"sallyport/internal/importer": 4, // translates clients' files
+	"sallyport/internal/config":   4, // translates the operator's file
 
-	"sallyport/internal/app":  5, // wires by hand
+	"sallyport/internal/app":      5, // wires by hand
+	"sallyport/internal/proposal": 5, // makes files of what import found, for a human to confirm
 	"sallyport/cmd/sallyport": 6, // verbs and output
 }
 

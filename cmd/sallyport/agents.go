@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/app"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 )
 
@@ -87,7 +87,7 @@ func (c *cli) tokenFlags(cmd *cobra.Command, expires *string) {
 
 // mint asks the human for the secret and prints a new token.
 func (c *cli) mint(cmd *cobra.Command, path string, agent control.NewAgent, expires string) (err error) {
-	if agent.Lifetime, err = app.ParseDuration(expires); err != nil {
+	if agent.Lifetime, err = config.ParseDuration(expires); err != nil {
 		return usage("--expires: %v", err)
 	}
 	return c.with(cmd, func(ctx context.Context, gate *control.Client) error {

@@ -18,11 +18,14 @@ import (
 // with runs a verb against the gateway that runs in the state directory or,
 // when none does, against the directory itself.
 func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *control.Client) error) error {
-	ctx := cmd.Context()
 	dir, err := app.StateDir(c.dir, "")
 	if err != nil {
 		return err
 	}
+	return c.withDir(cmd.Context(), dir, verb)
+}
+
+func (c *cli) withDir(ctx context.Context, dir string, verb func(ctx context.Context, gate *control.Client) error) error {
 	if control.Running(dir) {
 		return verb(ctx, control.Dial(dir))
 	}

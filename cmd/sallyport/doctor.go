@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ func (c *cli) showReport(t *table, report control.Report) {
 	t.line("sallyport " + report.Version + ", " + state + ", state in " + report.Dir + "\n")
 	colors := map[control.Level]string{control.OK: green, control.Note: dim, control.Warning: yellow, control.Broken: red}
 	for _, check := range report.Checks {
-		text := visible(check.What)
+		text := strings.ReplaceAll(visibleLines(check.What), "\n", "\n          ")
 		if check.Do != "" {
 			text += "\n          → " + check.Do
 		}

@@ -21,6 +21,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
 	"sallyport/proof"
@@ -192,7 +193,7 @@ func moment(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := app.ParseDuration(text); err == nil {
+	if ago, err := config.ParseDuration(text); err == nil {
 		return time.Now().Add(-ago).UTC(), nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {

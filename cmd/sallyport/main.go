@@ -137,7 +137,7 @@ human or timed out.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"run", []*cobra.Command{c.upCommand()}},
+		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), c.stdioCommand(), c.demoCommand()}},
 		{"steer", []*cobra.Command{c.serversCommand(), c.policyCommand(), c.agentsCommand(), c.enrollCommand()}},
 		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
@@ -146,6 +146,8 @@ human or timed out.`,
 			root.AddCommand(command)
 		}
 	}
+	root.SetHelpCommandGroupID("look")
+	root.SetCompletionCommandGroupID("look")
 	return root
 }
 

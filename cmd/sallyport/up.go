@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/app"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/starter"
 )
@@ -184,7 +185,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	at := a.Addresses()
 	status := a.PolicyStatus()
 	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
-	if status.Mode == string(app.Observe) {
+	if status.Mode == string(config.Observe) {
 		fmt.Fprintln(c.out, paint(colored(c.out), yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
 	}
 	for agent, address := range at.Listeners {
@@ -195,7 +196,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 		fmt.Fprintln(c.out, "\nNo agent is declared yet: sallyport agents add NAME --role ROLE --for USER")
 		return nil
 	}
-	token, err := a.StarterToken(ctx, agent)
+	tokens, err := a.FirstTokens(ctx, agent)
 	if errors.Is(err, app.ErrHasToken) {
 		fmt.Fprintf(c.out, "\nAgents connect with the token they were given; \"sallyport agents rotate %s\" makes a new one.\n\n", agent)
 		return nil
@@ -203,6 +204,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	if err != nil {
 		return err
 	}
+	token := tokens[0]
 	fmt.Fprintf(c.out, "\nAgent %s has this token until %s. It is shown this once;\n\"sallyport agents rotate %s\" makes a new one.\n\n  %s\n\n",
 		agent, day(token.Expires), agent, token.Token)
 	fmt.Fprint(c.out, connectLines(a.URL(), token.Token))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"sallyport"
@@ -64,20 +63,28 @@ func (a *App) StarterAgent(preferred string) string {
 	return first
 }
 
-// StarterToken mints the first token of an agent that the configuration
-// declares, for whoever starts a gateway that has no token yet.
-func (a *App) StarterToken(ctx context.Context, name string) (control.Token, error) {
+// FirstTokens mints the first tokens of agents that the configuration
+// declares, for whoever starts a gateway that has never given out any.
+func (a *App) FirstTokens(ctx context.Context, names ...string) ([]control.Token, error) {
 	for _, s := range a.identities.List() {
 		if !s.Created.IsZero() {
-			return control.Token{}, ErrHasToken
+			return nil, ErrHasToken
 		}
 	}
-	return a.mint(ctx, control.NewAgent{Name: name, Lifetime: identity.DefaultLifetime}, "agent added "+name, "first start", a.identities.Add)
+	var tokens []control.Token
+	for _, name := range names {
+		token, err := a.mint(ctx, control.NewAgent{Name: name, Lifetime: identity.DefaultLifetime}, "agent added "+name, "first start", a.identities.Add)
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, token)
+	}
+	return tokens, nil
 }
 
 func (a *App) mint(ctx context.Context, agent control.NewAgent, subject, by string,
 	make func(context.Context, string, identity.Agent, time.Duration) (string, error)) (control.Token, error) {
-	if err := a.declared(agent); err != nil {
+	if err := a.config().Declares(agent.Role, agent.Tenant); err != nil {
 		return control.Token{}, err
 	}
 	token, err := make(ctx, agent.Name, identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}, agent.Lifetime)
@@ -94,21 +101,6 @@ func (a *App) mint(ctx context.Context, agent control.NewAgent, subject, by stri
 		}
 	}
 	return control.Token{}, fmt.Errorf("agent %s is gone", agent.Name)
-}
-
-// declared refuses roles and tenants that the configuration does not know: no
-// policy speaks about them.
-func (a *App) declared(agent control.NewAgent) error {
-	c := a.config()
-	for _, check := range []struct {
-		what, name string
-		known      []string
-	}{{"role", agent.Role, c.Roles}, {"tenant", agent.Tenant, c.Tenants}} {
-		if check.name != "" && !slices.Contains(check.known, check.name) {
-			return fmt.Errorf("no %s %q is declared in the configuration%s", check.what, check.name, suggestion(check.name, check.known))
-		}
-	}
-	return nil
 }
 
 // RevokeAgent implements control.Agents. It only tightens: nobody is asked.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
@@ -83,19 +85,19 @@ type App struct {
 
 // current is the configuration in force, with what every request needs of it.
 type current struct {
-	config *Config
+	config *config.Config
 	names  []string // of the servers, in order
 }
 
 // config is the configuration in force.
-func (a *App) config() *Config { return a.current.Load().config }
+func (a *App) config() *config.Config { return a.current.Load().config }
 
 // serverNames are the names of the servers in order.
 func (a *App) serverNames() []string { return a.current.Load().names }
 
-func (a *App) setConfig(c *Config) {
+func (a *App) setConfig(c *config.Config) {
 	a.current.Store(&current{c, slices.Sorted(maps.Keys(c.Servers))})
-	a.observe.Store(c.Mode == Observe)
+	a.observe.Store(c.Mode == config.Observe)
 }
 
 // Open opens a state directory and everything in it, and serves nothing yet.
@@ -122,18 +124,18 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.law.inForce, a.law.first, err = a.firstRuling(record, pins); err != nil {
 		return nil, err
 	}
-	config := a.law.inForce.config
-	a.setConfig(config)
-	if a.identities, err = identity.Load(ctx, a.store, config.people(), time.Now); err != nil {
+	c := a.law.inForce.config
+	a.setConfig(c)
+	if a.identities, err = identity.Load(ctx, a.store, c.People(), time.Now); err != nil {
 		return nil, err
 	}
 	if a.human, err = identity.LoadHuman(ctx, a.store, time.Now); err != nil {
 		return nil, err
 	}
-	if a.pins, err = gateway.LoadPins(ctx, a.store, config.Settings); err != nil {
+	if a.pins, err = gateway.LoadPins(ctx, a.store, c.Settings); err != nil {
 		return nil, err
 	}
-	if a.sink, err = sink.New(ctx, sink.Config{OTLP: config.Telemetry.OTLP, Version: options.Version, Log: a.log, Line: options.Line}); err != nil {
+	if a.sink, err = sink.New(ctx, sink.Config{OTLP: c.Telemetry.OTLP, Version: options.Version, Log: a.log, Line: options.Line}); err != nil {
 		return nil, err
 	}
 	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
@@ -158,6 +160,11 @@ func newCallID() string { return "c_" + ulid.Make().String() }
 // firstRuling is the ruling that was accepted last or, when none ever was,
 // the one in the files.
 func (a *App) firstRuling(record []byte, pins []gateway.Pin) (r *ruling, first bool, err error) {
+	if beside := filepath.Join(a.options.Dir, "sallyport.yaml"); record == nil && a.configPath == "" {
+		if _, err := os.Stat(beside); err == nil {
+			a.configPath = beside
+		}
+	}
 	switch {
 	case record != nil:
 		if r, err = restoreRuling(record); err == nil && a.configPath == "" {
@@ -186,14 +193,14 @@ func (a *App) Start(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	a.running = true
-	config := a.law.inForce.config
+	c := a.law.inForce.config
 	if a.observe.Load() {
 		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
 	}
-	if err := a.open(ctx, config); err != nil {
+	if err := a.open(ctx, c); err != nil {
 		return err
 	}
-	if err := a.configure(ctx, nil, config); err != nil {
+	if err := a.configure(ctx, nil, c); err != nil {
 		return err
 	}
 	a.reload(ctx)
@@ -207,10 +214,10 @@ func (a *App) Start(ctx context.Context) error {
 
 // configure takes a configuration into force everywhere. The caller holds
 // changing.
-func (a *App) configure(ctx context.Context, before, c *Config) error {
+func (a *App) configure(ctx context.Context, before, c *config.Config) error {
 	a.setConfig(c)
 	a.pins.Configure(c.Settings)
-	a.identities.Configure(c.people())
+	a.identities.Configure(c.People())
 	if !a.running {
 		return nil
 	}
@@ -295,21 +302,21 @@ func (a *App) Settle(ctx context.Context) { a.watch.settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }
 
 // StateDir is the state directory that a command line means: the flag, what
 // the configuration says, or .sallyport here.
-func StateDir(flag, config string) (string, error) {
+func StateDir(flag, file string) (string, error) {
 	if flag != "" {
 		return filepath.Abs(flag)
 	}
-	if config == "" {
+	if file == "" {
 		return filepath.Abs(".sallyport")
 	}
-	c, _, err := ReadConfig(config)
+	c, _, err := config.Read(file)
 	if err != nil {
 		return "", fmt.Errorf("the configuration can't be read:\n%w", err)
 	}

@@ -87,11 +87,11 @@ func connect(t *testing.T, url, token string) (*mcp.ClientSession, error) {
 func TestAllowedAndDenied(t *testing.T) {
 	dir, config := starterFiles(t)
 	a := started(t, dir, config)
-	token, err := a.StarterToken(t.Context(), "support-bot")
+	tokens, err := a.FirstTokens(t.Context(), "support-bot")
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := connect(t, a.URL(), token.Token)
+	session, err := connect(t, a.URL(), tokens[0].Token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
+	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/internal/policy"
 )
@@ -14,7 +15,7 @@ import (
 // unseen are the configured servers of which nothing was ever accepted: no
 // call to them is possible, and what a policy says of their tools can't be
 // checked yet.
-func unseen(c *Config, pins []gateway.Pin) []string {
+func unseen(c *config.Config, pins []gateway.Pin) []string {
 	var names []string
 	for name := range c.Servers {
 		known := slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.Server == name && p.Raw != nil })

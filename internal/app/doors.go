@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/control"
+	"sallyport/internal/guard"
 	"sallyport/internal/mcpdoor"
 )
 
@@ -20,7 +23,7 @@ import (
 type doors struct {
 	mu      sync.Mutex
 	main    *way
-	bound   map[Listener]*way
+	bound   map[config.Listener]*way
 	control net.Listener
 }
 
@@ -62,13 +65,13 @@ func (a *App) URL() string {
 }
 
 // open listens everywhere.
-func (a *App) open(ctx context.Context, c *Config) error {
+func (a *App) open(ctx context.Context, c *config.Config) error {
 	main, err := a.listen(c, c.Listen, "")
 	if err != nil {
 		return err
 	}
 	a.doors.mu.Lock()
-	a.doors.main, a.doors.bound = main, map[Listener]*way{}
+	a.doors.main, a.doors.bound = main, map[config.Listener]*way{}
 	a.doors.mu.Unlock()
 	if err := a.bind(c); err != nil {
 		return err
@@ -86,7 +89,7 @@ func (a *App) open(ctx context.Context, c *Config) error {
 
 // bind makes the bound listeners those of the configuration: what is gone is
 // closed at once, with all sessions on it.
-func (a *App) bind(c *Config) error {
+func (a *App) bind(c *config.Config) error {
 	a.doors.mu.Lock()
 	defer a.doors.mu.Unlock()
 	for l, w := range a.doors.bound {
@@ -113,7 +116,7 @@ func (a *App) bind(c *Config) error {
 
 // listen opens one port. agent is whom everybody is who connects to it; empty
 // where agents bring a token.
-func (a *App) listen(c *Config, address, agent string) (*way, error) {
+func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.identities, Guests: a.servers, Servers: a.serverNames, Tool: a.pins.Tool,
 		Now: time.Now, Version: a.options.Version,
@@ -164,12 +167,8 @@ func (w *way) counted(next http.Handler) http.Handler {
 // agents, users and tools are nobody else's business.
 func onlyHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer, _, peerErr := net.SplitHostPort(r.RemoteAddr)
-		host, _, hostErr := net.SplitHostPort(r.Host)
-		if hostErr != nil {
-			host = r.Host
-		}
-		if peerErr != nil || !loopback(peer) || !loopback(host) || r.Header.Get("Origin") != "" {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !peer.Addr().IsLoopback() || !guard.Host(r, nil) || r.Header.Get("Origin") != "" {
 			http.Error(w, "metrics are served to this machine only", http.StatusForbidden)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
@@ -37,8 +38,8 @@ func (a *App) saw(ctx context.Context, m manifest.Manifest) error {
 // firstSight says by whose word what a server offers is accepted unseen by
 // the holder of the human's credential; "" for nobody's.
 func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
-	config := a.config()
-	if config.Servers[m.Server].Builtin != "" {
+	c := a.config()
+	if c.Servers[m.Server].Builtin != "" {
 		return "built in" // its words come with this program
 	}
 	for _, pin := range a.pins.All() {
@@ -47,7 +48,7 @@ func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
 		}
 	}
 	switch {
-	case config.Pin == PinTrustFirstUse:
+	case c.Pin == config.PinTrustFirstUse:
 		return "trust on first use"
 	case a.options.Look != nil:
 		if changes, err := a.Changes(m.Server); err == nil && a.options.Look(ctx, changes) {

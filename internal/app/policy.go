@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/policy"
 	"sallyport/internal/policyhistory"
@@ -81,7 +82,7 @@ func (a *App) CheckPolicy(_ context.Context, files control.Files) (control.Check
 		return checked, nil
 	}
 	checked.OK, checked.Rules = true, len(rules.All())
-	checked.Looser = append(checked.Looser, looser(a.config(), r.config)...)
+	checked.Looser = append(checked.Looser, config.Looser(a.config(), r.config)...)
 	checked.Looser = append(checked.Looser, looserPolicy(a.rules.Load(), rules)...)
 	return checked, nil
 }

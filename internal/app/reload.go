@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/policy"
@@ -78,7 +79,7 @@ func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
 	}
 	var reasons []string
 	if !a.law.first {
-		reasons = looser(a.law.inForce.config, next.config)
+		reasons = config.Looser(a.law.inForce.config, next.config)
 		reasons = append(reasons, looserPolicy(a.rules.Load(), rules)...)
 	}
 	if len(reasons) == 0 {
@@ -158,9 +159,9 @@ func (a *App) PolicyStatus() control.PolicyStatus {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	rules := a.rules.Load()
-	status := control.PolicyStatus{Digest: rules.Digest().String(), Rules: len(rules.All()), Mode: string(Enforce)}
+	status := control.PolicyStatus{Digest: rules.Digest().String(), Rules: len(rules.All()), Mode: string(config.Enforce)}
 	if a.observe.Load() {
-		status.Mode = string(Observe)
+		status.Mode = string(config.Observe)
 	}
 	if a.law.broken != nil {
 		status.Broken = a.law.broken.Error()

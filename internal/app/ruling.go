@@ -16,8 +16,8 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/gateway"
-	"sallyport/internal/identity"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 )
@@ -28,7 +28,7 @@ const maxPolicy = 32 << 20
 // Ruling is a configuration and the policy that it names, as one: it is read,
 // compared, accepted and put in force as one.
 type ruling struct {
-	config *Config
+	config *config.Config
 	text   []byte // of the configuration
 	name   string // of its file
 	files  []policy.File
@@ -37,12 +37,12 @@ type ruling struct {
 
 // readRuling reads a configuration and the policy that it names.
 func readRuling(name string) (*ruling, error) {
-	config, text, err := ReadConfig(name)
+	c, text, err := config.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	r := &ruling{config: config, text: text, name: name}
-	r.files, err = readPolicy(config.Policy, filepath.Dir(name))
+	r := &ruling{config: c, text: text, name: name}
+	r.files, err = readPolicy(c.Policy, filepath.Dir(name))
 	return r, err
 }
 
@@ -134,7 +134,7 @@ func restoreRuling(record []byte) (*ruling, error) {
 		r.files = append(r.files, policy.File{Name: name, Text: k.Files[i]})
 	}
 	var err error
-	r.config, err = ParseConfig(k.Name, k.Text)
+	r.config, err = config.Parse(k.Name, k.Text)
 	return r, err
 }
 
@@ -147,13 +147,13 @@ func (r *ruling) load(pins []gateway.Pin) (*policy.Rules, error) {
 	if late := unseen(r.config, pins); len(late) > 0 {
 		files, _ = setAside(files, late)
 	}
-	return policy.Load(files, definitions(pins, r.config), r.declared())
+	return policy.Load(files, definitions(pins, r.config), r.config.Declared())
 }
 
-func definitions(pins []gateway.Pin, config *Config) []sallyport.Definition {
+func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {
 	var all []sallyport.Definition
 	for _, pin := range pins {
-		if _, configured := config.Servers[pin.Server]; !configured || pin.Raw == nil || pin.Key == manifest.ServerKey {
+		if _, configured := c.Servers[pin.Server]; !configured || pin.Raw == nil || pin.Key == manifest.ServerKey {
 			continue
 		}
 		raw, err := sallyport.Parse(pin.Raw)
@@ -164,40 +164,11 @@ func definitions(pins []gateway.Pin, config *Config) []sallyport.Definition {
 		d := sallyport.Definition{Server: pin.Server, Kind: kind, Name: name, Raw: raw,
 			Digest: manifest.NewItem(pin.Key, raw).Digest, Since: pin.Since}
 		if kind == sallyport.KindTool {
-			d.Effects, d.Undeclared = config.Settings(pin.Server, name)
+			d.Effects, d.Undeclared = c.Settings(pin.Server, name)
 		}
 		all = append(all, d)
 	}
 	return all
-}
-
-func (r *ruling) declared() policy.Declared {
-	c := r.config
-	groups, attributes := map[string]bool{}, map[string]bool{}
-	for _, user := range c.Users {
-		for _, group := range user.Groups {
-			groups[group] = true
-		}
-		for name := range user.Attributes {
-			attributes[name] = true
-		}
-	}
-	return policy.Declared{
-		Servers: slices.Sorted(maps.Keys(c.Servers)), Agents: slices.Sorted(maps.Keys(c.Agents)),
-		Users: slices.Sorted(maps.Keys(c.Users)), Roles: c.Roles, Tenants: c.Tenants,
-		Groups: slices.Sorted(maps.Keys(groups)), Attributes: slices.Sorted(maps.Keys(attributes)),
-	}
-}
-
-func (c *Config) people() identity.People {
-	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}}
-	for name, user := range c.Users {
-		people.Users[name] = identity.User(user)
-	}
-	for name, agent := range c.Agents {
-		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
-	}
-	return people
 }
 
 // diffOf shows what a new ruling changes, file by file.

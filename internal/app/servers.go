@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
 	"sallyport/internal/manifest"
@@ -226,7 +227,7 @@ func (w *watch) look(ctx context.Context, server string) error {
 
 // reachable cuts the configuration up for upstream. A server whose secret is
 // missing is left out and reported; the others must not suffer from it.
-func reachable(c *Config, secret func(name string) (string, bool), demos *demos) (servers []upstream.Server, missing map[string]error) {
+func reachable(c *config.Config, secret func(name string) (string, bool), demos *demos) (servers []upstream.Server, missing map[string]error) {
 	missing = map[string]error{}
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
 		s := c.Servers[name]
@@ -269,7 +270,7 @@ type resolver struct {
 	missing []string
 }
 
-func (r *resolver) text(t Text) string {
+func (r *resolver) text(t config.Text) string {
 	if t.Secret == "" {
 		return t.Value
 	}
@@ -280,7 +281,7 @@ func (r *resolver) text(t Text) string {
 	return value
 }
 
-func (r *resolver) list(texts []Text) []string {
+func (r *resolver) list(texts []config.Text) []string {
 	var list []string
 	for _, t := range texts {
 		list = append(list, r.text(t))
@@ -288,7 +289,7 @@ func (r *resolver) list(texts []Text) []string {
 	return list
 }
 
-func (r *resolver) table(texts map[string]Text) map[string]string {
+func (r *resolver) table(texts map[string]config.Text) map[string]string {
 	if texts == nil {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
@@ -43,7 +44,7 @@ func (a *App) Servers() []control.Server {
 }
 
 // describe says how a server is reached, without what may be secret.
-func describe(s Server) (kind, address string) {
+func describe(s config.Server) (kind, address string) {
 	switch {
 	case s.Builtin != "":
 		return "builtin", s.Builtin
@@ -158,7 +159,7 @@ func (a *App) examineMode(add examiner) {
 	} else {
 		add(control.OK, "", "policy verdicts are enforced")
 	}
-	if a.config().Pin == PinTrustFirstUse {
+	if a.config().Pin == config.PinTrustFirstUse {
 		add(control.Warning, "set pin: ask", "what a new server offers is accepted without anybody looking (pin: trust-first-use)")
 	}
 }

@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+// Address is where agents connect.
+type Address struct {
+	URL string `json:"url"` // all servers as one; below it one server each
+}
+
 // Report is what doctor found.
 type Report struct {
 	Version string  `json:"version"`

@@ -16,6 +16,7 @@ const maxBody = 16 << 20
 
 // Parts are what the verbs are wired to.
 type Parts struct {
+	Door    Door
 	Doctor  Doctor
 	Servers Servers
 	Pins    Pins
@@ -25,6 +26,11 @@ type Parts struct {
 	Files   PolicyFiles
 	History History
 	Log     http.Handler // LogHandler's
+}
+
+// Door is where agents come in.
+type Door interface {
+	URL() string
 }
 
 // Doctor looks for what is open or broken.
@@ -63,6 +69,7 @@ type Human interface {
 // Policy is what is in force and what waits. An error of AcceptPolicy means
 // that the policy in force stays.
 type Policy interface {
+	Reload(ctx context.Context)
 	PolicyStatus() PolicyStatus
 	AcceptPolicy(ctx context.Context, accept Accept) error
 }
@@ -70,6 +77,7 @@ type Policy interface {
 // Handler answers every verb.
 func Handler(p Parts) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /door", answer(func(*http.Request, struct{}) (Address, error) { return Address{p.Door.URL()}, nil }))
 	mux.Handle("GET /doctor", answer(func(r *http.Request, _ struct{}) (Report, error) { return p.Doctor.Doctor(r.Context()), nil }))
 	mux.Handle("GET /servers", answer(func(*http.Request, struct{}) ([]Server, error) { return p.Servers.Servers(), nil }))
 	mux.Handle("GET /tools", answer(func(*http.Request, struct{}) ([]Tool, error) { return p.Servers.Tools(), nil }))
@@ -95,6 +103,10 @@ func Handler(p Parts) http.Handler {
 		return struct{}{}, p.Human.Enroll(r.Context(), enrolment)
 	}))
 	mux.Handle("GET /policy", answer(func(*http.Request, struct{}) (PolicyStatus, error) { return p.Policy.PolicyStatus(), nil }))
+	mux.Handle("POST /policy/reload", answer(func(r *http.Request, _ struct{}) (PolicyStatus, error) {
+		p.Policy.Reload(r.Context())
+		return p.Policy.PolicyStatus(), nil
+	}))
 	mux.Handle("POST /policy/accept", answer(func(r *http.Request, accept Accept) (struct{}, error) {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))

@@ -1,12 +1,14 @@
-// Package app wires the gateway: it reads the configuration, opens what the
-// configuration names, and keeps both in step with the files.
-package app
+// Package config reads sallyport.yaml strictly and says what a changed one
+// would loosen. Whoever wires the gateway cuts it up; nobody else sees it.
+package config
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"sallyport"
+	"sallyport/internal/identity"
+	"sallyport/internal/policy"
 )
 
 // Config is sallyport.yaml. Unknown keys, keys given twice, anchors and
@@ -318,6 +322,48 @@ func strictest(list []sallyport.Effect) int {
 		}
 	}
 	return rank
+}
+
+// Declares reports an error when a role or a tenant is not declared: no policy
+// could speak about it. Empty ones are nobody's business.
+func (c *Config) Declares(role, tenant string) error {
+	if role != "" && !slices.Contains(c.Roles, role) {
+		return fmt.Errorf("no role %q is declared in the configuration%s", role, suggestion(role, c.Roles))
+	}
+	if tenant != "" && !slices.Contains(c.Tenants, tenant) {
+		return fmt.Errorf("no tenant %q is declared in the configuration%s", tenant, suggestion(tenant, c.Tenants))
+	}
+	return nil
+}
+
+// People are the users and agents for the package that identifies them.
+func (c *Config) People() identity.People {
+	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}}
+	for name, user := range c.Users {
+		people.Users[name] = identity.User(user)
+	}
+	for name, agent := range c.Agents {
+		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
+	}
+	return people
+}
+
+// Declared is what policies may name, for the package that decides.
+func (c *Config) Declared() policy.Declared {
+	groups, attributes := map[string]bool{}, map[string]bool{}
+	for _, user := range c.Users {
+		for _, group := range user.Groups {
+			groups[group] = true
+		}
+		for name := range user.Attributes {
+			attributes[name] = true
+		}
+	}
+	return policy.Declared{
+		Servers: slices.Sorted(maps.Keys(c.Servers)), Agents: slices.Sorted(maps.Keys(c.Agents)),
+		Users: slices.Sorted(maps.Keys(c.Users)), Roles: c.Roles, Tenants: c.Tenants,
+		Groups: slices.Sorted(maps.Keys(groups)), Attributes: slices.Sorted(maps.Keys(attributes)),
+	}
 }
 
 // loopback reports whether only this machine can reach an address. A name

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"reflect"
@@ -86,7 +86,7 @@ func TestLooser(t *testing.T) {
 			}
 			old := must(t, base)
 			next := must(t, strings.Replace(base, test.old, test.next, 1))
-			why := strings.Join(looser(old, next), "; ")
+			why := strings.Join(Looser(old, next), "; ")
 			if test.want == "" && why != "" || test.want != "" && !strings.Contains(why, test.want) {
 				t.Errorf("looser because %q, want %q", why, test.want)
 			}
@@ -112,7 +112,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 
 func must(t *testing.T, text string) *Config {
 	t.Helper()
-	c, err := ParseConfig("sallyport.yaml", []byte(text))
+	c, err := Parse("sallyport.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"bytes"
@@ -37,20 +37,20 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
 }
 
-// ReadConfig reads and checks a configuration file. The error joins a
+// Read reads and checks a configuration file. The error joins a
 // *Problem for everything that is wrong.
-func ReadConfig(name string) (*Config, []byte, error) {
+func Read(name string) (*Config, []byte, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	config, err := ParseConfig(name, text)
+	config, err := Parse(name, text)
 	return config, text, err
 }
 
-// ParseConfig checks the text of a configuration file. Relative paths in it
+// Parse checks the text of a configuration file. Relative paths in it
 // start from the directory of name.
-func ParseConfig(name string, text []byte) (config *Config, err error) {
+func Parse(name string, text []byte) (config *Config, err error) {
 	if len(text) > maxConfig {
 		return nil, &Problem{File: name, Text: fmt.Sprintf("larger than %d bytes", maxConfig)}
 	}

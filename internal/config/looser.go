@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"fmt"
@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// looser says what in a new configuration is not provably tighter than in the
+// Looser says what in a new configuration is not provably tighter than in the
 // old one; nothing means that it may take effect without a human. Whatever
 // this function does not know counts as looser.
-func looser(old, next *Config) []string {
+func Looser(old, next *Config) []string {
 	var why []string
 	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
 	if old.Mode == Enforce && next.Mode != Enforce {

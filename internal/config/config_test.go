@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"slices"
@@ -40,7 +40,7 @@ retention: 30d
 `
 
 func TestConfigWhole(t *testing.T) {
-	c, err := ParseConfig("/etc/sallyport/sallyport.yaml", []byte(whole))
+	c, err := Parse("/etc/sallyport/sallyport.yaml", []byte(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestConfigWhole(t *testing.T) {
 
 func TestConfigDefaults(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "---\n"} {
-		c, err := ParseConfig("/x/sallyport.yaml", []byte(text))
+		c, err := Parse("/x/sallyport.yaml", []byte(text))
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
@@ -131,7 +131,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"otlp", "telemetry: {otlp: \"127.0.0.1:4318\"}\n", "is not an http or https URL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := ParseConfig("sallyport.yaml", []byte(test.text))
+			c, err := Parse("sallyport.yaml", []byte(test.text))
 			if err == nil {
 				t.Fatalf("accepted: %+v", c)
 			}
@@ -143,14 +143,14 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 func TestConfigSaysAllAtOnce(t *testing.T) {
-	_, err := ParseConfig("sallyport.yaml", []byte("mode: off\npin: never\nlisten: x\n"))
+	_, err := Parse("sallyport.yaml", []byte("mode: off\npin: never\nlisten: x\n"))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("three problems were reported as: %v", err)
 	}
 }
 
 func TestEffectsOfATool(t *testing.T) {
-	c, err := ParseConfig("sallyport.yaml", []byte(`
+	c, err := Parse("sallyport.yaml", []byte(`
 servers:
   a:
     builtin: desk
@@ -199,14 +199,14 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-func FuzzParseConfig(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(whole))
 	f.Add([]byte("servers: {a: {command: x, env: {A: {secret: b}}}}"))
 	f.Add([]byte("? - [a, b]\n: {c: |\n d\n}"))
 	f.Add([]byte("a: &b [*b, *b]\n<<: *b"))
 	f.Add([]byte("- - - - - -\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := ParseConfig("sallyport.yaml", text)
+		c, err := Parse("sallyport.yaml", text)
 		if (c == nil) == (err == nil) {
 			t.Fatalf("config %v, error %v", c, err)
 		}
