@@ -72,10 +72,13 @@ type Client interface {
 	Ask(ctx context.Context, message wire.Message) (Answer, error)
 }
 
-// Poller is a Client whose agent can hang up and come back for the answer (MCP
-// 2025-11-25, resumption). Poll tells it that the server has ended its stream
-// without an answer, to be asked for it later: so may we.
-type Poller interface{ Poll(retry time.Duration) }
+// Poller is a Client that can be told that the server named a time to come
+// back and then ended its stream without an answer (retry, MCP 2025-11-25), so
+// that the door may do the same. resumable says that the rest of the stream
+// can still be had from the server.
+type Poller interface {
+	Poll(retry time.Duration, resumable bool)
+}
 
 // Watcher is told of every decision and every end of a call, for people and
 // metrics. It must not block.

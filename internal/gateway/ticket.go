@@ -46,9 +46,9 @@ func (h *hearing) Ask(ctx context.Context, message wire.Message) (Answer, error)
 	return h.ticket.ask(ctx, message, h.client)
 }
 
-func (h *hearing) Poll(retry time.Duration) {
+func (h *hearing) Poll(retry time.Duration, resumable bool) {
 	if poller, ok := h.client.(Poller); ok {
-		poller.Poll(retry)
+		poller.Poll(retry, resumable)
 	}
 }
 

@@ -72,10 +72,10 @@ func TestAggregateHello(t *testing.T) {
 	w := serve(t, Options{})
 	a := &agent{w: w, path: "/mcp", token: anaToken}
 	g := a.rpc("1", "initialize", `{"protocolVersion":"2025-06-18","capabilities":{}}`)
-	want(t, "initialize", g.body, `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}},"serverInfo":{"name":"sallyport","version":"1"},"instructions":"# desk\n\nBe kind.\n\n# cloud\n\nSpend little."}}`)
+	want(t, "initialize", g.body, `{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"serverInfo":{"name":"sallyport","version":"1"},"instructions":"# desk\n\nBe kind.\n\n# cloud\n\nSpend little."}}`)
 	m := w.modern("/mcp", anaToken, `{}`)
 	g = m.do(m.ask(t.Context(), "1", "server/discover", "", ""))
-	want(t, "discover", g.body, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{}},"instructions":"# desk\n\nBe kind.\n\n# cloud\n\nSpend little.","ttlMs":0,"cacheScope":"private","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"sallyport","version":"1"}}}}`)
+	want(t, "discover", g.body, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true,"listChanged":true},"logging":{},"completions":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"instructions":"# desk\n\nBe kind.\n\n# cloud\n\nSpend little.","ttlMs":0,"cacheScope":"private","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"sallyport","version":"1"}}}}`)
 	g = m.do(m.ask(t.Context(), "1", "tools/list", "", ""))
 	if !strings.Contains(g.body, `"ttlMs":30000,"cacheScope":"private"`) {
 		t.Errorf("a merged list holds as long as its shortest part, for one agent: %s", g.body)

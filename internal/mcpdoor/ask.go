@@ -34,9 +34,9 @@ func (c *client) Tell(ctx context.Context, m wire.Message) error {
 	return err
 }
 
-func (c *client) Poll(retry time.Duration) {
+func (c *client) Poll(retry time.Duration, resumable bool) {
 	if b, ok := c.x.back.(*response); ok {
-		b.letGo(retry)
+		b.letGo(retry, resumable)
 	}
 }
 

@@ -74,7 +74,7 @@ func TestAskSessionEra(t *testing.T) {
 	// A client that takes no event stream can't be asked either.
 	deaf := w.connect("/mcp/desk", anaToken, elicits)
 	deaf.headers = map[string]string{"Accept": "application/json"}
-	if g := deaf.rpc("1", "tools/call", `{"name":"ask","arguments":{"of":"elicitation/create"}}`); !strings.Contains(g.body, "isError") {
+	if g := deaf.rpc("1", "tools/call", `{"name":"ask","arguments":{"of":"elicitation/create"}}`); !strings.Contains(g.body, "-31002") {
 		t.Errorf("asked anyway: %+v", g)
 	}
 	if g := deaf.rpc("2", "tools/call", `{"name":"count","_meta":{"progressToken":1}}`); g.kind != "application/json" || g.status != 200 {

@@ -34,7 +34,7 @@ func TestSessionEra(t *testing.T) {
 	}
 
 	g = a.rpc("8", "tools/call", `{"name":"fail"}`)
-	want(t, "failure is a tool error", g.body, `{"jsonrpc":"2.0","id":8,"result":{"content":[{"type":"text","text":"The call got no answer: server desk: broke: the server took the call and gave no answer"}],"isError":true}}`)
+	want(t, "failure", g.body, `{"jsonrpc":"2.0","id":8,"error":{"code":-31002,"message":"server desk: broke: the server took the call and gave no answer"}}`)
 	w.seen()
 
 	g = a.rpc("9", "tools/call", `{"name":"refund","arguments":{"amount":500}}`)
@@ -48,7 +48,7 @@ func TestSessionEra(t *testing.T) {
 	}
 	want(t, "refused call at the server", w.seen(), "")
 
-	if g := a.rpc("10", "prompts/get", `{"name":"nope"}`); !strings.Contains(g.body, `"code":-31001`) || !strings.Contains(g.body, `"cause":"pin"`) {
+	if g := a.rpc("10", "prompts/get", `{"name":"nope"}`); !strings.Contains(g.body, `"code":-32602`) || !strings.Contains(g.body, `"cause":"pin"`) {
 		t.Errorf("a prompt that is not pinned: %s", g.body)
 	}
 	want(t, "refused prompt at the server", w.seen(), "")
@@ -99,7 +99,7 @@ func TestStatelessEra(t *testing.T) {
 		t.Error("a session in the stateless era")
 	}
 	g = a.do(a.ask(t.Context(), "1", "server/discover", "", ""))
-	want(t, "discover", g.body, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true},"logging":{},"completions":{}},"instructions":"Be kind.","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"desk","version":"1"}}}}`)
+	want(t, "discover", g.body, `{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true},"logging":{},"completions":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"instructions":"Be kind.","resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"desk","version":"1"}}}}`)
 
 	g = a.do(a.ask(t.Context(), "5", "tools/call", "refund", `"name":"refund","arguments":{"amount":500}`))
 	if !strings.Contains(g.body, `"resultType":"complete"`) || !strings.Contains(g.body, `"isError":true`) || g.status != 200 {

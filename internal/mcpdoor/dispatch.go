@@ -2,6 +2,7 @@ package mcpdoor
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -210,13 +211,12 @@ func (x *exchange) query(ctx context.Context) reply {
 	case x.server == "" && x.message.Method == "tasks/list":
 		return x.listAll(ctx, wire.Method{Items: "tasks"})
 	}
-	if wire.IsStateless(x.revision) && !x.extends(extensionTasks) {
-		return x.fail(&wire.Error{Code: wire.CodeCapability, Message: x.message.Method + " needs the extension " + extensionTasks,
-			Data: []byte(`{"requiredCapabilities":{"extensions":{"` + extensionTasks + `":{}}}}`)})
-	}
 	server, params, fault := x.route()
 	if fault != nil {
 		return x.fail(fault)
+	}
+	if strings.HasPrefix(x.message.Method, "tasks/") {
+		return x.task(ctx, server, params)
 	}
 	answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, params))
 	return x.answered(ctx, server, answer, err)
@@ -224,10 +224,35 @@ func (x *exchange) query(ctx context.Context) reply {
 
 const extensionTasks = "io.modelcontextprotocol/tasks"
 
-// extends reports whether a stateless agent declared an extension.
-func (x *exchange) extends(extension string) bool {
-	able := x.message.Params.Get("_meta").Get(wire.MetaCapabilities)
-	return able.Get("extensions").Get(extension).Type() == sallyport.Object
+func hasTasks(capabilities sallyport.Value) bool {
+	return capabilities.Get("extensions").Get(extensionTasks).Type() == sallyport.Object
+}
+
+// task passes on a request about an open task. Who has none hears why, as the
+// tasks extension of the stateless era has it.
+func (x *exchange) task(ctx context.Context, server string, params sallyport.Value) reply {
+	query := x.newQuery(server, params)
+	var err error
+	stateless := wire.IsStateless(x.revision)
+	able := !stateless || hasTasks(params.Get("_meta").Get(wire.MetaCapabilities))
+	if able {
+		var answer gateway.Answer
+		answer, err = x.door.Gateway.Query(ctx, x.credential, query)
+		if refused, ok := errors.AsType[*sallyport.RefusedError](err); !ok || refused.Cause != sallyport.CauseMethod {
+			return x.answered(ctx, server, answer, err)
+		}
+	}
+	query.Method = "server/discover"
+	hello, _ := x.door.Gateway.Query(ctx, x.credential, query) // who can't be asked has no tasks
+	switch {
+	case stateless && !hasTasks(hello.Result.Get("capabilities")):
+		return x.fail(&wire.Error{Code: wire.CodeUnknownMethod, Message: "server " + server + " has no tasks"})
+	case !able:
+		return x.fail(&wire.Error{Code: wire.CodeCapability, Message: x.message.Method + " needs the extension " + extensionTasks,
+			Data: []byte(`{"requiredCapabilities":{"extensions":{"` + extensionTasks + `":{}}}}`)})
+	default:
+		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: err.Error()})
+	}
 }
 
 // queryAll asks every server, and is content when one of them could answer.
@@ -269,7 +294,7 @@ func (x *exchange) hear(ctx context.Context) *wire.Error {
 	case !strings.HasPrefix(m.Method, "notifications/"):
 		return notARequest
 	case m.Method == "notifications/cancelled":
-		x.session.cancel(m.Params.Get("requestId"))
+		x.session.calls.cancel(m.Params.Get("requestId"))
 	case row.Treatment == wire.Sessions:
 		servers := x.door.Servers()
 		if x.server != "" {

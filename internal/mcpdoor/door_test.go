@@ -61,7 +61,7 @@ var tools = map[string][]string{
 		`{"name":"job","inputSchema":{"type":"object"}}`,
 		`{"name":"region","inputSchema":{"type":"object","properties":{"where":{"type":"string","x-mcp-header":"Region"}}}}`,
 		`{"name":"cloud__echo","inputSchema":{"type":"object"}}`,
-		`{"name":"poll","inputSchema":{"type":"object"}}`,
+		`{"name":"poll","inputSchema":{"type":"object","properties":{"lost":{"type":"string"}}}}`,
 		`{"name":"stream","inputSchema":{"type":"object"}}`,
 	},
 	"cloud": {`{"name":"echo","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`},
@@ -190,7 +190,7 @@ func (w *world) seen() string {
 }
 
 var hellos = map[string]sallyport.Value{
-	"desk":  sallyport.MustParse(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true},"logging":{},"completions":{}},"serverInfo":{"name":"desk","version":"1"},"instructions":"Be kind."}`),
+	"desk":  sallyport.MustParse(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true},"prompts":{},"resources":{"subscribe":true},"logging":{},"completions":{},"extensions":{"io.modelcontextprotocol/tasks":{}}},"serverInfo":{"name":"desk","version":"1"},"instructions":"Be kind."}`),
 	"cloud": sallyport.MustParse(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":false},"resources":{"listChanged":true}},"serverInfo":{"name":"cloud","version":"1"},"instructions":"Spend little."}`),
 }
 
@@ -262,7 +262,7 @@ func (w *world) Execute(ctx context.Context, ticket *gateway.Ticket, client gate
 		<-ctx.Done()
 		return gateway.Answer{}, fmt.Errorf("%w: %w", context.Cause(ctx), gateway.ErrUnanswered)
 	case "poll":
-		client.(gateway.Poller).Poll(500 * time.Millisecond)
+		client.(gateway.Poller).Poll(500*time.Millisecond, !call.Args.Get("lost").IsText("yes"))
 		time.Sleep(20 * time.Millisecond)
 		return answer(`{"content":[]%s}`, complete)
 	case "stream":

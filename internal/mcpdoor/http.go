@@ -178,7 +178,7 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 	default:
 		// The call's context is the session's, not the request's: up to
 		// 2025-11-25 hanging up is not cancelling.
-		ctx, done, err := x.session.run(m.ID)
+		ctx, done, err := x.session.calls.begin(context.Background(), m.ID)
 		if err != nil {
 			refuse(w, http.StatusBadRequest, m.ID.Raw(), wire.CodeInvalidRequest, err.Error())
 			return
@@ -400,19 +400,25 @@ func (b *response) end(id []byte, answer reply) bool {
 }
 
 // letGo ends an event stream before its answer, as the server has done. The
-// agent comes back for the answer (resumption of 2025-11-25).
-func (b *response) letGo(retry time.Duration) {
+// agent comes back for the answer (resumption of 2025-11-25). Where the server
+// keeps nothing, the agent is told the time alone, and soon what went wrong.
+func (b *response) letGo(retry time.Duration, resumable bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended || b.gone || !b.hijack || !b.streams || b.session == nil || b.session.revision < wire.Revision20251125 {
 		return
 	}
+	if b.events == nil && !resumable {
+		b.session = nil // nothing to resume, so no ids
+	}
 	if b.events == nil {
 		b.begin()
 	}
 	_ = b.events.Retry(retry)
-	b.hangUp()
-	b.gone = true
+	if resumable {
+		b.hangUp()
+		b.gone = true
+	}
 }
 
 // hangUp ends the response that has been written, and its connection.

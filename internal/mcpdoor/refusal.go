@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"sallyport"
 	"sallyport/internal/gateway"
@@ -15,17 +14,16 @@ import (
 // know: structuredContent would have to fit the tool's outputSchema.
 const metaDecision = "sallyport/decision"
 
-// released turns the outcome of a call into the answer.
+// released turns the outcome of a call into the answer. A decision against a
+// tools/call is a result, so that the model reads it; a tool that is not there
+// and a server that gave no answer are errors, as they are without us.
 func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer gateway.Answer, err error) reply {
-	if err == nil || call.Kind != sallyport.KindTool || ctx.Err() != nil {
+	refused, ok := errors.AsType[*sallyport.RefusedError](err)
+	if !ok || call.Kind != sallyport.KindTool {
 		return x.answered(ctx, call.Server, answer, err)
 	}
-	// A tool's refusal and failure are results, so that the model reads them.
-	refused, ok := errors.AsType[*sallyport.RefusedError](err)
-	switch {
-	case !ok:
-		return result(x.toolError("The call got no answer: "+err.Error(), nil))
-	case refused.Cause == sallyport.CauseIdentity || refused.Cause == sallyport.CauseMethod || refused.Cause == sallyport.CauseServer:
+	switch refused.Cause {
+	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CausePin:
 		return x.answered(ctx, call.Server, answer, err)
 	default:
 		return result(x.toolError(refusal(refused), decision(refused)))
@@ -72,12 +70,11 @@ func (x *exchange) failed(err error) reply {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
 	}
 	code := wire.CodeRefused
-	switch {
-	case refused.Cause != sallyport.CauseMethod:
-	case strings.HasPrefix(x.message.Method, "tasks/"): // no such task
-		code = wire.CodeInvalidParams
-	default:
+	switch refused.Cause {
+	case sallyport.CauseMethod:
 		code = wire.CodeUnknownMethod
+	case sallyport.CausePin:
+		code = wire.CodeInvalidParams // no such tool or prompt, as far as anybody may know
 	}
 	return x.fail(&wire.Error{Code: code, Message: refusal(refused), Data: decision(refused)})
 }
@@ -112,15 +109,12 @@ func decision(e *sallyport.RefusedError) []byte {
 	return append(dst, "]}"...)
 }
 
-// toolError is a result with isError; machine is raw or nil.
+// toolError is a result with isError; machine is raw.
 func (x *exchange) toolError(text string, machine []byte) []byte {
 	dst := sallyport.AppendString([]byte(`{"content":[{"type":"text","text":`), text)
 	dst = append(dst, `}],"isError":true`...)
 	if wire.IsStateless(x.revision) {
 		dst = append(dst, `,"resultType":"complete"`...)
 	}
-	if machine != nil {
-		dst = append(append(append(dst, `,"_meta":{"`+metaDecision+`":`...), machine...), '}')
-	}
-	return append(dst, '}')
+	return append(append(append(dst, `,"_meta":{"`+metaDecision+`":`...), machine...), "}}"...)
 }

@@ -32,12 +32,11 @@ type session struct {
 	used         atomic.Int64    // Unix nanoseconds
 	over         chan struct{}   // closed when the session ends
 	said         sse.Log         // what its streams said last
+	calls        calls
 	detach       func()
 
 	mu      sync.Mutex
-	ended   bool
-	running map[string]context.CancelCauseFunc // calls by request id
-	asks    map[string]chan gateway.Answer     // open questions by our id
+	asks    map[string]chan gateway.Answer // open questions by our id
 	lastAsk int64
 	hearing *context.CancelFunc // of the GET stream that is open
 }
@@ -199,20 +198,11 @@ func (t *sessions) close() {
 // end cancels what runs and frees everything. The session is in no table any
 // more.
 func (s *session) end(d *Door) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
+	if !s.calls.end() {
 		return
 	}
-	s.ended = true
-	running := s.running
-	s.running = nil
-	s.mu.Unlock()
 	close(s.over)
 	s.said.End()
-	for _, cancel := range running {
-		cancel(errSessionOver)
-	}
 	s.detach()
 	d.Guests.Leave(s.id)
 }
@@ -220,45 +210,69 @@ func (s *session) end(d *Door) {
 func (s *session) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.running) > 0 || s.hearing != nil
+	return s.hearing != nil || s.calls.any()
 }
 
-// run begins a call: its context ends with the session, or when the agent
+// calls are an agent's open requests by id.
+type calls struct {
+	mu   sync.Mutex
+	over bool
+	open map[string]context.CancelCauseFunc
+}
+
+// begin opens a request: its context ends with parent, or when the agent
 // cancels the id. A second request under an id that is still open is refused,
 // because an answer or a cancellation could mean either.
-func (s *session) run(id sallyport.Value) (ctx context.Context, done func(), err error) {
-	ctx, cancel := context.WithCancelCause(context.Background())
+func (c *calls) begin(parent context.Context, id sallyport.Value) (ctx context.Context, done func(), err error) {
 	key := wire.IDKey(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		cancel(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
 		return nil, nil, errSessionOver
 	}
-	if _, twice := s.running[key]; twice {
-		cancel(nil)
-		return nil, nil, errors.New("a request with this id is still open in this session")
+	if c.open[key] != nil {
+		return nil, nil, errors.New("a request with this id is still open")
 	}
-	if s.running == nil {
-		s.running = map[string]context.CancelCauseFunc{}
+	if c.open == nil {
+		c.open = map[string]context.CancelCauseFunc{}
 	}
-	s.running[key] = cancel
+	ctx, cancel := context.WithCancelCause(parent)
+	c.open[key] = cancel
 	return ctx, func() {
-		s.mu.Lock()
-		delete(s.running, key)
-		s.mu.Unlock()
+		c.mu.Lock()
+		delete(c.open, key)
+		c.mu.Unlock()
 		cancel(nil)
 	}, nil
 }
 
-// cancel ends a running call at the agent's wish.
-func (s *session) cancel(id sallyport.Value) {
-	s.mu.Lock()
-	cancel := s.running[wire.IDKey(id)]
-	s.mu.Unlock()
+// cancel ends a request at the agent's wish.
+func (c *calls) cancel(id sallyport.Value) {
+	c.mu.Lock()
+	cancel := c.open[wire.IDKey(id)]
+	c.mu.Unlock()
 	if cancel != nil {
 		cancel(errCancelled)
 	}
+}
+
+// end cancels all requests and admits no more. It reports false when it has
+// been done before.
+func (c *calls) end() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !c.over
+	c.over = true
+	for _, cancel := range c.open {
+		cancel(errSessionOver)
+	}
+	return first
+}
+
+func (c *calls) any() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.open) > 0
 }
 
 // tell takes what a server says outside any call. It does not block.

@@ -27,7 +27,7 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, cred
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	l := &line{door: d, ctx: ctx, server: server, credential: credential, owner: ownerOf(principal),
-		out: out, running: map[string]context.CancelCauseFunc{}, slots: make(chan struct{}, maxOpen)}
+		out: out, slots: make(chan struct{}, maxOpen)}
 	err = l.read(in)
 	cancel()
 	if l.session != nil {
@@ -47,12 +47,10 @@ type line struct {
 	session    *session // after initialize
 	serving    sync.WaitGroup
 	slots      chan struct{}
+	calls      calls
 
 	writing sync.Mutex
 	out     io.Writer
-
-	mu      sync.Mutex
-	running map[string]context.CancelCauseFunc // of the stateless era, by request id
 }
 
 func (l *line) read(in io.Reader) error {
@@ -87,7 +85,7 @@ func (l *line) take(text []byte) {
 			l.answer(nil, x.fail(&wire.Error{Code: wire.CodeInvalidRequest, Message: "an answer to a question that nobody asked"}))
 		}
 	case m.IsNotification() && m.Method == "notifications/cancelled":
-		l.cancel(m.Params.Get("requestId"))
+		l.calls.cancel(m.Params.Get("requestId"))
 	case m.IsNotification() && l.session == nil:
 		// The stateless era has no other, and before initialize there is none.
 		if !strings.HasPrefix(m.Method, "notifications/") {
@@ -120,7 +118,8 @@ func (l *line) take(text []byte) {
 
 // serve answers a request while others are read.
 func (l *line) serve(x *exchange) {
-	ctx, done, err := l.run(x)
+	// Over stdio an id belongs to one open request in both eras.
+	ctx, done, err := l.calls.begin(l.ctx, x.message.ID)
 	if err != nil {
 		l.answer(x.message.ID.Raw(), x.fail(&wire.Error{Code: wire.CodeInvalidRequest, Message: err.Error()}))
 		return
@@ -141,43 +140,10 @@ func (l *line) serve(x *exchange) {
 	})
 }
 
-// run begins a request: over stdio an id belongs to one open request in both
-// eras, and the end of the pipe ends it.
-func (l *line) run(x *exchange) (ctx context.Context, done func(), err error) {
-	if x.session != nil {
-		return x.session.run(x.message.ID)
-	}
-	ctx, cancel := context.WithCancelCause(l.ctx)
-	key := wire.IDKey(x.message.ID)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.running[key] != nil {
-		cancel(nil)
-		return nil, nil, errors.New("a request with this id is still open")
-	}
-	l.running[key] = cancel
-	return ctx, func() {
-		l.mu.Lock()
-		delete(l.running, key)
-		l.mu.Unlock()
-		cancel(nil)
-	}, nil
-}
-
-func (l *line) cancel(id sallyport.Value) {
-	if l.session != nil {
-		l.session.cancel(id)
-	}
-	l.mu.Lock()
-	cancel := l.running[wire.IDKey(id)]
-	l.mu.Unlock()
-	if cancel != nil {
-		cancel(errCancelled)
-	}
-}
-
 // follow passes on what the session hears outside any request.
 func (l *line) follow(s *session) {
+	_, leave := s.listen(l.ctx, 0) // while the pipe is open the session is in use
+	defer leave()
 	var seq uint32
 	for {
 		more, _, wake := s.said.After(0, seq)

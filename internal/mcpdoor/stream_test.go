@@ -117,6 +117,8 @@ func TestPolling(t *testing.T) {
 	back := a.request(t.Context(), http.MethodGet, "")
 	back.Header.Set("Last-Event-ID", g.ids[0])
 	want(t, "answer", strings.Join(a.do(back).events, "\n"), `{"jsonrpc":"2.0","id":1,"result":{"content":[]}}`)
+	lost := a.rpc("3", "tools/call", `{"name":"poll","arguments":{"lost":"yes"}}`)
+	want(t, "where nothing can be resumed", lost.body, "retry: 500\n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"content\":[]}}\n\n")
 	for name, b := range map[string]*agent{
 		"who takes no stream": {w: w, path: a.path, token: a.token, session: a.session, headers: map[string]string{"Accept": "application/json"}},
 	} {
