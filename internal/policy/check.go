@@ -473,7 +473,7 @@ func flat(err error) string {
 func (r *rule) note(t *source.Tree) {
 	t.Walk(func(t *source.Tree) bool {
 		path, exists, _ := source.Looks(t)
-		if len(path) > 1 && path[0] == "context" {
+		if len(path) > 1 {
 			r.uses.note(path[1:])
 			switch path[1] {
 			case "input":

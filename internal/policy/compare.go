@@ -35,8 +35,8 @@ func Compare(old, new *Rules) []Looser {
 	if new == nil || new.actions == nil {
 		return nil // refuses everything
 	}
-	if old == nil || old.actions == nil {
-		old = &Rules{}
+	if old == nil {
+		old = &Rules{} // refuses everything
 	}
 	c := comparison{old: old, new: new}
 	for _, r := range new.rules {

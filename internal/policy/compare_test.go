@@ -118,6 +118,52 @@ func TestComparePermitThatRefused(t *testing.T) {
 	}
 }
 
+// What guards the calls that a removed permit refused, and what doesn't.
+func TestCompareGuards(t *testing.T) {
+	const a = `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };` + "\n"
+	const b = `@id("b") permit (principal, action, resource);` + "\n"
+	const sum = `@id("a") permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count + 9223372036854775800 > 5 };` + "\n"
+	for _, c := range []struct{ name, gone, rest, want string }{
+		{"a forbid that looks at as much", a, b + `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("0.0")) };`, ""},
+		{"one of other agents", a, b + `forbid (principal in Role::"analyst", action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("0.0")) };`, "b"},
+		{"one of another action", a, b + `forbid (principal, action == Action::"desk/tool:send_email", resource) when { context.input.to == "x" };`, "b"},
+		{"one about results", a, b + `@on("result") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("0.0")) };`, "b"},
+		{"a look at something else", a, b + `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "x" };`, "b"},
+		{"no permit that could let anything through", a, `forbid (principal, action == Action::"desk/tool:refund", resource);`, ""},
+		{"the permit itself looks at as much", a, `@id("b") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("1.0")) };`, ""},
+		{"a sum that fails, and a look that doesn't", sum, `@id("b") permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count > 0 };`, "b"},
+		{"a sum that fails, kept first", sum, strings.Replace(strings.Replace(sum, `"a"`, `"b"`, 1), "> 5 }", "> 5 && context.input.size == \"small\" }", 1), ""},
+	} {
+		var got []string
+		for _, l := range Compare(load(t, c.gone+c.rest), load(t, c.rest)) {
+			got = append(got, l.Rule.ID)
+		}
+		if strings.Join(got, ",") != c.want {
+			t.Errorf("%s: looser by %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCompareStages(t *testing.T) {
+	call := `@id("x") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "x" };`
+	for _, c := range []struct{ old, new, want string }{
+		{call, `@on("result") ` + call, "x: no longer forbids exactly what it did, or asks others"},
+		{`@on("result") ` + call, call, "x: no longer forbids exactly what it did, or asks others"},
+		{call, strings.Replace(call, `"x"`, `"y"`, 1) + "forbid (principal, action == Action::\"desk/tool:delete_ticket\", resource);", ""},
+		{call, "", "x: is a forbid that is gone"},
+		{`permit (principal, action == Action::"desk/tool:refund", resource);`, `@id("n") permit (principal, action == Action::"desk/tool:get_ticket", resource);`, "n: is a new permit"},
+		{`@id("n") permit (principal, action == Action::"desk/tool:refund", resource);`, `@id("n") permit (principal, action == Action::"desk/tool:get_ticket", resource);`, "n: permits something else than before"},
+	} {
+		got := ""
+		for _, l := range Compare(load(t, c.old), load(t, c.new)) {
+			got += l.Rule.ID + ": " + l.Text
+		}
+		if got != c.want {
+			t.Errorf("%s\n%s\n got %s\nwant %s", c.old, c.new, got, c.want)
+		}
+	}
+}
+
 func TestComparePermitThatAskedWhatIsOpaque(t *testing.T) {
 	both := `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.isEmpty() };
 @id("b") permit (principal, action, resource);`

@@ -204,6 +204,25 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
+// A rule may look at all arguments, or all of the user, at once.
+func TestWholeRecords(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);
+@id("args") forbid (principal, action == Action::"desk/tool:get_ticket", resource) when { context.input == {id: "x"} };
+@id("user") forbid (principal, action == Action::"desk/tool:delete_ticket", resource) when { [context.user].contains(context.user) };`)
+	for _, c := range []struct {
+		action, args string
+		verdict      sallyport.Verdict
+	}{
+		{"desk/tool:get_ticket", `{"id":"x"}`, sallyport.Deny}, {"desk/tool:get_ticket", `{"id":"y"}`, sallyport.Allow},
+		{"desk/tool:get_ticket", `{"id":"x","more":1}`, sallyport.Deny}, {"desk/tool:get_ticket", `{"id":"y","more":1}`, sallyport.Deny}, // there is more than the rule can see
+		{"desk/tool:delete_ticket", `{"id":"x"}`, sallyport.Deny},
+	} {
+		if d := Decide(r, call(t, c.action, c.args)); d.Verdict != c.verdict {
+			t.Errorf("%s %s: %v %s", c.action, c.args, d.Verdict, d.Reason)
+		}
+	}
+}
+
 // A tool that takes what its schema doesn't declare can be sent what a rule
 // looks at in other tools.
 func TestUndeclaredArguments(t *testing.T) {
