@@ -53,9 +53,7 @@ func (v *conversation) aside(m *wire.Message) {
 			return
 		}
 		v.alive(c)
-		if err := v.told(c, m); err != nil {
-			c.cancel(err)
-		}
+		_ = v.told(c, m) // which has ended the call if it could not
 	default:
 		c := v.call(m.ID)
 		if c == nil || c.answer == nil {
@@ -136,7 +134,11 @@ func (v *conversation) told(c *call, m *wire.Message) error {
 	if c.ended {
 		return nil
 	}
-	return c.client.Tell(c.ctx, *m)
+	err := c.client.Tell(c.ctx, *m)
+	if err != nil {
+		c.cancel(err)
+	}
+	return err
 }
 
 // heard passes on what a server says outside any call.

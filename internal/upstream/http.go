@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -87,6 +88,11 @@ func (p *post) readAnswer(c *call, response *http.Response) (wire.Message, error
 	if status == http.StatusNotFound && p.session != "" {
 		p.v.broke(errLost)
 		return wire.Message{}, errLost
+	}
+	if !p.v.stateless && slices.Contains(notStreamable, response.StatusCode) {
+		// In a session errors come with 200: this is about the session itself,
+		// or about the revision. The next call begins anew.
+		p.v.broke(errLost)
 	}
 	ok := status == http.StatusOK
 	if !wire.IsMedia(response.Header.Get("Content-Type"), "application/json") {

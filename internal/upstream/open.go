@@ -77,24 +77,33 @@ func (srv *server) hello(r *request) (gateway.Answer, bool) {
 	return answer, err == nil
 }
 
-// open starts a conversation in the era that suits the session's agent.
+// open starts a conversation in the era that suits the session's agent. A
+// server that can't be talked to as before may have been replaced by one of
+// another era, so what was known of it is then forgotten.
 func (s *session) open(ctx context.Context) (*conversation, error) {
 	s.server.mu.Lock()
 	e := s.server.eras
 	s.server.mu.Unlock()
-	v, err := s.begin(ctx, &e)
-	if err == nil {
-		err = v.restore(ctx)
-	}
-	if err != nil {
+	assumed := s.server.config.assumed()
+	for {
+		learned := e.known && !assumed.known
+		v, err := s.begin(ctx, &e)
+		if err == nil {
+			err = v.restore(ctx)
+		}
+		if err == nil {
+			s.server.learn(e)
+			return v, nil
+		}
 		if v != nil {
 			v.close(err)
 		}
-		s.server.learn(s.server.config.assumed()) // it may have been replaced by another
-		return nil, err
+		s.server.learn(assumed)
+		if !learned || ctx.Err() != nil || errors.Is(err, remote.ErrUnreachable) {
+			return nil, err
+		}
+		e = assumed
 	}
-	s.server.learn(e)
-	return v, nil
 }
 
 func (s *session) begin(ctx context.Context, e *eras) (v *conversation, err error) {
@@ -129,8 +138,9 @@ func (s *session) begin(ctx context.Context, e *eras) (v *conversation, err erro
 	return v, err
 }
 
-// notStreamable are the answers to initialize by which an HTTP+SSE server
-// shows itself (MCP since 2025-03-26, "backwards compatibility").
+// notStreamable are the answers by which a server refuses to be talked to like
+// this at all. To initialize an HTTP+SSE server answers so (MCP since
+// 2025-03-26, "backwards compatibility").
 var notStreamable = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}
 
 // connect makes the far end reachable; nothing has been said yet.

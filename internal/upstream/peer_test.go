@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -461,6 +462,9 @@ func (c *clientEnd) Ask(ctx context.Context, m wire.Message) (gateway.Answer, er
 	c.mu.Lock()
 	c.asked = append(c.asked, m)
 	c.mu.Unlock()
+	if c.answer == nil {
+		return gateway.Answer{}, errors.New("asked unexpectedly")
+	}
 	return c.answer(ctx, m)
 }
 
@@ -473,3 +477,7 @@ func (c *clientEnd) methods() []string {
 	}
 	return all
 }
+
+type mcpServer = mcp.Server
+
+var discard = slog.New(slog.DiscardHandler)
