@@ -136,13 +136,9 @@ type hello struct {
 
 // hellos asks all servers that the path means who they are.
 func (x *exchange) hellos(ctx context.Context) []hello {
-	servers := x.door.Servers()
-	if x.server != "" {
-		servers = []string{x.server}
-	}
 	ctx, cancel := context.WithTimeout(ctx, helloWait)
 	defer cancel()
-	return eachServer(servers, func(server string) hello {
+	return eachServer(x.servers(), func(server string) hello {
 		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
 		if err != nil || answer.Error.Type() != sallyport.Absent {
 			return hello{server: server, failed: x.answered(ctx, server, answer, err)}

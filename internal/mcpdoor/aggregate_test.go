@@ -144,6 +144,13 @@ func TestListenToAll(t *testing.T) {
 	want(t, "what is refused is not honoured", next(), `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["sallyport:desk/desk://a"]},"_meta":{"io.modelcontextprotocol/subscriptionId":5}}}`)
 	w.changes <- message("notifications/resources/updated", `{"uri":"desk://a","_meta":{"io.modelcontextprotocol/subscriptionId":77}}`)
 	want(t, "event", next(), `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"sallyport:desk/desk://a","_meta":{"io.modelcontextprotocol/subscriptionId":5}}}`)
+	job := w.modern("/mcp", anaToken, `{}`)
+	job.modernCall("desk__job", `{}`)
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	next, leave2, _ := job.open(job.ask(ctx, `8`, "subscriptions/listen", "", `"notifications":{"taskIds":["desk__t__1"]}`))
+	defer leave2()
+	want(t, "tasks by name", next(), `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"taskIds":["desk__t__1"]},"_meta":{"io.modelcontextprotocol/subscriptionId":8}}}`)
 	if strings.Contains(w.seen(), "cloud") {
 		t.Error("a refused subscription reached the server")
 	}

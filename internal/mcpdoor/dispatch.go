@@ -272,6 +272,14 @@ func (x *exchange) queryAll(ctx context.Context) reply {
 	return result([]byte("{}"))
 }
 
+// servers are those that the path means.
+func (x *exchange) servers() []string {
+	if x.server != "" {
+		return []string{x.server}
+	}
+	return x.door.Servers()
+}
+
 // eachServer does something with every server at the same time and gives the
 // outcomes in order.
 func eachServer[T any](servers []string, do func(server string) T) []T {
@@ -296,11 +304,7 @@ func (x *exchange) hear(ctx context.Context) *wire.Error {
 	case m.Method == "notifications/cancelled":
 		x.session.calls.cancel(m.Params.Get("requestId"))
 	case row.Treatment == wire.Sessions:
-		servers := x.door.Servers()
-		if x.server != "" {
-			servers = []string{x.server}
-		}
-		eachServer(servers, func(server string) error {
+		eachServer(x.servers(), func(server string) error {
 			// A server that can't be told loses nothing that it would act on.
 			_, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, m.Params))
 			return err

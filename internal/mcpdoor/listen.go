@@ -1,7 +1,9 @@
 package mcpdoor
 
 import (
+	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -20,21 +22,25 @@ type listening struct {
 	id []byte // of the request: the subscription id that the agent knows
 
 	mu       sync.Mutex
-	flags    []string      // honoured, in the order they came
-	uris     [][]byte      // honoured, raw and as the agent knows them
-	honoured int           // parts that were acknowledged
-	waiting  int           // parts that may still be
-	ready    chan struct{} // closed when no part is waited for
-	told     chan struct{} // closed when the agent has been told what is honoured
+	flags    []string            // honoured, in the order they came
+	named    map[string][][]byte // honoured, raw and as the agent knows them
+	honoured int                 // parts that were acknowledged
+	waiting  int                 // parts that may still be
+	ready    chan struct{}       // closed when no part is waited for
+	told     chan struct{}       // closed when the agent has been told what is honoured
 }
 
-// part is what is asked of one server.
+// part is what is asked of one server: its lists, or one thing by name.
 type part struct {
 	server string
-	uri    sallyport.Value // as the server knows it; absent for the lists
+	member string          // of notifications that names it; "" for the lists
+	own    sallyport.Value // the name as the server knows it
 	shown  []byte          // raw, as the agent knows it
 	params sallyport.Value
 }
+
+// split says how the names in each member are taken apart on /mcp.
+var split = map[string]func(string) (server, own string, ok bool){"resourceSubscriptions": wire.SplitURI, "taskIds": wire.SplitName}
 
 const (
 	// ackWait is how long servers have to acknowledge before the agent is
@@ -50,7 +56,7 @@ func (x *exchange) listen(ctx context.Context) reply {
 		return x.fail(fault)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &listening{x: x, id: x.message.ID.Raw(), waiting: len(parts), ready: make(chan struct{}), told: make(chan struct{})}
+	l := &listening{x: x, id: x.message.ID.Raw(), waiting: len(parts), named: map[string][][]byte{}, ready: make(chan struct{}), told: make(chan struct{})}
 	ended := make(chan reply, len(parts))
 	var open sync.WaitGroup
 	defer open.Wait()
@@ -110,9 +116,9 @@ func (l *listening) wait(ctx context.Context, open int, ended <-chan reply) repl
 func (l *listening) run(ctx context.Context, p part) reply {
 	call := l.x.newCall(p.server, sallyport.KindSubscribe, p.params)
 	call.Args = noResource
-	if p.uri.Type() != sallyport.Absent {
-		call.Name, _ = p.uri.Text()
-		call.Args = uriArgs(p.uri)
+	if p.member == "resourceSubscriptions" {
+		call.Name, _ = p.own.Text()
+		call.Args = uriArgs(p.own)
 	}
 	heard := &hearing{l: l, part: p}
 	answer, err := l.x.door.Gateway.Call(ctx, l.x.credential, call, heard)
@@ -175,8 +181,8 @@ func (h *hearing) acknowledge(honoured sallyport.Value) {
 	}
 	h.acknowledged = true
 	l.honoured++
-	if h.part.shown != nil && honoured.Get("resourceSubscriptions").Len() > 0 {
-		l.uris = append(l.uris, h.part.shown)
+	if honoured.Get(h.part.member).Len() > 0 {
+		l.named[h.part.member] = append(l.named[h.part.member], h.part.shown)
 	}
 	for flag, value := range honoured.Members() {
 		if value.Type() == sallyport.True && !slices.Contains(l.flags, flag) {
@@ -203,22 +209,16 @@ func (l *listening) acknowledge(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer close(l.told)
-	dst := []byte(`{"notifications":{`)
+	var honoured [][]byte
 	for _, flag := range l.flags {
-		dst = append(sallyport.AppendString(dst, flag), ":true,"...)
+		honoured = append(honoured, append(sallyport.AppendString(nil, flag), ":true"...))
 	}
-	if len(l.uris) > 0 {
-		dst = append(dst, `"resourceSubscriptions":[`...)
-		for i, uri := range l.uris {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, uri...)
-		}
-		dst = append(dst, ']')
-	} else if len(l.flags) > 0 {
-		dst = dst[:len(dst)-1]
+	for _, member := range slices.Sorted(maps.Keys(l.named)) {
+		list := append(sallyport.AppendString(nil, member), ":["...)
+		list = append(list, bytes.Join(l.named[member], []byte{','})...)
+		honoured = append(honoured, append(list, ']'))
 	}
+	dst := append([]byte(`{"notifications":{`), bytes.Join(honoured, []byte{','})...)
 	dst = append(append(append(dst, `},"_meta":{"`+wire.MetaSubscription+`":`...), l.id...), "}}"...)
 	// An agent that can't hear it is gone, which ctx says soon enough.
 	_ = l.x.back.send(ctx, wire.AppendRequest(nil, nil, "notifications/subscriptions/acknowledged", dst))
@@ -234,39 +234,27 @@ func (x *exchange) parts() ([]part, *wire.Error) {
 		return nil, &wire.Error{Code: wire.CodeInvalidRequest, Message: "Accept must name text/event-stream"}
 	}
 	var parts []part
-	lists := []byte{'{'}
+	var lists [][]byte
 	for name, value := range wants.MemberNodes() {
-		if name.IsText("resourceSubscriptions") || value.Type() == sallyport.False {
-			continue
-		}
-		if len(lists) > 1 {
-			lists = append(lists, ',')
-		}
-		lists = append(append(append(lists, name.Raw()...), ':'), value.Raw()...)
-	}
-	if len(lists) > 1 {
-		servers := x.door.Servers()
-		if x.server != "" {
-			servers = []string{x.server}
-		}
-		for _, server := range servers {
-			parts = append(parts, part{server: server, params: x.wanting(wants, append(lists[:len(lists):len(lists)], '}'))})
+		text, _ := name.Text()
+		switch {
+		case split[text] != nil:
+			for _, shown := range value.Items() {
+				p, ok := x.named(wants, text, shown)
+				if !ok {
+					return nil, &wire.Error{Code: wire.CodeInvalidParams, Message: text + " names what no server here has: " + string(shown.Raw())}
+				}
+				parts = append(parts, p)
+			}
+		case value.Type() != sallyport.False:
+			lists = append(lists, append(append(bytes.Clone(name.Raw()), ':'), value.Raw()...))
 		}
 	}
-	for _, shown := range wants.Get("resourceSubscriptions").Items() {
-		p := part{server: x.server, uri: shown, shown: shown.Raw()}
-		text, ok := shown.Text()
-		if ok && x.server == "" {
-			p.server, text, ok = wire.SplitURI(text)
-			ok = ok && slices.Contains(x.door.Servers(), p.server)
+	if lists != nil {
+		notifications := append(append([]byte{'{'}, bytes.Join(lists, []byte{','})...), '}')
+		for _, server := range x.servers() {
+			parts = append(parts, part{server: server, params: x.wanting(wants, notifications)})
 		}
-		if !ok {
-			return nil, &wire.Error{Code: wire.CodeInvalidParams, Message: "no server here has the resource " + string(shown.Raw())}
-		}
-		raw := sallyport.AppendString([]byte(`{"resourceSubscriptions":[`), text)
-		p.params = x.wanting(wants, append(raw, "]}"...))
-		p.uri = firstOf(p.params)
-		parts = append(parts, p)
 	}
 	if len(parts) > maxParts {
 		return nil, &wire.Error{Code: wire.CodeInvalidParams, Message: "too many subscriptions in one request"}
@@ -283,11 +271,18 @@ func (x *exchange) wanting(wants sallyport.Value, notifications []byte) sallypor
 	return params
 }
 
-func firstOf(params sallyport.Value) sallyport.Value {
-	for _, uri := range params.Get("notifications").Get("resourceSubscriptions").Items() {
-		return uri
+// named is the part that asks for one thing by name.
+func (x *exchange) named(wants sallyport.Value, member string, shown sallyport.Value) (part, bool) {
+	p := part{server: x.server, member: member, own: shown, shown: shown.Raw()}
+	text, ok := shown.Text()
+	if ok && x.server == "" {
+		if p.server, text, ok = split[member](text); ok {
+			p.own, _ = sallyport.Parse(sallyport.AppendString(nil, text)) // can't fail
+		}
 	}
-	return sallyport.Value{}
+	notifications := append(sallyport.AppendString([]byte{'{'}, member), ":["...)
+	p.params = x.wanting(wants, append(append(notifications, p.own.Raw()...), "]}"...))
+	return p, ok && slices.Contains(x.servers(), p.server)
 }
 
 // withSubscription is a notification's params with the subscription id that

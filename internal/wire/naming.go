@@ -27,8 +27,8 @@ type Naming string
 func (n Naming) name(own string) string { return string(n) + separator + own }
 func (n Naming) uri(own string) string  { return scheme + string(n) + "/" + own }
 
-// splitName takes apart the name of a tool, prompt or task.
-func splitName(shown string) (server, own string, ok bool) {
+// SplitName takes apart the name of a tool, prompt or task.
+func SplitName(shown string) (server, own string, ok bool) {
 	return strings.Cut(shown, separator)
 }
 
@@ -58,7 +58,7 @@ func Unname(method string, params sallyport.Value) (server string, own sallyport
 func named(method string, params sallyport.Value) (v sallyport.Value, split func(string) (string, string, bool)) {
 	switch method {
 	case "tools/call", "prompts/get":
-		return params.Get("name"), splitName
+		return params.Get("name"), SplitName
 	case "resources/read", "resources/subscribe", "resources/unsubscribe":
 		return params.Get("uri"), SplitURI
 	case "completion/complete":
@@ -66,9 +66,9 @@ func named(method string, params sallyport.Value) (v sallyport.Value, split func
 		if ref.Get("type").IsText("ref/resource") {
 			return ref.Get("uri"), SplitURI
 		}
-		return ref.Get("name"), splitName
+		return ref.Get("name"), SplitName
 	default: // tasks/*
-		return params.Get("taskId"), splitName
+		return params.Get("taskId"), SplitName
 	}
 }
 
