@@ -245,7 +245,11 @@ func overheard(heard string, server []string) []string {
 // leaves no trace at the server.
 func TestClientsThroughGate(t *testing.T) {
 	b := startBehind(t)
-	to := target{url: "http://" + b.Agent + "/mcp", command: []string{b.binary, "stdio", "--dir", b.state}}
+	token, err := rig.Mint(t.Context(), b.binary, b.state, "shim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := target{url: "http://" + b.Agent + "/mcp", command: []string{b.binary, "stdio", "--dir", b.state, "--token-file", token}}
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -80,7 +80,31 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 	}); err != nil {
 		return nil, err
 	}
+	if err := p.wait(func() bool { return pinned(ctx, binary, filepath.Join(dir, "state"), len(servers)) }); err != nil {
+		return nil, fmt.Errorf("not every server was pinned: %w", err)
+	}
 	return &Gate{p, at.Listen, at.Listeners["tester"]}, nil
+}
+
+// pinned reports whether so many servers have been looked at and accepted.
+func pinned(ctx context.Context, binary, state string, servers int) bool {
+	out, err := exec.CommandContext(ctx, binary, "servers", "-o", "json", "--dir", state).Output()
+	if err != nil {
+		return false
+	}
+	var all []struct {
+		Pinned int `json:"pinned"`
+	}
+	if err := json.Unmarshal(out, &all); err != nil {
+		return false
+	}
+	n := 0
+	for _, s := range all {
+		if s.Pinned > 0 {
+			n++
+		}
+	}
+	return n == servers
 }
 
 // declare writes servers as the config has them. Effects are the operator's
@@ -97,4 +121,35 @@ func declare(servers map[string]Server) map[string]any {
 		all[name] = one
 	}
 	return all
+}
+
+// Mint enrolls a human at the gate whose state is there, adds an agent and
+// returns a file with its token.
+func Mint(ctx context.Context, binary, state, name string) (string, error) {
+	secret, token := filepath.Join(state, name+".secret"), filepath.Join(state, name+".token")
+	if err := os.WriteFile(secret, []byte("a secret for this test alone"), 0o600); err != nil {
+		return "", err
+	}
+	run := func(args ...string) ([]byte, error) {
+		args = append(args, "--secret-file", secret, "--dir", state)
+		out, err := exec.CommandContext(ctx, binary, args...).Output()
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("%s: %w: %s", strings.Join(args[:2], " "), err, failed.Stderr)
+		}
+		return out, err
+	}
+	if _, err := run("enroll"); err != nil {
+		return "", err
+	}
+	out, err := run("agents", "add", name, "--role", "tester", "--for", "ana", "--tenant", "acme", "-o", "json")
+	if err != nil {
+		return "", err
+	}
+	var added struct {
+		Token string `json:"token"`
+	}
+	if err := json.Unmarshal(out, &added); err != nil {
+		return "", err
+	}
+	return token, os.WriteFile(token, []byte(added.Token), 0o600)
 }
