@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sallyport"
 )
 
 func processorTime(b *testing.B) time.Duration {
@@ -59,4 +62,62 @@ func BenchmarkCalls(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkOpen opens a directory with 100,000 entries after a kill: 16 calls
+// are under way, and the last second is neither in the tree nor projected.
+func BenchmarkOpen(b *testing.B) {
+	kept := b.TempDir()
+	s := open(b, kept)
+	write := func(calls int, records func(*sallyport.Record) []*sallyport.Record) {
+		var group []*waiting
+		for i := range calls {
+			for _, record := range records(intent(fmt.Sprintf("c_%d_%020d", calls, i))) {
+				w, err := s.prepare(record)
+				if err != nil {
+					b.Fatal(err)
+				}
+				group = append(group, w)
+			}
+		}
+		if err := s.committer.write(context.Background(), group); err != nil {
+			b.Fatal(err)
+		}
+	}
+	ended := func(r *sallyport.Record) []*sallyport.Record { return []*sallyport.Record{r, outcome(r)} }
+	write(46_000, ended)
+	if err := s.sequencer.advance(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	s.sequencer.pass.Lock() // nothing is sequenced or projected any more
+	defer s.sequencer.pass.Unlock()
+	s.projecting.Lock()
+	defer s.projecting.Unlock()
+	write(4000, ended)
+	write(16, func(r *sallyport.Record) []*sallyport.Record { return []*sallyport.Record{r} })
+	size, err := s.Size(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		b.StopTimer()
+		dir := b.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(kept)); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		s, err := Open(dir, time.Now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if after, err := s.Size(context.Background()); err != nil || after != size+16 {
+			b.Fatal(after, err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(size), "entries")
 }

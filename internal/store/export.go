@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 
 	"sallyport/internal/tlog"
 	"sallyport/proof"
@@ -34,7 +35,7 @@ func (s *Store) Export(ctx context.Context, w io.Writer, o ExportOptions) error 
 // Export writes entries with their proof, for proof.Verify: up to the last
 // checkpoint that a gateway made. Ranges beyond it are cut.
 func (r *Reader) Export(ctx context.Context, w io.Writer, o ExportOptions) error {
-	checkpoint, text, err := r.Checkpoint()
+	checkpoint, signed, err := r.Checkpoint()
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (r *Reader) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 		return err
 	}
 	e := exporter{reader: r, w: bufio.NewWriterSize(w, 1<<16), checkpoint: checkpoint, options: o}
-	e.text = proof.Header{Key: key, Checkpoint: string(text)}.Append(nil)
+	e.text = proof.Header{Key: key, Checkpoint: string(signed)}.Append(nil)
 	// Out at once, so that a verifier at the other end hears of a failure as one
 	// of the log and not of the file.
 	if _, err := e.w.Write(e.text); err != nil {
@@ -117,8 +118,9 @@ func (e *exporter) entries(ctx context.Context, this Range) error {
 			if err != nil {
 				return err
 			}
-			if o := e.reader.opened(ctx, entry, row.location); o.Args != nil || o.Result != nil {
-				e.text = proof.Opening{Index: entry.Index, Args: o.Args, Result: o.Result}.Append(e.text)
+			o := e.reader.opened(ctx, entry, row.location)
+			if opening := (proof.Opening{Index: entry.Index, Args: text(o.Args), Result: text(o.Result)}); opening.Args != nil || opening.Result != nil {
+				e.text = opening.Append(e.text)
 			}
 		}
 		if _, err := e.w.Write(e.text); err != nil {
@@ -126,6 +128,14 @@ func (e *exporter) entries(ctx context.Context, this Range) error {
 		}
 	}
 	return nil
+}
+
+// text is a payload that an export can hold: it is JSON, so it is UTF-8.
+func text(p *proof.Payload) *proof.Payload {
+	if p != nil && !utf8.Valid(p.Text) {
+		return nil
+	}
+	return p
 }
 
 // Verify exports everything and verifies that.

@@ -35,8 +35,17 @@ func (r *Reader) Reindex(ctx context.Context) error {
 }
 
 func (r *Reader) forget(ctx context.Context) error {
-	_, err := r.index.ExecContext(ctx, "BEGIN IMMEDIATE; DELETE FROM position; DELETE FROM records; DELETE FROM runs; COMMIT")
-	return err
+	tx, err := r.index.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, statement := range []string{"DELETE FROM position", "DELETE FROM records", "DELETE FROM runs"} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // maxBatch is how many entries are projected in one transaction.
