@@ -162,7 +162,7 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 	return sallyport.Principal{Agent: name, User: name, Tenant: "acme"}, sallyport.Run{ID: "r_" + name, Standing: true}, nil
 }
 
-func (w *world) Commit(context.Context, *sallyport.Record) error { return w.Append(nil, nil) }
+func (w *world) Commit(ctx context.Context, r *sallyport.Record) error { return w.Append(ctx, r) }
 func (w *world) Append(context.Context, *sallyport.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

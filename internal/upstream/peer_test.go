@@ -168,6 +168,7 @@ func newPeer(revisions []string, log *seen) *mcp.Server {
 		return text("counted"), nil, nil
 	})
 	mcp.AddTool(server, &mcp.Tool{Name: "log"}, func(ctx context.Context, r *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+		//lint:ignore SA1019 servers of the session era still log this way
 		_ = r.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Data: "working"})
 		return text("logged"), nil, nil
 	})
