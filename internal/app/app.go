@@ -78,7 +78,8 @@ type App struct {
 
 	changing sync.Mutex // held while what is in force changes
 	law      law
-	running  bool // servers are followed
+	running  bool               // servers are followed
+	ended    context.CancelFunc // of what Start began
 
 	doors doors
 }
@@ -187,6 +188,7 @@ func (a *App) firstRuling(record []byte, pins []gateway.Pin) (r *ruling, first b
 // over the files. It returns when agents can connect; servers that were never
 // seen are still being looked at.
 func (a *App) Start(ctx context.Context) error {
+	ctx, a.ended = context.WithCancel(ctx)
 	if err := a.gateway.Record(ctx, "start", a.options.Version, sallyport.Digest{}, a.law.inForce.digest()); err != nil {
 		return err
 	}
@@ -209,6 +211,7 @@ func (a *App) Start(ctx context.Context) error {
 			a.Reload(ctx)
 		}
 	})
+	a.watch.working.Go(func() { a.chores(ctx) })
 	return a.watchFiles(ctx)
 }
 
@@ -233,14 +236,13 @@ func (a *App) configure(ctx context.Context, before, c *config.Config) error {
 		return err
 	}
 	for name := range c.Servers {
-		if before != nil && reflect.DeepEqual(before.Servers[name], c.Servers[name]) {
-			continue
-		}
-		if err := missing[name]; err != nil {
+		err := missing[name]
+		switch {
+		case err != nil:
 			a.watch.refuse(name, err)
-			continue
+		case before == nil || a.watch.refused(name) || !reflect.DeepEqual(before.Servers[name], c.Servers[name]):
+			a.watch.follow(context.WithoutCancel(ctx), name)
 		}
-		a.watch.follow(context.WithoutCancel(ctx), name)
 	}
 	if before != nil {
 		for name := range before.Servers {
@@ -273,6 +275,9 @@ func (a *App) tell(text string) {
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
 	a.doors.close(ctx)
+	if a.ended != nil {
+		a.ended()
+	}
 	a.watch.close()
 	if a.servers != nil {
 		a.servers.Close()

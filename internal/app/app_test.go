@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport"
+	"sallyport/internal/demo/desk"
 	"sallyport/internal/starter"
 	"sallyport/internal/store"
 )
@@ -29,7 +30,11 @@ func started(t *testing.T, dir, config string) *App {
 	if err := a.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(t, a) })
+	t.Cleanup(func() {
+		if !stopped[a] {
+			stop(t, a)
+		}
+	})
 	settle, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	a.Settle(settle)
@@ -37,8 +42,12 @@ func started(t *testing.T, dir, config string) *App {
 	return a
 }
 
+// stopped are the gateways that a test has stopped itself.
+var stopped = map[*App]bool{}
+
 func stop(t *testing.T, a *App) {
 	t.Helper()
+	stopped[a] = true
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := a.Close(ctx); err != nil {
@@ -65,6 +74,27 @@ func starterFiles(t *testing.T) (dir, config string) {
 		t.Fatal(err)
 	}
 	return dir, filepath.Join(dir, "sallyport.yaml")
+}
+
+// TestMain is also the demo server that tests start as a child.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == "desk" {
+		if err := desk.Serve(context.Background(), os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// demoServer is a command that serves desk on stdio.
+func demoServer(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
 }
 
 // bearer sends a token with every request.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -57,6 +58,9 @@ func (a *App) watchFiles(ctx context.Context) error {
 // nothing.
 func (a *App) watchPaths(notify *fsnotify.Watcher) time.Duration {
 	paths := []string{a.configPath}
+	if secrets := filepath.Join(a.options.Dir, "secrets.json"); exists(secrets) {
+		paths = append(paths, secrets)
+	}
 	for _, path := range a.law.inForce.config.Policy {
 		paths = append(paths, path)
 		filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
@@ -73,4 +77,9 @@ func (a *App) watchPaths(notify *fsnotify.Watcher) time.Duration {
 		}
 	}
 	return next
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -75,6 +75,10 @@ func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
 	if next.digest() == a.law.inForce.digest() && !a.law.first {
 		a.law.pending = nil
 		a.rules.Store(rules)
+		// A secret may have been put where the configuration refers to it.
+		if err := a.configure(ctx, a.law.inForce.config, a.law.inForce.config); err != nil {
+			a.log.Error("the configuration in force can't be applied", "error", err)
+		}
 		return
 	}
 	var reasons []string

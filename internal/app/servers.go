@@ -51,11 +51,12 @@ type watch struct {
 
 // watched is one server. Its fields are guarded by watch.mu.
 type watched struct {
-	state string
-	err   error
-	again chan struct{} // holds a token while a fetch is wanted
-	tried chan struct{} // closed after the first try
-	stop  context.CancelFunc
+	state   string
+	err     error
+	refused bool          // it can't even be tried
+	again   chan struct{} // holds a token while a fetch is wanted
+	tried   chan struct{} // closed after the first try
+	stop    context.CancelFunc
 }
 
 // follow starts watching a server; it begins anew when it is watched already.
@@ -80,9 +81,16 @@ func (w *watch) refuse(server string, err error) {
 	if w.servers == nil {
 		w.servers = map[string]*watched{}
 	}
-	s := &watched{state: stateUnreachable, err: err, tried: make(chan struct{}), stop: func() {}}
+	s := &watched{state: stateUnreachable, err: err, refused: true, tried: make(chan struct{}), stop: func() {}}
 	close(s.tried)
 	w.servers[server] = s
+}
+
+// refused reports whether a server could not even be tried.
+func (w *watch) refused(server string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.servers[server] != nil && w.servers[server].refused
 }
 
 // forget stops watching a server.

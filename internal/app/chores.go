@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"sallyport"
+)
+
+const (
+	// taskMemory is how many of the last entries are searched for tasks that
+	// were open when the gateway stopped.
+	taskMemory = 50_000
+	// tidyEvery is how often payloads beyond their retention time are dropped.
+	tidyEvery = time.Hour
+)
+
+// chores runs what has to be done besides calls, until ctx ends.
+func (a *App) chores(ctx context.Context) {
+	if err := a.restoreTasks(ctx); err != nil && ctx.Err() == nil {
+		a.log.Error("tasks that were open before can't be reached", "error", err)
+	}
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		before := time.Now().Add(-time.Duration(a.config().Retention))
+		if dropped, err := a.store.DropPayloads(ctx, before); err != nil && ctx.Err() == nil {
+			a.log.Error("payloads beyond their retention time are still there", "error", err)
+		} else if dropped > 0 {
+			a.log.Info("payloads beyond their retention time dropped", "segments", dropped)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// restoreTasks reopens the tickets of tasks: whoever opened one may ask for it
+// after a restart, and nobody else.
+func (a *App) restoreTasks(ctx context.Context) error {
+	size, err := a.store.Size(ctx)
+	if err != nil {
+		return err
+	}
+	from := uint64(0)
+	if size > taskMemory {
+		from = size - taskMemory
+	}
+	for e, err := range a.store.Entries(ctx, from, size) {
+		if err != nil {
+			return err
+		}
+		if e.Type == sallyport.Closed && e.Task != "" {
+			a.gateway.RestoreTask(e.Task, &sallyport.Call{
+				ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run}, Parent: e.Parent,
+			})
+		}
+	}
+	return nil
+}
