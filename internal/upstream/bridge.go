@@ -100,17 +100,11 @@ func (v *conversation) rounds(ctx context.Context, r *request, client gateway.Cl
 		default:
 			return gateway.Answer{}, fmt.Errorf("answered with a %.40q, which an agent of MCP %s can't follow", kind, r.Revision)
 		}
-		responses, refusal, err := v.inputs(ctx, answer.Result, r.Revision, client)
+		responses, refusal, err := v.input(ctx, answer.Result, r.Revision, client)
 		if err != nil || refusal.Type() != sallyport.Absent {
 			return gateway.Answer{Error: refusal}, err
 		}
-		more = nil
-		if len(responses) > 0 {
-			more = append(more, era.Member{Name: "inputResponses", Raw: era.Object(responses)})
-		}
-		if state := answer.Result.Get("requestState"); state.Type() != sallyport.Absent {
-			more = append(more, era.Member{Name: "requestState", Raw: state.Raw()})
-		}
+		more = era.Retry(answer.Result, responses)
 		if len(responses) == 0 {
 			if err := pause(ctx, time.Duration(round)*roundPause); err != nil {
 				return gateway.Answer{}, err
@@ -120,29 +114,23 @@ func (v *conversation) rounds(ctx context.Context, r *request, client gateway.Cl
 	return gateway.Answer{}, fmt.Errorf("asked for more input %d times and never answered", maxRounds)
 }
 
-// inputs puts each input request to the agent. An error that the agent
+// input puts what a result asks for to the agent. An error that the agent
 // answers (refusal) ends the call, since there is no way to tell a stateless
 // server of it.
-func (v *conversation) inputs(ctx context.Context, result sallyport.Value, revision string, client gateway.Client) (responses []era.Member, refusal sallyport.Value, err error) {
-	for key, request := range result.Get("inputRequests").Members() {
-		method, _ := request.Get("method").Text()
-		params := request.Get("params")
-		if params.Get("mode").IsText("url") && revision < wire.Revision20251125 {
-			return nil, refusal, fmt.Errorf("asks the user to open a URL, which an agent of MCP %s can't pass on", revision)
-		}
-		if client == nil {
-			return nil, refusal, errors.New("asked for input where nobody can be asked")
-		}
-		id := fmt.Appendf(nil, `"input-%d"`, v.server.owner.ids.Add(1))
-		m, err := wire.Parse(wire.AppendRequest(nil, id, method, params.Raw()))
-		if err != nil {
-			return nil, refusal, fmt.Errorf("sent a malformed input request: %w", err)
-		}
-		answer, err := client.Ask(ctx, m)
+func (v *conversation) input(ctx context.Context, result sallyport.Value, revision string, client gateway.Client) (responses []era.Member, refusal sallyport.Value, err error) {
+	inputs, err := era.Inputs(result, revision, fmt.Sprintf("input-%d", v.server.owner.ids.Add(1)))
+	if err == nil && len(inputs) > 0 && client == nil {
+		err = errors.New("asked for input where nobody can be asked")
+	}
+	if err != nil {
+		return nil, refusal, err
+	}
+	for _, i := range inputs {
+		answer, err := client.Ask(ctx, i.Request)
 		if err != nil || answer.Error.Type() != sallyport.Absent {
 			return nil, answer.Error, err
 		}
-		responses = append(responses, era.Member{Name: key, Raw: answer.Result.Raw()})
+		responses = append(responses, era.Member{Name: i.Key, Raw: answer.Result.Raw()})
 	}
 	return responses, refusal, nil
 }

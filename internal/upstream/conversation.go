@@ -76,9 +76,6 @@ var (
 	errLost   = errors.New("has forgotten the session; the call was not repeated: call again if that is safe")
 )
 
-// isLost reports whether the server has forgotten the session.
-func isLost(err error) bool { return errors.Is(err, errLost) }
-
 func (s *session) newConversation() *conversation {
 	v := &conversation{
 		session: s, server: s.server, since: time.Now(),
@@ -110,7 +107,7 @@ func (v *conversation) newCall(r *request, client gateway.Client) *call {
 	case v.shared:
 		c.answer = make(chan wire.Message, 1)
 	case v.stateless:
-		c.header = v.server.repeat.headers(r.Method, r.Params, r.tool)
+		c.header = repeated(r.Method, r.Params, r.tool)
 	}
 	return c
 }
@@ -142,7 +139,7 @@ func (v *conversation) exchange(ctx context.Context, c *call) (gateway.Answer, e
 func (v *conversation) begin(ctx context.Context, c *call) {
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	if c.method != "subscriptions/listen" { // which is silent by nature
-		c.quiet = time.AfterFunc(v.server.config.Limits.Silence, func() { c.cancel(errSilent) })
+		c.quiet = time.AfterFunc(v.server.config.Limits.Silence, func() { v.silent(c) })
 	}
 	v.mu.Lock()
 	v.calls[c.id] = c
@@ -174,6 +171,20 @@ func (v *conversation) alive(c *call) {
 	if c.quiet != nil {
 		c.quiet.Reset(v.server.config.Limits.Silence)
 	}
+}
+
+// silent ends a call that nothing was heard of for too long, unless it is the
+// server that waits: for the agent's answer.
+func (v *conversation) silent(c *call) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, a := range v.asks {
+		if a.under == c {
+			v.alive(c)
+			return
+		}
+	}
+	c.cancel(errSilent)
 }
 
 // rawID is the id as it goes over the wire, and the progress token of the call.

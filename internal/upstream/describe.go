@@ -59,7 +59,7 @@ func (u *Servers) own(ctx context.Context, name, method string, more []byte) (ga
 func (u *Servers) pages(ctx context.Context, name, method, items string) ([]sallyport.Value, error) {
 	var all []sallyport.Value
 	var cursor []byte
-	for range maxPages {
+	for n := 0; n < maxPages && len(all) <= maxItems; n++ {
 		page, err := u.own(ctx, name, method, cursor)
 		if err != nil {
 			return nil, err
@@ -74,9 +74,6 @@ func (u *Servers) pages(ctx context.Context, name, method, items string) ([]sall
 		next := page.Result.Get("nextCursor")
 		if next.Type() != sallyport.String {
 			return all, nil
-		}
-		if len(all) > maxItems {
-			break
 		}
 		cursor = append([]byte(`,"cursor":`), next.Raw()...)
 	}

@@ -80,8 +80,6 @@ func (p *post) exchange(ctx context.Context, c *call) (m wire.Message, err error
 
 func unanswered(err error) error { return fmt.Errorf("%w: %w", err, gateway.ErrUnanswered) }
 
-var errNoAnswer = errors.New("took the call and did not answer in JSON or as an event stream")
-
 // readAnswer reads an answer that came as plain JSON.
 func (p *post) readAnswer(c *call, response *http.Response) (wire.Message, error) {
 	status := remote.StatusError(response.StatusCode)
@@ -97,7 +95,7 @@ func (p *post) readAnswer(c *call, response *http.Response) (wire.Message, error
 	ok := status == http.StatusOK
 	if !wire.IsMedia(response.Header.Get("Content-Type"), "application/json") {
 		if ok || status == http.StatusAccepted {
-			return wire.Message{}, unanswered(errNoAnswer)
+			return wire.Message{}, unanswered(errors.New("took the call and did not answer in JSON or as an event stream"))
 		}
 		return wire.Message{}, status
 	}
@@ -128,6 +126,7 @@ const resumptions = 5
 // stream that breaks is picked up again where it broke.
 func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire.Message, error) {
 	in := remote.NewEvents(p.v.server.config.Limits.Result, time.Second, func() { p.v.alive(c) })
+	defer in.Free()
 	for idle := 1; ; idle++ {
 		before := in.Last
 		m, answered, err := p.hearOne(c, in, response)

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/child"
 	"sallyport/internal/upstream/era"
 	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
@@ -23,7 +22,6 @@ type server struct {
 	owner  *Servers
 	config Server
 	remote *remote.Remote // nil unless reached over a URL
-	repeat *repeated
 
 	mu       sync.Mutex
 	eras     eras
@@ -49,15 +47,14 @@ type session struct {
 	key       key
 	principal sallyport.Principal
 	self      era.Introduction // of the agent, to the server
+	retry     child.Retry      // of a command
 	current   atomic.Pointer[conversation]
 	over      atomic.Bool   // in no table any more: nothing may be opened
 	opening   chan struct{} // holds one token while a conversation is opened
 
 	// Guarded by server.mu.
-	busy    int // calls and listeners that use the session
-	used    time.Time
-	retry   backoff.ExponentialBackOff
-	retryAt time.Time
+	busy int // calls that use the session
+	used time.Time
 
 	mu    sync.Mutex
 	level string              // what the agent asked of logging, at a stateless server
@@ -66,7 +63,7 @@ type session struct {
 
 func newServer(owner *Servers, config Server) *server {
 	config.Limits = config.Limits.withDefaults()
-	srv := &server{owner: owner, config: config, eras: config.assumed(), sessions: map[key]*session{}, repeat: newRepeated()}
+	srv := &server{owner: owner, config: config, eras: config.assumed(), sessions: map[key]*session{}}
 	if config.URL != "" {
 		srv.remote = remote.New(config.reach(), owner.resolver)
 	}
@@ -96,7 +93,6 @@ func (srv *server) acquire(r *request) (*session, error) {
 		}
 		s = &session{
 			server: srv, key: k, opening: make(chan struct{}, 1), uris: map[string]struct{}{},
-			retry: backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, RandomizationFactor: .5, Multiplier: 2, MaxInterval: time.Minute},
 		}
 		who := r
 		if k == everybody {
@@ -251,15 +247,15 @@ func (s *session) converse(ctx context.Context) (*conversation, error) {
 	if v := s.current.Load(); v != nil && v.ctx.Err() == nil {
 		return v, nil
 	}
-	if err := s.waitForRetry(ctx); err != nil {
+	if err := s.retry.Wait(ctx); err != nil {
 		return nil, err
 	}
 	opening, cancel := context.WithTimeout(ctx, s.server.config.Limits.Start)
 	defer cancel()
 	v, err := s.open(opening)
 	if err != nil {
-		if ctx.Err() == nil {
-			s.failed()
+		if s.server.config.Command != "" && ctx.Err() == nil {
+			s.retry.Ended(0)
 		}
 		if opening.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("did not answer within %s of being started: %w", s.server.config.Limits.Start, err)
@@ -273,46 +269,10 @@ func (s *session) converse(ctx context.Context) (*conversation, error) {
 	return v, nil
 }
 
-// shortWait is how long a call waits for a crashed server's next start;
-// beyond it the call is refused at once.
-const shortWait = 2 * time.Second
-
-func (s *session) waitForRetry(ctx context.Context) error {
-	s.server.mu.Lock()
-	wait := time.Until(s.retryAt)
-	s.server.mu.Unlock()
-	if wait <= 0 {
-		return nil
-	}
-	if wait > shortWait {
-		return fmt.Errorf("keeps failing; the next attempt to start it is in %s (its log lines say why)", wait.Round(time.Second))
-	}
-	return pause(ctx, wait)
-}
-
-// failed puts off the next attempt to open the session, longer each time.
-func (s *session) failed() {
-	if s.server.remote != nil {
-		return // a URL that can't be reached costs nothing to try again
-	}
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	s.retryAt = time.Now().Add(s.retry.NextBackOff())
-}
-
-// steadyAfter is how long a conversation must have lived for its end not to
-// count as a failure to start.
-const steadyAfter = 10 * time.Second
-
 // ended is told when a conversation broke.
 func (s *session) ended(v *conversation) {
 	s.current.CompareAndSwap(v, nil)
-	if time.Since(v.since) < steadyAfter {
-		s.failed()
-		return
+	if s.server.config.Command != "" {
+		s.retry.Ended(time.Since(v.since))
 	}
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	s.retry.Reset()
-	s.retryAt = time.Time{}
 }

@@ -80,7 +80,7 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	use("s1")
 	use("s2")
-	h.sweep(time.Now().Add(30 * time.Second))
+	h.sweepAt(30 * time.Second)
 	use("s3")
 	use("s1")
 	use("s4") // there is room for three: the one longest unused has to go
@@ -93,7 +93,7 @@ func TestSessionsEnd(t *testing.T) {
 	if _, err := a.execute(t.Context(), h, "resources/subscribe", `{"uri":"test://r"}`, nil); err != nil {
 		t.Fatal(err)
 	}
-	h.sweep(time.Now().Add(2 * time.Minute))
+	h.sweepAt(2 * time.Minute)
 	deleted(3) // s3 was idle; s4 holds a subscription
 	h.Close()
 	deleted(4)
@@ -117,7 +117,7 @@ func TestBusySessionsAreNotEvicted(t *testing.T) {
 		agent{revision: wire.Revision20251125, session: "s1"}.tool(t, h, "long", `{}`, nil)
 	})
 	<-entered
-	h.sweep(time.Now().Add(time.Hour))
+	h.sweepAt(time.Hour)
 	other := agent{revision: wire.Revision20251125, session: "s2"}
 	if _, err := other.execute(t.Context(), h, "tools/call", `{"name":"well"}`, nil); err == nil || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("error: %v", err)
@@ -295,4 +295,9 @@ func executeRaw(t testing.TB, h *hall, call *sallyport.Call) {
 	t.Helper()
 	answer, err := h.Execute(context.Background(), ticketFor(call, nil), &clientEnd{})
 	textOf(t, answer, err)
+}
+
+// sweepAt closes what is idle as it would be after so long.
+func (h *hall) sweepAt(after time.Duration) {
+	h.each(func(srv *server) { srv.sweep(time.Now().Add(after)) })
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"sallyport/internal/gateway"
 	"sallyport/internal/upstream/child"
@@ -103,26 +102,6 @@ func (v *conversation) takeLines(from io.Reader) error {
 	}
 }
 
-// linesTo writes messages as lines to one end of a pipe, one writer at a
-// time. It never leaves half a line behind without an error: a server that
-// does not read its input for sendTimeout is given up.
-func linesTo(to io.Writer) func(context.Context, []byte) error {
-	turn := make(chan struct{}, 1)
-	return func(ctx context.Context, text []byte) error {
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if f, ok := to.(interface{ SetWriteDeadline(time.Time) error }); ok {
-			_ = f.SetWriteDeadline(time.Now().Add(sendTimeout))
-		}
-		_, err := to.Write(append(text, '\n'))
-		return err
-	}
-}
-
 // startChild starts the configured command.
 func (v *conversation) startChild() error {
 	config := &v.server.config
@@ -133,7 +112,7 @@ func (v *conversation) startChild() error {
 	if err != nil {
 		return fmt.Errorf("can't be started: %w", err)
 	}
-	v.peer, v.shared = &stream{v, linesTo(c.In)}, true
+	v.peer, v.shared = &stream{v, child.LinesTo(c.In, sendTimeout)}, true
 	if !v.background(func() { <-v.ctx.Done(); c.Stop() }) {
 		c.Stop()
 		return errClosed
@@ -150,7 +129,7 @@ func (v *conversation) startChild() error {
 func (v *conversation) startInside() error {
 	theirIn, in := io.Pipe()
 	out, theirOut := io.Pipe()
-	v.peer, v.shared = &stream{v, linesTo(in)}, true
+	v.peer, v.shared = &stream{v, child.LinesTo(in, sendTimeout)}, true
 	if !v.background(func() {
 		err := v.server.config.Serve(v.ctx, theirIn, theirOut)
 		_ = theirIn.Close()

@@ -9,11 +9,10 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,7 +65,7 @@ func New(options Options) *Servers {
 		for {
 			select {
 			case now := <-tick.C:
-				u.sweep(now)
+				u.each(func(srv *server) { srv.sweep(now) })
 			case <-ctx.Done():
 				return
 			}
@@ -137,10 +136,15 @@ func (u *Servers) Greet(door string, hello sallyport.Value) {
 func (u *Servers) Leave(door string) {
 	u.mu.Lock()
 	delete(u.hellos, door)
-	servers := slices.Collect(maps.Values(u.servers))
 	u.mu.Unlock()
-	for _, srv := range servers {
-		srv.end(func(s *session) bool { return s.key.door == door })
+	u.each(func(srv *server) { srv.end(func(s *session) bool { return s.key.door == door }) })
+}
+
+func (u *Servers) each(do func(*server)) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	for _, srv := range u.servers {
+		do(srv)
 	}
 }
 
@@ -168,14 +172,6 @@ func (u *Servers) introduce(r *request) era.Introduction {
 // Dropped counts what servers sent that belonged to no call: answers nobody
 // waited for, progress of foreign calls, messages that could not be read.
 func (u *Servers) Dropped() int64 { return u.dropped.Load() }
-
-func (u *Servers) sweep(now time.Time) {
-	u.mu.RLock()
-	defer u.mu.RUnlock()
-	for _, srv := range u.servers {
-		u.working.Go(func() { srv.sweep(now) })
-	}
-}
 
 // request is a Query, or a call under a ticket and then with its pinned tool.
 type request struct {
@@ -231,7 +227,7 @@ func (u *Servers) carry(ctx context.Context, r *request, client gateway.Client) 
 		return gateway.Answer{}, err
 	}
 	answer, err := srv.carry(ctx, r, client)
-	if isLost(err) && repeatable[r.Method] {
+	if errors.Is(err, errLost) && repeatable[r.Method] {
 		answer, err = srv.carry(ctx, r, client)
 	}
 	if err != nil {

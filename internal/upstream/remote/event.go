@@ -32,7 +32,13 @@ func NewEvents(limit int, retry time.Duration, alive func()) *Events {
 }
 
 // From reads on from a new connection.
-func (e *Events) From(body io.Reader) { e.lines = Lines{from: body, limit: e.limit + len("data: ")} }
+func (e *Events) From(body io.Reader) {
+	e.lines.Free()
+	e.lines = Lines{from: body, limit: e.limit + len("data: ")}
+}
+
+// Free gives the memory back once nothing more is read.
+func (e *Events) Free() { e.lines.Free() }
 
 // maxRetry bounds how long a server can make us wait before reconnecting.
 const maxRetry = 30 * time.Second

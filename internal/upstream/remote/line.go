@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // ErrTooLong ends a stream whose next message is over the limit: where it
@@ -14,6 +15,7 @@ const (
 	lineBuffer = 8 << 10
 	// keptBuffer is how much memory a quiet stream may keep after a large message.
 	keptBuffer = 64 << 10
+	maxPooled  = 1 << 20
 )
 
 // Lines reads lines of bounded length.
@@ -52,11 +54,24 @@ func (l *Lines) Next() ([]byte, error) {
 	}
 }
 
+// buffers are those of streams that have ended.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, lineBuffer)) }}
+
+// Free gives the memory back once nothing more is read.
+func (l *Lines) Free() {
+	if l.buf != nil && len(l.buf) <= maxPooled {
+		buffers.Put(new(l.buf))
+	}
+	*l = Lines{}
+}
+
 func (l *Lines) fill() {
 	switch {
+	case l.buf == nil:
+		l.buf = *buffers.Get().(*[]byte)
 	case l.start == l.end:
 		l.start, l.end = 0, 0
-		if l.buf == nil || len(l.buf) > keptBuffer {
+		if len(l.buf) > keptBuffer {
 			l.buf = make([]byte, lineBuffer)
 		}
 	case l.start > 0 && l.end == len(l.buf):
