@@ -37,6 +37,8 @@ var floors = map[string]int{
 	"sallyport/internal/upstream/remote": 2, // one URL of a server, and nothing else
 	"sallyport/internal/upstream/child":  2, // one process of a server
 
+	"sallyport/internal/store/segment": 2, // files of blobs, and nothing else
+
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials
@@ -56,7 +58,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/app":      5, // wires by hand
 	"sallyport/internal/proposal": 5, // makes files of what import found, for a human to confirm
-	"sallyport/cmd/sallyport": 6, // verbs and output
+	"sallyport/cmd/sallyport":     6, // verbs and output
 }
 
 // sideways lists the imports within one floor that are allowed, and why.

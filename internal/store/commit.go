@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sallyport"
+	"sallyport/internal/store/segment"
 )
 
 const (
@@ -65,7 +66,7 @@ type head struct {
 // wait and writes them in one transaction: that transaction is the commit.
 type committer struct {
 	conn     *sql.Conn
-	payloads *segments
+	payloads *segment.Segments
 	begin, insert, insertKey,
 	commit, rollback *sql.Stmt
 
@@ -83,6 +84,7 @@ type committer struct {
 	kept     []*waiting // accepted and not yet durable
 	newKeys  []*runKey  // inserted by the current transaction
 	rows     []written  // of the current transaction
+	blobs    [][]byte   // payloads of the current group
 	started  time.Time  // the last transaction
 	underway int        // calls between intent and outcome, about
 
@@ -103,7 +105,7 @@ type written struct {
 // behind it reads them back.
 const maxRecent = 8192
 
-func newCommitter(ctx context.Context, db *sql.DB, payloads *segments) (*committer, error) {
+func newCommitter(ctx context.Context, db *sql.DB, payloads *segment.Segments) (*committer, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -408,8 +410,8 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 		}
 		c.head, c.lost = end, false
 	}
-	if err := c.payloads.write(c.head.next, group); err != nil {
-		return fmt.Errorf("writing payloads: %w", err)
+	if err := c.writePayloads(group); err != nil {
+		return err
 	}
 	_, err := c.begin.ExecContext(ctx)
 	end := c.head

@@ -1,19 +1,12 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sallyport"
@@ -77,156 +70,37 @@ func (k *keyring) drop(run string) *runKey {
 	return key
 }
 
-const (
-	maxSegment  = 256 << 20 // bytes
-	segmentLife = 24 * time.Hour
-)
-
-// segments are the files that sealed payloads lie in, one behind another. A
-// segment is named by the index of the first entry that may have payloads in
-// it. In the database a large payload would be written three times (log,
-// table, checkpoint of the log); here it is written once.
-type segments struct {
-	dir string
-
-	mu     sync.Mutex // guards file against sync
-	file   *os.File   // the last segment, for appending; nil before the first write
-	buffer *bufio.Writer
-	size   int64
-	made   time.Time
-	dirty  atomic.Bool
-}
-
-// write appends the payloads of a group whose first entry gets the index
-// first, and notes where they are. A failed write leaves nothing behind.
-func (s *segments) write(first uint64, group []*waiting) error {
-	if !slices.ContainsFunc(group, func(w *waiting) bool { return w.sealed != nil }) {
-		return nil
-	}
-	now := group[len(group)-1].entry.Time
-	if s.file == nil || s.size > maxSegment || now.Sub(s.made) > segmentLife {
-		if err := s.next(first, now); err != nil {
-			return err
-		}
-	}
-	start := s.size
+// writePayloads appends the sealed payloads of a group to their segment and
+// notes where they are. The commit does not wait until they are durable: after
+// a loss of power the payloads of the last second may be missing, which the
+// commitments in the entries show.
+func (c *committer) writePayloads(group []*waiting) error {
+	c.blobs = c.blobs[:0]
 	for _, w := range group {
 		if w.sealed != nil {
-			w.at = s.size
-			s.size += int64(len(*w.sealed))
-			s.buffer.Write(*w.sealed) // Flush has the error
+			c.blobs = append(c.blobs, *w.sealed)
 		}
 	}
-	s.dirty.Store(true)
-	if err := s.buffer.Flush(); err != nil {
-		s.buffer.Reset(s.file)
-		s.size = start
-		return errors.Join(err, s.file.Truncate(start))
+	if len(c.blobs) == 0 {
+		return nil
+	}
+	at, err := c.payloads.Write(c.head.next, group[len(group)-1].entry.Time, c.blobs...)
+	if err != nil {
+		return fmt.Errorf("writing payloads: %w", err)
+	}
+	for _, w := range group {
+		if w.sealed != nil {
+			w.at = at
+			at += int64(len(*w.sealed))
+		}
 	}
 	return nil
 }
 
-// next begins a segment.
-func (s *segments) next(first uint64, now time.Time) error {
-	if err := s.close(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
-	// It may be there, when no group of it was ever committed.
-	file, err := os.OpenFile(s.path(first), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	size, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		file.Close()
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.file, s.buffer, s.size, s.made = file, bufio.NewWriterSize(file, 1<<16), size, now
-	return nil
-}
-
-func (s *segments) path(first uint64) string {
-	return filepath.Join(s.dir, fmt.Sprintf("%016d", first))
-}
-
-// sync makes durable what was written. The commit does not wait for it: after
-// a loss of power the payloads of the last second may be missing, which the
-// entries' commitments show.
-func (s *segments) sync() error {
-	if !s.dirty.Swap(false) {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file == nil {
-		return nil
-	}
-	return s.file.Sync()
-}
-
-// close ends the last segment.
-func (s *segments) close() error {
-	err := s.sync()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file == nil {
-		return err
-	}
-	err = errors.Join(err, s.file.Close())
-	s.file = nil
-	return err
-}
-
-// list is the first indexes of all segments, in order.
-func (s *segments) list() ([]uint64, error) {
-	files, err := os.ReadDir(s.dir) // sorted by name
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	var firsts []uint64
-	for _, file := range files {
-		if first, err := strconv.ParseUint(file.Name(), 10, 64); err == nil {
-			firsts = append(firsts, first)
-		}
-	}
-	return firsts, nil
-}
-
-// read is n bytes of a payload of the entry with the index.
-func (s *segments) read(index uint64, at, n int64) ([]byte, error) {
-	firsts, err := s.list()
-	if err != nil {
-		return nil, err
-	}
-	i, found := slices.BinarySearch(firsts, index)
-	if !found {
-		i--
-	}
-	if i < 0 {
-		return nil, ErrDropped
-	}
-	file, err := os.Open(s.path(firsts[i]))
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text := make([]byte, n)
-	if _, err := file.ReadAt(text, at); err != nil {
-		return nil, fmt.Errorf("%w: its segment ends before it", tlog.ErrSealed)
-	}
-	return text, nil
-}
-
-// Why a payload can't be shown. A damaged one is tlog.ErrSealed.
-var (
-	ErrErased  = errors.New("the payload was erased: its key is gone")
-	ErrDropped = errors.New("the payload was dropped after its retention time")
-)
+// ErrErased says that a payload can't be shown because it was erased. One that
+// was dropped is segment.ErrDropped, a damaged one tlog.ErrSealed or
+// segment.ErrShort.
+var ErrErased = errors.New("the payload was erased: its key is gone")
 
 // location is where the payloads of an entry lie.
 type location struct{ key, at, args, result int64 }
@@ -263,7 +137,7 @@ func (r *Reader) payload(ctx context.Context, index uint64, key, at, n int64, pl
 	if len(secret) != tlog.KeySize || n > maxWaiting {
 		return nil, fmt.Errorf("%w: its key or its row is damaged", tlog.ErrSealed)
 	}
-	sealed, err := r.payloads.read(index, at, n)
+	sealed, err := r.payloads.Read(index, at, n)
 	if err != nil {
 		return nil, err
 	}
@@ -303,7 +177,7 @@ func (s *Store) truncateLog(ctx context.Context) error {
 // and the keys that nothing is left of. It returns how many segments went.
 func (s *Store) DropPayloads(ctx context.Context, before time.Time) (dropped int, err error) {
 	err = s.committer.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		firsts, err := s.payloads.list()
+		firsts, err := s.payloads.List()
 		if err != nil {
 			return err
 		}
@@ -311,13 +185,13 @@ func (s *Store) DropPayloads(ctx context.Context, before time.Time) (dropped int
 			end := s.committer.head.next
 			if i+1 < len(firsts) {
 				end = firsts[i+1]
-			} else if err := s.payloads.close(); err != nil {
+			} else if err := s.payloads.Close(); err != nil {
 				return err
 			}
 			if newest, err := s.timeOf(ctx, end); err != nil || !newest.Before(before) {
 				return err
 			}
-			if err := os.Remove(s.payloads.path(first)); err != nil {
+			if err := s.payloads.Remove(first); err != nil {
 				return err
 			}
 			dropped++

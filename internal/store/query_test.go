@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/segment"
 )
 
 // varied fills a log with records of every kind and returns its entries.
@@ -404,7 +405,7 @@ func TestPayloadsAreDropped(t *testing.T) {
 		if gone := shown[0].Args == nil; gone != (day < 5) {
 			t.Errorf("day %d: %v", day, shown[0].ArgsErr)
 		}
-		if day == 0 && !errors.Is(shown[0].ArgsErr, ErrErased) && !errors.Is(shown[0].ArgsErr, ErrDropped) {
+		if day == 0 && !errors.Is(shown[0].ArgsErr, ErrErased) && !errors.Is(shown[0].ArgsErr, segment.ErrDropped) {
 			t.Errorf("%v", shown[0].ArgsErr)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/segment"
 )
 
 // Reader reads a directory, beside a running gateway or when none runs.
@@ -19,7 +20,7 @@ type Reader struct {
 	dir      string
 	db       *sql.DB // sallyport.db, read only
 	index    *sql.DB
-	payloads *segments
+	payloads *segment.Segments
 	keys     keyring
 
 	projecting sync.Mutex
@@ -37,7 +38,7 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(4)
-	r := &Reader{dir: dir, db: db, payloads: &segments{dir: filepath.Join(dir, "payloads")}}
+	r := &Reader{dir: dir, db: db, payloads: segment.New(filepath.Join(dir, "payloads"))}
 	if err := db.QueryRow("SELECT coalesce(max(id), 0) FROM keys").Scan(&r.keys.last); err != nil {
 		r.Close()
 		return nil, err
@@ -52,7 +53,7 @@ func OpenReader(dir string) (*Reader, error) {
 
 // Close lets go of the files.
 func (r *Reader) Close() error {
-	errs := []error{r.payloads.close(), r.db.Close()}
+	errs := []error{r.payloads.Close(), r.db.Close()}
 	if r.index != nil {
 		errs = append(errs, r.index.Close())
 	}

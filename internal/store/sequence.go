@@ -178,7 +178,7 @@ func (s *sequencer) run(finished <-chan struct{}, grown func() <-chan struct{}) 
 // durable.
 func (s *sequencer) advance(ctx context.Context) error {
 	recent := s.recent()
-	err := errors.Join(s.sequence(ctx, recent), s.reader.payloads.sync(), s.reader.project(ctx, recent))
+	err := errors.Join(s.sequence(ctx, recent), s.reader.payloads.Sync(), s.reader.project(ctx, recent))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
