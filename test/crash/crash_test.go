@@ -47,6 +47,11 @@ func TestKilledUnderLoad(t *testing.T) {
 	dir := t.TempDir()
 	configure(t, dir, server.URL)
 
+	g := launch(t, binary, dir)
+	(&caller{t: t, address: g.address}).waitForTool() // so that the server is pinned
+	g.command.Process.Kill()
+	g.command.Wait()
+
 	n := kills(t)
 	for kill := range n {
 		g := launch(t, binary, dir)
@@ -67,7 +72,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		}
 	}
 
-	g := launch(t, binary, dir)
+	g = launch(t, binary, dir)
 	verified := sallyport(t, binary, dir, "log", "verify")
 	entries := query(t, binary, dir)
 	g.command.Process.Signal(os.Interrupt)
@@ -131,6 +136,7 @@ func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
+	w.Header().Set("Content-Type", "application/json")
 	result := `{}`
 	switch message.Method {
 	case "initialize":
@@ -142,11 +148,11 @@ func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.seen[string(traceparent.Find(body))] = true
 		e.mu.Unlock()
 		result = `{"content":[{"type":"text","text":"done"}]}`
-	case "server/discover":
+	case "ping":
+	default:
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, message.ID)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, result)
 }
 
@@ -213,7 +219,12 @@ func launch(t *testing.T, binary, dir string) gateway {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { command.Process.Kill() })
+	t.Cleanup(func() {
+		command.Process.Kill()
+		if t.Failed() {
+			t.Logf("the gateway said:\n%.2000s", output.String())
+		}
+	})
 	for range 400 {
 		var at struct {
 			Listeners map[string]string `json:"listeners"`
