@@ -133,7 +133,7 @@ func (c *comparison) pins() {
 		sameInput := before != nil && before.undeclared == a.undeclared && bytes.Equal(before.input.AppendTo(nil), a.input.AppendTo(nil))
 		for _, r := range c.new.rules {
 			switch {
-			case !r.scope.covers(a) || r.result:
+			case !r.scope.covers(a):
 			case before == nil:
 				if r.permit {
 					c.looser(r, true, "reaches %s, which is new", a.key())

@@ -132,6 +132,8 @@ func TestCompareGuards(t *testing.T) {
 		{"no permit that could let anything through", a, `forbid (principal, action == Action::"desk/tool:refund", resource);`, ""},
 		{"the permit itself looks at as much", a, `@id("b") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("1.0")) };`, ""},
 		{"a sum that fails, and a look that doesn't", sum, `@id("b") permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count > 0 };`, "b"},
+		{"one agent, and all of a role", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal in Role::"support"`, 1), "b"},
+		{"two agents", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal == Agent::"ops"`, 1), ""},
 		{"a sum that fails, kept first", sum, strings.Replace(strings.Replace(sum, `"a"`, `"b"`, 1), "> 5 }", "> 5 && context.input.size == \"small\" }", 1), ""},
 	} {
 		var got []string
@@ -141,6 +143,64 @@ func TestCompareGuards(t *testing.T) {
 		if strings.Join(got, ",") != c.want {
 			t.Errorf("%s: looser by %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// Where evaluating can fail, a condition that comes first can keep it from that.
+func TestCompareSums(t *testing.T) {
+	const was = `permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count + 9223372036854775800 > 5 };`
+	const calm = `permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count < 5 };`
+	for _, c := range []struct {
+		old, new string
+		looser   bool
+	}{
+		{was, was, false},
+		{was, strings.Replace(was, "> 5 }", `> 5 && context.input.size == "small" }`, 1), false},
+		{was, strings.Replace(was, "when {", `when { context.input.size == "small" && `, 1), true},
+		{was, strings.Replace(was, "> 5", "> 6", 1), true},
+		{was, strings.Replace(was, "when { context.input.count + 9223372036854775800 > 5 }", "", 1), true},
+		{calm, strings.Replace(calm, "when {", `when { context.input.size == "small" && `, 1), false},
+	} {
+		if l := Compare(load(t, c.old), load(t, c.new)); (len(l) > 0) != c.looser {
+			t.Errorf("%s\n%s\n%v", c.old, c.new, l)
+		}
+	}
+}
+
+// seesAll answers yes only when it is so, for every argument that could be
+// hidden.
+func TestSeesAll(t *testing.T) {
+	var paths [][]string
+	for _, p := range []string{"", "a", "b", "a a", "a b", "b a", "a a a", "a a b"} {
+		paths = append(paths, strings.Fields(p))
+	}
+	looks := []read{{opaque: true}}
+	for _, p := range paths {
+		looks = append(looks, read{path: p}, read{path: p, exists: true})
+	}
+	for _, was := range looks {
+		for _, l := range looks {
+			covers := true
+			for _, p := range paths {
+				covers = covers && (!was.touches(p) || l.touches(p))
+			}
+			if got := seesAll(&rule{reads: []read{l}}, &rule{reads: []read{was}}); got && !covers {
+				t.Errorf("%+v does not see all of %+v", l, was)
+			}
+		}
+	}
+	look := func(path string, exists bool) []read { return []read{{path: strings.Fields(path), exists: exists}} }
+	for _, c := range []struct{ g, was []read }{
+		{look("a", false), look("a", false)}, {look("a", false), look("a", true)}, {look("a", false), look("a b", false)}, {look("a", false), look("a b", true)},
+		{look("a", true), look("a", true)}, {look("a b", true), look("a", true)}, {look("a b", false), look("a", true)}, {look("a", true), []read{{opaque: true}}},
+		{append(look("b", true), look("a", false)...), append(look("a c", false), look("b", true)...)},
+	} {
+		if !seesAll(&rule{reads: c.g}, &rule{reads: c.was}) {
+			t.Errorf("%+v sees all of %+v", c.g, c.was)
+		}
+	}
+	if seesAll(&rule{}, &rule{reads: []read{{path: []string{"a"}}}}) || !seesAll(&rule{}, &rule{}) {
+		t.Error("without looks")
 	}
 }
 
@@ -180,7 +240,10 @@ func TestComparePermitThatAskedWhatIsOpaque(t *testing.T) {
 func TestComparePins(t *testing.T) {
 	text := `@id("reads") permit (principal, action in Action::"effect:read", resource);
 @id("pays") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };
-@id("tests") permit (principal, action == Action::"desk/tool:delete_ticket", resource) when { action in Action::"effect:delete" };`
+@id("tests") permit (principal, action == Action::"desk/tool:delete_ticket", resource) when { action in Action::"effect:delete" };
+@id("role") permit (principal, action == Action::"desk/tool:send_email", resource) when { principal in Role::"support" };
+@id("no") forbid (principal, action in Action::"server:desk", resource) when { context.input has id && context.input.id == "x" };
+@id("out") @on("result") forbid (principal, action == Action::"desk/tool:update_ticket", resource) when { action in Action::"effect:write" && context.result.isError };`
 	find := func(defs []sallyport.Definition, name string) *sallyport.Definition {
 		return &defs[slices.IndexFunc(defs, func(d sallyport.Definition) bool { return d.Name == name })]
 	}
@@ -210,6 +273,18 @@ func TestComparePins(t *testing.T) {
 			find(d, "delete_ticket").Effects = []sallyport.Effect{"write", "delete"}
 			return d
 		}, "tests pin"},
+		{"an effect that a condition about results tests", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "update_ticket").Effects = []sallyport.Effect{"send"}
+			return d
+		}, "out pin"},
+		{"an effect of a tool about which another condition is", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "send_email").Effects = []sallyport.Effect{"write"}
+			return d
+		}, ""},
+		{"a schema that no rule looks at", func(d []sallyport.Definition) []sallyport.Definition {
+			find(d, "list_instances").Raw = sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{"n":{"type":"number"}}}}`)
+			return d
+		}, ""},
 		{"an effect that no rule is about", func(d []sallyport.Definition) []sallyport.Definition {
 			find(d, "refund").Effects = []sallyport.Effect{"send"}
 			return d
@@ -217,8 +292,8 @@ func TestComparePins(t *testing.T) {
 		{"a schema that a rule looks at", func(d []sallyport.Definition) []sallyport.Definition {
 			find(d, "refund").Raw = sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{"amount":{"type":"number"}},"required":["amount"]}}`)
 			return d
-		}, "pays pin"},
-		{"arguments beyond the schema", func(d []sallyport.Definition) []sallyport.Definition { find(d, "refund").Undeclared = true; return d }, "pays pin"},
+		}, "pays pin,no pin"},
+		{"arguments beyond the schema", func(d []sallyport.Definition) []sallyport.Definition { find(d, "refund").Undeclared = true; return d }, "pays pin,no pin"},
 	} {
 		r, err := Load(files("p.cedar", text), c.change(pinned(t)), declared)
 		if err != nil {

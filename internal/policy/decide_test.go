@@ -93,6 +93,23 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// Whatever finds the rules, they are named once, by place, and so are the groups.
+func TestOrder(t *testing.T) {
+	r := load(t, `@id("one") permit (principal == Agent::"bot", action == Action::"desk/tool:refund", resource);
+@id("two") permit (principal, action in [Action::"desk/tool:refund", Action::"effect:pay", Action::"server:desk"], resource);
+@id("three") permit (principal in Role::"support", action, resource);
+@id("four") @ask("legal") forbid (principal == Agent::"bot", action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("5.0")) };
+@id("five") @ask("finance") forbid (principal, action, resource) when { context.input has amount && context.input.amount.greaterThan(decimal("5.0")) };`)
+	d := Decide(r, call(t, "desk/tool:refund", `{"customer":"c","amount":1}`))
+	if names(d.Rules) != "one,two,three" {
+		t.Error(names(d.Rules))
+	}
+	d = Decide(r, call(t, "desk/tool:refund", `{"customer":"c","amount":6}`))
+	if names(d.Rules) != "four,five" || strings.Join(d.Asks, ",") != "finance,legal" {
+		t.Error(names(d.Rules), d.Asks)
+	}
+}
+
 func names(rules []sallyport.Rule) string {
 	ids := make([]string, len(rules))
 	for i, r := range rules {
@@ -271,6 +288,13 @@ func TestOpaquePaths(t *testing.T) {
 		if d := Decide(r, call(t, "cloud/tool:run_command", `{"host":"h","command":"c"}`)); d.Verdict != sallyport.Deny {
 			t.Errorf("%s is opaque without being there", c.path)
 		}
+		// Also when other rules look at other arguments only.
+		more := load(t, `permit (principal, action in [Action::"cloud/tool:run_command", Action::"`+c.action+`"], resource) when { context.opaque.contains("`+c.path+`") };
+forbid (principal, action, resource) when { context.input has host && context.input.host == "x" };
+forbid (principal, action, resource) when { context.input has limit && context.input.limit == 7 };`)
+		if d := Decide(more, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
+			t.Errorf("%s: %s is not opaque beside other rules: %s", c.args, c.path, d.Reason)
+		}
 	}
 }
 
@@ -371,12 +395,26 @@ forbid (principal, action == Action::"desk/resource:read", resource) when { cont
 		{sallyport.KindSubscribe, "desk://private/1", `{"uri":"desk://private/1"}`, sallyport.Deny},
 		{sallyport.KindResource, "desk://private/1", `{"uri":"desk://private/1"}`, sallyport.Deny},
 		{sallyport.KindResource, "desk://public/1", `{"uri":"desk://public/1"}`, sallyport.Allow},
+		{sallyport.KindPrompt, "summarize", `{"ticket":"1"}`, sallyport.Allow},
 	} {
 		facts := call(t, "desk/prompt:summarize", c.args)
 		facts.Call.Kind, facts.Call.Name = c.kind, c.name
 		if d := Decide(r, facts); d.Verdict != c.verdict {
 			t.Errorf("%v %s: %v %s", c.kind, c.args, d.Verdict, d.Reason)
 		}
+	}
+}
+
+func TestPromptsArePinned(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);`)
+	facts := call(t, "desk/prompt:summarize", `{"ticket":"1"}`)
+	facts.Tool.Digest[0]++
+	if d := Decide(r, facts); d.Verdict != sallyport.Deny {
+		t.Error("another definition")
+	}
+	facts.Tool = nil
+	if d := Decide(r, facts); d.Verdict != sallyport.Deny {
+		t.Error("no definition")
 	}
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/types"
@@ -74,7 +75,7 @@ func (x *index) in(dst []*rule, principal *sallyport.Principal, a *action) []*ru
 	for _, p := range p {
 		for _, q := range q {
 			for _, r := range x.rules[[2]uint32{p, q}] {
-				if (r.scope.server == "" || r.scope.server == a.server) && !contains(dst[first:], r, q) {
+				if (r.scope.server == "" || r.scope.server == a.server) && !contains(dst[first:], r) {
 					dst = append(dst, r)
 				}
 			}
@@ -84,17 +85,9 @@ func (x *index) in(dst []*rule, principal *sallyport.Principal, a *action) []*ru
 }
 
 // contains tells whether a rule that names several actions was found under
-// another of them. q 0 is "any action", under which a rule is found once.
-func contains(rules []*rule, r *rule, q uint32) bool {
-	if q == 0 || len(r.scope.actions) < 2 {
-		return false
-	}
-	for _, found := range rules {
-		if found == r {
-			return true
-		}
-	}
-	return false
+// another of them.
+func contains(rules []*rule, r *rule) bool {
+	return len(r.scope.actions) > 1 && slices.Contains(rules, r)
 }
 
 // identities are the entities that a principal is in: itself, its role, the
