@@ -80,7 +80,7 @@ type committer struct {
 
 	// Only the committer's goroutine uses these.
 	head     head
-	lost     bool       // head must be read again, because a transaction failed
+	lost     bool       // head must be read again, since that failed too when a transaction did
 	kept     []*waiting // accepted and not yet durable
 	newKeys  []*runKey  // inserted by the current transaction
 	rows     []written  // of the current transaction
@@ -224,10 +224,7 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if record.Args == nil && record.Result == nil {
 		return w, nil
 	}
-	key, err := s.keys.of(w.entry.Run, w.entry.Time)
-	if err != nil {
-		return nil, err
-	}
+	key := s.keys.of(w.entry.Run, w.entry.Time)
 	w.key, w.sealed = key, buffers.Get().(*[]byte)
 	sealed := (*w.sealed)[:0]
 	if record.Args != nil {
@@ -403,7 +400,6 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 	}
 	c.started = time.Now()
 	if c.lost {
-		// The failed transaction may have ended either way.
 		end, err := readHead(ctx, c.conn)
 		if err != nil {
 			return err
@@ -424,11 +420,14 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 	if err != nil {
 		// SQLite may have rolled back by itself, then this has nothing to do.
 		c.rollback.ExecContext(ctx)
-		for _, key := range c.newKeys {
-			key.saved = false
+		// And it may have committed before it failed: then the rows are there.
+		there, errHead := readHead(ctx, c.conn)
+		if c.lost = errHead != nil; c.lost || there != end {
+			for _, key := range c.newKeys {
+				key.saved = false
+			}
+			return fmt.Errorf("writing the log: %w", err)
 		}
-		c.lost = true
-		return fmt.Errorf("writing the log: %w", err)
 	}
 	c.head = end
 	return nil

@@ -43,12 +43,12 @@ type keyring struct {
 }
 
 // of is the key for a record of the run at a time.
-func (k *keyring) of(run string, at time.Time) (*runKey, error) {
+func (k *keyring) of(run string, at time.Time) *runKey {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	key := k.byRun[run]
 	if key != nil && at.Sub(key.made) < keyLife {
-		return key, nil
+		return key
 	}
 	if k.byRun == nil || len(k.byRun) >= maxKeys {
 		k.byRun = map[string]*runKey{}
@@ -58,7 +58,7 @@ func (k *keyring) of(run string, at time.Time) (*runKey, error) {
 	rand.Read(key.secret[:])
 	key.Key = tlog.NewKey(key.secret)
 	k.byRun[run] = key
-	return key, nil
+	return key
 }
 
 // drop forgets the key of a run.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,32 +44,47 @@ func (r *Reader) Query(ctx context.Context, f Filter) ([]Found, error) {
 	if limit == 0 {
 		limit = 100
 	}
-	rows, err := r.index.QueryContext(ctx, "SELECT idx, closed FROM records"+where+" ORDER BY idx DESC LIMIT "+strconv.Itoa(limit), args...)
+	places, err := r.places(ctx, "SELECT idx, closed FROM records"+where+" ORDER BY idx DESC LIMIT "+strconv.Itoa(limit), args...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Found, len(places))
+	for i, p := range places {
+		if all[i], err = r.found(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// place is where a record lies in the log.
+type place struct{ index, closed uint64 } // closed is 0 without an outcome
+
+// places reads them all before anything else is done, so that the projections
+// are not held.
+func (r *Reader) places(ctx context.Context, statement string, args ...any) ([]place, error) {
+	rows, err := r.index.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var all []Found
+	var all []place
 	for rows.Next() {
-		var index, closed uint64
-		if err := rows.Scan(&index, &closed); err != nil {
+		var p place
+		if err := rows.Scan(&p.index, &p.closed); err != nil {
 			return nil, err
 		}
-		found, err := r.found(ctx, index, closed)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found)
+		all = append(all, p)
 	}
 	return all, rows.Err()
 }
 
-func (r *Reader) found(ctx context.Context, index, closed uint64) (Found, error) {
-	entry, err := r.Entry(ctx, index)
-	if err != nil || closed == 0 {
+func (r *Reader) found(ctx context.Context, p place) (Found, error) {
+	entry, err := r.Entry(ctx, p.index)
+	if err != nil || p.closed == 0 {
 		return Found{Entry: entry}, err
 	}
-	outcome, err := r.Entry(ctx, closed)
+	outcome, err := r.Entry(ctx, p.closed)
 	return Found{entry, &outcome}, err
 }
 
@@ -137,24 +151,16 @@ func (r *Reader) indexesOf(ctx context.Context, call string) (indexes []uint64, 
 	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
-	rows, err := r.index.QueryContext(ctx, "SELECT idx, closed FROM records WHERE call = $1 ORDER BY idx", call)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var index, closed uint64
-		if err := rows.Scan(&index, &closed); err != nil {
-			return nil, err
-		}
-		if indexes = append(indexes, index); closed != 0 {
-			indexes = append(indexes, closed)
+	places, err := r.places(ctx, "SELECT idx, closed FROM records WHERE call = $1 ORDER BY idx", call)
+	for _, p := range places {
+		if indexes = append(indexes, p.index); p.closed != 0 {
+			indexes = append(indexes, p.closed)
 		}
 	}
-	if len(indexes) == 0 && rows.Err() == nil {
-		return nil, fmt.Errorf("%w: no call %s", ErrNotFound, call)
+	if len(indexes) == 0 && err == nil {
+		err = fmt.Errorf("%w: no call %s", ErrNotFound, call)
 	}
-	return indexes, rows.Err()
+	return indexes, err
 }
 
 // Run is what the log says of one run.
@@ -196,22 +202,15 @@ func (r *Reader) openIntents(ctx context.Context) ([]sallyport.Entry, error) {
 	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
-	rows, err := r.index.QueryContext(ctx, "SELECT idx FROM records WHERE type = 'intent' AND outcome = '' ORDER BY idx")
+	places, err := r.places(ctx, "SELECT idx, closed FROM records WHERE type = 'intent' AND outcome = '' ORDER BY idx")
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var intents []sallyport.Entry
-	for rows.Next() {
-		var index uint64
-		if err := rows.Scan(&index); err != nil {
+	intents := make([]sallyport.Entry, len(places))
+	for i, p := range places {
+		if intents[i], err = r.Entry(ctx, p.index); err != nil {
 			return nil, err
 		}
-		intent, err := r.Entry(ctx, index)
-		if err != nil {
-			return nil, err
-		}
-		intents = append(intents, intent)
 	}
-	return intents, errors.Join(rows.Err(), ctx.Err())
+	return intents, nil
 }

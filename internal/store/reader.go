@@ -67,54 +67,54 @@ type row struct {
 	location
 }
 
-// chunk is how many rows are read at a time, so that no reader holds up the
-// database's own housekeeping for long.
-const chunk = 1024
+// chunk is how many rows are read at a time. No transaction stays open while
+// whoever asked for them works, or waits: it would keep SQLite's write-ahead
+// log growing.
+const chunk = 512
 
 // rows runs over the rows from index from to before index to, in order and
-// without gaps. The bytes of a row are valid until the next one.
+// without gaps. An error is the last thing it yields.
 func (r *Reader) rows(ctx context.Context, from, to uint64) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		for from < to {
-			n, err := r.chunk(ctx, from, min(to, from+chunk), yield)
-			if err == errStopped {
-				return
+			rows, err := r.chunk(ctx, from, min(to, from+chunk))
+			for _, this := range rows {
+				if this.index != from {
+					err = fmt.Errorf("%w: entry %d is missing", ErrReplaced, from)
+					break
+				}
+				if !yield(this, nil) {
+					return
+				}
+				from++
 			}
 			if err != nil {
 				yield(row{}, err)
 				return
 			}
-			if n == 0 {
+			if len(rows) == 0 {
 				return
 			}
-			from += n
 		}
 	}
 }
 
-var errStopped = errors.New("stopped")
-
-func (r *Reader) chunk(ctx context.Context, from, to uint64, yield func(row, error) bool) (n uint64, err error) {
+func (r *Reader) chunk(ctx context.Context, from, to uint64) ([]row, error) {
 	found, err := r.db.QueryContext(ctx,
 		"SELECT idx, entry, key, at, args, result FROM entries WHERE idx >= $1 AND idx < $2 ORDER BY idx", int64(from), int64(to))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer found.Close()
-	var text sql.RawBytes
+	rows := make([]row, 0, chunk)
 	for found.Next() {
 		var this row
-		if err := found.Scan(&this.index, &text, &this.key, &this.at, &this.args, &this.result); err != nil {
-			return n, err
+		if err := found.Scan(&this.index, &this.text, &this.key, &this.at, &this.args, &this.result); err != nil {
+			return nil, err
 		}
-		if this.text = text; this.index != from+n {
-			return n, fmt.Errorf("%w: entry %d is missing", ErrReplaced, from+n)
-		}
-		if n++; !yield(this, nil) {
-			return n, errStopped
-		}
+		rows = append(rows, this)
 	}
-	return n, found.Err()
+	return rows, found.Err()
 }
 
 // row is one row; sql.ErrNoRows when there is none.
