@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,8 +144,9 @@ func (u *Servers) Leave(door string) {
 
 func (u *Servers) each(do func(*server)) {
 	u.mu.RLock()
-	defer u.mu.RUnlock()
-	for _, srv := range u.servers {
+	servers := slices.Collect(maps.Values(u.servers)) // do takes locks that are held when u.mu is taken
+	u.mu.RUnlock()
+	for _, srv := range servers {
 		do(srv)
 	}
 }
