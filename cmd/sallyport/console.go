@@ -93,6 +93,9 @@ func (c *console) entry(e *sallyport.Entry) string {
 		if e.By != "" {
 			line += paint(c.color, dim, "  by "+visible(e.By))
 		}
+		if e.Reason != "" {
+			line += "  " + visible(e.Reason)
+		}
 		return line
 	case sallyport.Closed:
 		color := dim

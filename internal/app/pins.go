@@ -59,18 +59,46 @@ func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
 	return ""
 }
 
-// accept pins what was shown, on the record before it is in use.
+// accept pins what was shown, on the record before it is in use: one entry
+// with the keys, and with a digest over all of them before and after.
 func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]gateway.Pin, error) {
+	before, after := sha256.New(), sha256.New()
+	var keys []string
 	for _, pin := range a.pins.All() {
 		digest, wanted := shown[pin.Key]
 		if pin.Server != server || pin.Seen == nil || !wanted {
 			continue
 		}
-		if err := a.gateway.Record(ctx, "accept "+server+" "+string(pin.Key), by, digestOf(pin.Raw), digest); err != nil {
-			return nil, err
-		}
+		keys = append(keys, string(pin.Key))
+		fmt.Fprintf(before, "%s %s\n", pin.Key, digestOf(pin.Raw))
+		fmt.Fprintf(after, "%s %s\n", pin.Key, digest)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	err := a.store.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
+		Time: time.Now(), Type: sallyport.Change, Subject: "accept " + server, By: by, Reason: listed(keys),
+		Before: sallyport.Digest(before.Sum(nil)), After: sallyport.Digest(after.Sum(nil)),
+	}})
+	if err != nil {
+		return nil, err
 	}
 	return a.pins.Accept(ctx, server, shown, by, time.Now())
+}
+
+// listed names keys within the room that an entry has.
+func listed(keys []string) string {
+	text := ""
+	for i, key := range keys {
+		if len(text)+len(key) > 8<<10 {
+			return fmt.Sprintf("%s and %d more", text, len(keys)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += key
+	}
+	return text
 }
 
 func digestOf(raw []byte) sallyport.Digest {
