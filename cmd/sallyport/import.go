@@ -8,17 +8,12 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	osuser "os/user"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/app"
-	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
@@ -63,11 +58,8 @@ type importing struct {
 	from           []string
 	wrap, dry, yes bool
 
-	dir     string
-	base    string // of the gateway's address
-	found   []importer.File
-	known   map[string]string
-	clients []importer.Client // that get an agent
+	dir   string
+	found *proposal.Found
 }
 
 // imported is what import says in JSON and YAML.
@@ -105,7 +97,7 @@ func (i *importing) run(ctx context.Context) (err error) {
 	if err := i.find(ctx); err != nil {
 		return err
 	}
-	plan, err := i.plan(nil)
+	plan, err := i.found.Plan(nil)
 	if err != nil {
 		return err
 	}
@@ -118,9 +110,6 @@ func (i *importing) run(ctx context.Context) (err error) {
 	}
 	for _, edit := range plan.Edits {
 		say.Files = append(say.Files, edit.Path)
-		if !slices.Contains(i.clients, edit.Client) {
-			i.clients = append(i.clients, edit.Client)
-		}
 	}
 	var files proposal.Files
 	if !i.dry && len(plan.Edits) > 0 {
@@ -146,85 +135,28 @@ func (i *importing) run(ctx context.Context) (err error) {
 	})
 }
 
-// find reads the clients' files and what the state directory knows already.
-func (i *importing) find(ctx context.Context) error {
-	home, err := os.UserHomeDir()
+// find reads what there is. A file that can't be read is said and left out.
+func (i *importing) find(ctx context.Context) (err error) {
+	binary, err := executable()
 	if err != nil {
-		return err
-	}
-	project, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	if project == home {
-		project = ""
-	}
-	var broken error
-	if i.found, broken = importer.Find(home, project, runtime.GOOS, i.from); broken != nil {
-		if i.found == nil {
-			return broken
+		if i.wrap {
+			return err
 		}
-		fmt.Fprintf(i.cli.errs, "sallyport: left out: %v\n", broken)
+		binary = "/usr/local/bin/sallyport" // to show what would be written
 	}
-	if i.known, err = importer.Known(i.dir); err != nil {
-		return err
-	}
-	i.base = "http://127.0.0.1:7717"
-	c, _, err := config.Read(filepath.Join(i.dir, "sallyport.yaml"))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return fmt.Errorf("the configuration can't be read, so nothing can be added to it:\n%w", err)
-	default:
-		for name := range c.Servers {
-			if _, known := i.known[name]; !known {
-				i.known[name] = ""
-			}
-		}
-		i.base = "http://" + c.Listen
-	}
+	url := ""
 	if control.Running(i.dir) {
 		at, err := control.Get[control.Address](ctx, control.Dial(i.dir), "/door")
 		if err != nil {
 			return err
 		}
-		i.base = strings.TrimSuffix(at.URL, "/mcp")
+		url = at.URL
 	}
-	return nil
-}
-
-// plan works out the edits; tokens are by client, and stand-ins while none are
-// given.
-func (i *importing) plan(tokens map[importer.Client]string) (importer.Plan, error) {
-	binary, err := executable()
-	if err != nil {
-		if i.wrap {
-			return importer.Plan{}, err
-		}
-		binary = "/usr/local/bin/sallyport" // to show what would be written
+	var broken error
+	if i.found, broken, err = proposal.Find(i.dir, url, binary, i.from); err == nil && broken != nil {
+		fmt.Fprintf(i.cli.errs, "sallyport: left out: %v\n", broken)
 	}
-	endpoints := map[importer.Client]importer.Endpoint{}
-	for _, client := range importer.Clients() {
-		token := tokens[client]
-		if token == "" {
-			token = identity.TokenPrefix + "the-token-of-" + string(client)
-		}
-		endpoints[client] = importer.Endpoint{
-			URL: i.base, Token: token, Shim: []string{binary, "stdio", "--dir", i.dir, "--token-file", i.tokenFile(client)},
-		}
-	}
-	return importer.NewPlan(i.found, importer.Options{Endpoints: endpoints, Known: i.known, Lookup: lookup})
-}
-
-func (i *importing) tokenFile(client importer.Client) string {
-	return filepath.Join(i.dir, "tokens", string(client))
-}
-
-func lookup(kind, name string) (string, bool) {
-	if kind != "env" {
-		return "", false
-	}
-	return os.LookupEnv(name)
+	return err
 }
 
 // propose looks at the servers and proposes effects and a policy.
@@ -242,19 +174,9 @@ func (i *importing) propose(ctx context.Context, plan importer.Plan, say *import
 		}
 		say.Servers = append(say.Servers, s)
 	}
-	files, err := proposal.New(i.dir, userName(), i.clients, proposals)
+	files, err := proposal.New(i.dir, proposal.ClientsOf(plan), proposals)
 	say.Config, say.Policy = string(files.Config), string(files.Policy)
 	return files, err
-}
-
-var plainUser = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
-
-// userName is for whom the clients' agents act.
-func userName() string {
-	if me, err := osuser.Current(); err == nil && plainUser.MatchString(me.Username) {
-		return me.Username
-	}
-	return "me"
 }
 
 func (i *importing) show(t *table, plan importer.Plan, say imported) {
@@ -318,11 +240,11 @@ func (i *importing) write(ctx context.Context, plan importer.Plan, files proposa
 		return err
 	}
 	for client, token := range tokens {
-		if err := os.WriteFile(i.tokenFile(client), []byte(token+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(i.found.TokenFile(client), []byte(token+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
-	if plan, err = i.plan(tokens); err != nil {
+	if plan, err = i.found.Plan(tokens); err != nil {
 		return err
 	}
 	return importer.Wrap(i.dir, plan)

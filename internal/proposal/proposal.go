@@ -115,7 +115,8 @@ type Files struct {
 
 // New makes of what was found a configuration and a policy, on top of what the
 // state directory has already.
-func New(dir, user string, clients []importer.Client, proposals []importer.Proposal) (Files, error) {
+func New(dir string, clients []importer.Client, proposals []importer.Proposal) (Files, error) {
+	user := userName()
 	servers, err := importer.ServersYAML(proposals)
 	if err != nil {
 		return Files{}, err
