@@ -35,6 +35,11 @@ func TestAggregateNames(t *testing.T) {
 		t.Errorf("a cursor that nobody gave out: %s", g.body)
 	}
 
+	for _, params := range []string{`{"name":"vault__echo"}`, `{"name":"echo"}`, `{}`} {
+		if g := a.rpc("1", "tools/call", params); !strings.Contains(g.body, "names nothing that is here") {
+			t.Errorf("%s: %s", params, g.body)
+		}
+	}
 	for _, c := range []struct{ method, params, at, answer string }{
 		{"tools/call", `{"name":"desk__echo","arguments":{"text":"x"}}`, `desk tools/call echo {"text":"x"}`, ""},
 		{"tools/call", `{ "name" : "cloud__\u0065cho" , "arguments":{}}`, `cloud tools/call echo {}`, ""},
@@ -157,6 +162,7 @@ func TestListenToAll(t *testing.T) {
 	for params, code := range map[string]string{
 		``:                   "-32602",
 		`"notifications":[]`: "-32602",
+		`"notifications":{"resourceSubscriptions":["sallyport:vault/a"]}`:         "names what no server here has",
 		`"notifications":{"resourceSubscriptions":["desk://a"]}`:                  "-32602", // whose?
 		`"notifications":{"resourceSubscriptions":["sallyport:cloud/cloud://a"]}`: "-31001",
 	} {

@@ -10,6 +10,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/sse"
+	"sallyport/internal/wire"
 )
 
 const elicits = `{"elicitation":{},"sampling":{}}`
@@ -79,6 +80,17 @@ func TestAskSessionEra(t *testing.T) {
 	}
 	if g := deaf.rpc("2", "tools/call", `{"name":"count","_meta":{"progressToken":1}}`); g.kind != "application/json" || g.status != 200 {
 		t.Errorf("progress for one who takes no stream: %+v", g)
+	}
+}
+
+// An answer is taken once, even before the one who asked has looked.
+func TestAnswerIsTakenOnce(t *testing.T) {
+	s := &session{}
+	id, _, done := s.question()
+	defer done()
+	m := &wire.Message{ID: sallyport.MustParse(string(id)), Result: sallyport.MustParse(`{}`)}
+	if !s.answered(m) || s.answered(m) {
+		t.Error("an answer was taken twice, or not at all")
 	}
 }
 
