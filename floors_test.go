@@ -55,6 +55,9 @@ var floors = map[string]int{
 	"sallyport/internal/control":  4, // translates the CLI
 	"sallyport/internal/importer": 4, // translates clients' files
 	"sallyport/internal/config":   4, // translates the operator's file
+	"sallyport/internal/terminal": 4, // shows and asks a person
+
+	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app":      5, // wires by hand
 	"sallyport/internal/proposal": 5, // makes files of what import found, for a human to confirm

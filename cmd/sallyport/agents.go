@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/config"
 	"sallyport/internal/control"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) agentsCommand() *cobra.Command {
@@ -25,10 +26,10 @@ func (c *cli) agentsList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(agents, func(t *table) {
-					t.row("AGENT", "ROLE", "FOR", "TENANT", "STATE", "EXPIRES", "LISTENER")
+				return c.print(agents, func(t *terminal.Table) {
+					t.Row("AGENT", "ROLE", "FOR", "TENANT", "STATE", "EXPIRES", "LISTENER")
 					for _, a := range agents {
-						t.row(a.Name, a.Role, a.For, a.Tenant, a.State, day(a.Expires), a.Listener)
+						t.Row(a.Name, a.Role, a.For, a.Tenant, a.State, day(a.Expires), a.Listener)
 					}
 				})
 			})
@@ -98,10 +99,10 @@ func (c *cli) mint(cmd *cobra.Command, path string, agent control.NewAgent, expi
 		if err != nil {
 			return err
 		}
-		return c.print(token, func(t *table) {
-			t.line(token.Token)
-			t.line("")
-			t.line("This is agent " + token.Agent + " until " + day(token.Expires) + ". The token is not shown again.")
+		return c.print(token, func(t *terminal.Table) {
+			t.Line(token.Token)
+			t.Line("")
+			t.Line("This is agent " + token.Agent + " until " + day(token.Expires) + ". The token is not shown again.")
 		})
 	})
 }
@@ -116,7 +117,7 @@ func (c *cli) agentsRevoke() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(map[string]string{"revoked": args[0]}, func(t *table) { t.line("Agent " + args[0] + " is refused from now on.") })
+				return c.print(map[string]string{"revoked": args[0]}, func(t *terminal.Table) { t.Line("Agent " + args[0] + " is refused from now on.") })
 			})
 		},
 	}

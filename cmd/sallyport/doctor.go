@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/control"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) doctorCommand() *cobra.Command {
@@ -20,7 +21,7 @@ when something is broken.`,
 				if err != nil {
 					return err
 				}
-				if err := c.print(report, func(t *table) { c.showReport(t, report) }); err != nil {
+				if err := c.print(report, func(t *terminal.Table) { c.showReport(t, report) }); err != nil {
 					return err
 				}
 				for _, check := range report.Checks {
@@ -34,19 +35,19 @@ when something is broken.`,
 	}
 }
 
-func (c *cli) showReport(t *table, report control.Report) {
+func (c *cli) showReport(t *terminal.Table, report control.Report) {
 	state := "not running"
 	if report.Running {
 		state = "running on " + report.Listen
 	}
-	t.line("sallyport " + report.Version + ", " + state + ", state in " + report.Dir + "\n")
-	colors := map[control.Level]string{control.OK: green, control.Note: dim, control.Warning: yellow, control.Broken: red}
+	t.Line("sallyport " + report.Version + ", " + state + ", state in " + report.Dir + "\n")
+	colors := map[control.Level]terminal.Color{control.OK: terminal.Green, control.Note: terminal.Dim, control.Warning: terminal.Yellow, control.Broken: terminal.Red}
 	for _, check := range report.Checks {
-		text := strings.ReplaceAll(visibleLines(check.What), "\n", "\n          ")
+		text := strings.ReplaceAll(terminal.VisibleLines(check.What), "\n", "\n          ")
 		if check.Do != "" {
 			text += "\n          → " + check.Do
 		}
 		label := string(check.Level) + "       "
-		t.line("  " + paint(colored(c.out), colors[check.Level], label[:8]) + text)
+		t.Line("  " + c.paint(colors[check.Level], label[:8]) + text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) enrollCommand() *cobra.Command {
@@ -60,7 +61,9 @@ func (c *cli) enroll(ctx context.Context, gate *control.Client, currentFile stri
 	if _, err := control.Post[struct{}](ctx, gate, "/human", enrolment); err != nil {
 		return err
 	}
-	return c.print(control.Enrolled{Enrolled: true}, func(t *table) { t.line("Enrolled. Accepting, loosening and adding agents now need this secret.") })
+	return c.print(control.Enrolled{Enrolled: true}, func(t *terminal.Table) {
+		t.Line("Enrolled. Accepting, loosening and adding agents now need this secret.")
+	})
 }
 
 // humanSecret asks for the enrolled secret, or says that there is none yet.

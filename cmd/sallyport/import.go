@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
 	"sallyport/internal/proposal"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) importCommand() *cobra.Command {
@@ -118,20 +119,20 @@ func (i *importing) run(ctx context.Context) (err error) {
 		}
 	}
 	if !i.wrap || len(plan.Edits) == 0 {
-		return i.cli.print(say, func(t *table) { i.show(t, plan, say) })
+		return i.cli.print(say, func(t *terminal.Table) { i.show(t, plan, say) })
 	}
 	if i.cli.output == "table" {
-		i.cli.print(say, func(t *table) { i.show(t, plan, say) })
+		i.cli.print(say, func(t *terminal.Table) { i.show(t, plan, say) })
 	}
-	if !i.yes && !ask(ctx, "Write this?") {
+	if !i.yes && !terminal.Ask(ctx, "Write this?") {
 		return usage("nothing was written: answer yes on a terminal, or give --yes")
 	}
 	if err := i.write(ctx, plan, files); err != nil {
 		return err
 	}
 	say.Wrapped = true
-	return i.cli.print(say, func(t *table) {
-		t.line("\nDone. \"sallyport up\" starts the gateway and shows what each server offers before it can be used;\n\"sallyport unwrap\" puts everything back.")
+	return i.cli.print(say, func(t *terminal.Table) {
+		t.Line("\nDone. \"sallyport up\" starts the gateway and shows what each server offers before it can be used;\n\"sallyport unwrap\" puts everything back.")
 	})
 }
 
@@ -161,7 +162,7 @@ func (i *importing) find(ctx context.Context) (err error) {
 
 // propose looks at the servers and proposes effects and a policy.
 func (i *importing) propose(ctx context.Context, plan importer.Plan, say *imported) (proposal.Files, error) {
-	stop := i.cli.progress("looking at the servers")
+	stop := terminal.Progress(i.cli.errs, "looking at the servers")
 	proposals, silent := proposal.Look(ctx, plan.Servers, version())
 	stop()
 	for _, p := range proposals {
@@ -179,38 +180,34 @@ func (i *importing) propose(ctx context.Context, plan importer.Plan, say *import
 	return files, err
 }
 
-func (i *importing) show(t *table, plan importer.Plan, say imported) {
+func (i *importing) show(t *terminal.Table, plan importer.Plan, say imported) {
 	if len(plan.Edits) == 0 {
-		t.line("There is nothing to put behind Sallyport.")
+		t.Line("There is nothing to put behind Sallyport.")
 	}
 	for _, edit := range plan.Edits {
-		t.line(visibleLines(edit.Diff()))
+		t.Line(terminal.VisibleLines(edit.Diff()))
 	}
 	for _, s := range say.Servers {
-		t.line(fmt.Sprintf("\n%s (%s, %s)", s.Name, s.Client, s.Transport))
+		t.Line(fmt.Sprintf("\n%s (%s, %s)", s.Name, s.Client, s.Transport))
 		if s.Problem != "" {
-			t.line("  its tools are not known, so they count as exec: " + visible(s.Problem))
+			t.Line("  its tools are not known, so they count as exec: " + terminal.Visible(s.Problem))
 		}
 		for _, tool := range s.Tools {
-			t.row("  "+tool.Name, tool.Effect, tool.Reason)
+			t.Row("  "+tool.Name, tool.Effect, tool.Reason)
 		}
 	}
 	if say.Policy != "" {
-		t.line("\nsallyport.yaml:\n\n" + indent(say.Config) + "\npolicy/imported.cedar:\n\n" + indent(say.Policy))
+		t.Line("\nsallyport.yaml:\n\n" + terminal.Indent(strings.TrimSpace(say.Config), "  ") + "\n" + "\npolicy/imported.cedar:\n\n" + terminal.Indent(strings.TrimSpace(say.Policy), "  "))
 	}
 	for _, text := range say.Notes {
-		t.line("note: " + visible(text))
+		t.Line("note: " + terminal.Visible(text))
 	}
 	for _, text := range say.Skipped {
-		t.line("left as it is: " + visible(text))
+		t.Line("left as it is: " + terminal.Visible(text))
 	}
 	if !i.wrap && len(plan.Edits) > 0 {
-		t.line("\nNothing was written. \"sallyport import --wrap\" does it.")
+		t.Line("\nNothing was written. \"sallyport import --wrap\" does it.")
 	}
-}
-
-func indent(text string) string {
-	return "  " + strings.ReplaceAll(visibleLines(strings.TrimSpace(text)), "\n", "\n  ") + "\n"
 }
 
 // write does it, in an order in which a failure leaves clients as they were:
@@ -312,14 +309,14 @@ func (c *cli) unwrapCommand() *cobra.Command {
 			if results == nil && failed == nil {
 				results = []importer.Result{}
 			}
-			err = c.print(results, func(t *table) {
+			err = c.print(results, func(t *terminal.Table) {
 				if len(results) == 0 {
-					t.line("Nothing was wrapped from " + dir + ".")
+					t.Line("Nothing was wrapped from " + dir + ".")
 				}
 				for _, r := range results {
-					t.row(string(r.Outcome), string(r.Client), r.Path)
+					t.Row(string(r.Outcome), string(r.Client), r.Path)
 					for _, note := range r.Notes {
-						t.line("  " + visible(note))
+						t.Line("  " + terminal.Visible(note))
 					}
 				}
 			})

@@ -24,6 +24,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
+	"sallyport/internal/terminal"
 	"sallyport/proof"
 )
 
@@ -80,7 +81,7 @@ func (c *cli) logTail() *cobra.Command {
 // printLines prints entries as they come: JSON a line each, YAML documents,
 // or lines for people.
 func (c *cli) printLines(answer io.Reader) error {
-	show := &console{color: colored(c.out)}
+	show := terminal.NewConsole(c.out)
 	return eachEntry(answer, func(raw []byte, entry *sallyport.Entry) error {
 		switch c.output {
 		case "json":
@@ -94,7 +95,7 @@ func (c *cli) printLines(answer io.Reader) error {
 			_, err = fmt.Fprintf(c.out, "---\n%s", text)
 			return err
 		default:
-			_, err := fmt.Fprintln(c.out, show.entry(entry))
+			_, err := fmt.Fprintln(c.out, show.Entry(entry))
 			return err
 		}
 	})
@@ -212,9 +213,9 @@ func (c *cli) printEntries(answer io.Reader) error {
 	if c.output == "yaml" {
 		return c.printLines(answer)
 	}
-	show := &console{color: colored(c.out)}
+	show := terminal.NewConsole(c.out)
 	return eachEntry(answer, func(_ []byte, entry *sallyport.Entry) error {
-		_, err := fmt.Fprintln(c.out, show.entry(entry))
+		_, err := fmt.Fprintln(c.out, show.Entry(entry))
 		return err
 	})
 }
@@ -246,9 +247,9 @@ func (c *cli) logShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(shown, func(t *table) {
+				return c.print(shown, func(t *terminal.Table) {
 					for _, s := range shown {
-						t.line(shownJSON(s.Entry))
+						t.Line(shownJSON(s.Entry))
 						showPayload(t, "arguments", s.Args, s.ArgsError)
 						showPayload(t, "result", s.Result, s.ResultError)
 					}
@@ -260,12 +261,12 @@ func (c *cli) logShow() *cobra.Command {
 
 func shownJSON(raw json.RawMessage) string { return strings.TrimSuffix(shown(raw), "\n") }
 
-func showPayload(t *table, what string, raw json.RawMessage, problem string) {
+func showPayload(t *terminal.Table, what string, raw json.RawMessage, problem string) {
 	switch {
 	case problem != "":
-		t.line(what + ": " + problem)
+		t.Line(what + ": " + problem)
 	case raw != nil:
-		t.line(what + ":\n" + shownJSON(raw))
+		t.Line(what + ":\n" + shownJSON(raw))
 	}
 }
 
@@ -299,7 +300,7 @@ rewrite of the whole log by the owner of the host can't be seen.`,
 				return c.verifyExport(args[0], v)
 			}
 			return c.withLog(cmd, func(ctx context.Context, gate *control.Client) error {
-				stop := c.progress("verifying")
+				stop := terminal.Progress(c.errs, "verifying")
 				verified, err := control.Post[control.Verified](ctx, gate, "/log/verify", v)
 				stop()
 				if err != nil {
@@ -321,7 +322,7 @@ func (c *cli) verifyExport(name string, v control.Verification) error {
 		return err
 	}
 	defer file.Close()
-	stop := c.progress("verifying")
+	stop := terminal.Progress(c.errs, "verifying")
 	report, err := proof.Verify(file, proof.Options{Key: v.Key, Checkpoints: v.Checkpoints, Witnesses: v.Witnesses})
 	stop()
 	if err != nil {
@@ -331,43 +332,16 @@ func (c *cli) verifyExport(name string, v control.Verification) error {
 }
 
 func (c *cli) showVerified(v control.Verified) error {
-	err := c.print(v, func(t *table) {
-		t.line(strings.TrimSuffix(v.Report.String(), "\n"))
+	err := c.print(v, func(t *terminal.Table) {
+		t.Line(strings.TrimSuffix(v.Report.String(), "\n"))
 		for _, tile := range v.Damaged {
-			t.line("  - tile " + tile + " differs from the entries")
+			t.Line("  - tile " + tile + " differs from the entries")
 		}
 	})
 	if err == nil && !v.OK {
 		err = &codeError{exitFailed, "the log does not verify"}
 	}
 	return err
-}
-
-// progress shows a person that something long is under way.
-func (c *cli) progress(what string) (stop func()) {
-	if !isTerminal(c.errs) {
-		return func() {}
-	}
-	began, done := time.Now(), make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				fmt.Fprintf(c.errs, "\r%s… %d s", what, int(time.Since(began).Seconds()))
-			case <-done:
-				fmt.Fprint(c.errs, "\r\x1b[K")
-				return
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
 }
 
 func (c *cli) logExport() *cobra.Command {
@@ -424,7 +398,7 @@ func (c *cli) logCheckpoint() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(checkpoint, func(t *table) { t.line(strings.TrimSuffix(checkpoint.Text, "\n")) })
+				return c.print(checkpoint, func(t *terminal.Table) { t.Line(strings.TrimSuffix(checkpoint.Text, "\n")) })
 			})
 		},
 	}
@@ -435,13 +409,13 @@ func (c *cli) logReindex() *cobra.Command {
 		Use: "reindex", Short: "Build the projections for queries anew from the entries", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withLog(cmd, func(ctx context.Context, gate *control.Client) error {
-				stop := c.progress("reindexing")
+				stop := terminal.Progress(c.errs, "reindexing")
 				_, err := control.Post[struct{}](ctx, gate, "/log/reindex", struct{}{})
 				stop()
 				if err != nil {
 					return err
 				}
-				return c.print(map[string]bool{"reindexed": true}, func(t *table) { t.line("The projections were built anew.") })
+				return c.print(map[string]bool{"reindexed": true}, func(t *terminal.Table) { t.Line("The projections were built anew.") })
 			})
 		},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/control"
+	"sallyport/internal/terminal"
 )
 
 // Exit codes. They are part of the interface: scripts may rely on them.
@@ -182,7 +183,7 @@ func (c *cli) versionCommand() *cobra.Command {
 		Use: "version", Short: "Print the version", Args: exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			v := version()
-			return c.print(map[string]string{"version": v}, func(t *table) { t.line("sallyport " + v) })
+			return c.print(map[string]string{"version": v}, func(t *terminal.Table) { t.Line("sallyport " + v) })
 		},
 	}
 }

@@ -2,23 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
-	"text/tabwriter"
-	"unicode"
 
 	"github.com/goccy/go-yaml"
-	"golang.org/x/term"
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/terminal"
 )
 
 // print shows a value as the user asked: as JSON, as YAML, or as a table.
-func (c *cli) print(value any, show func(*table)) error {
+func (c *cli) print(value any, show func(*terminal.Table)) error {
 	if c.output == "table" {
-		t := &table{w: tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)}
+		t := terminal.NewTable(c.out)
 		show(t)
-		return t.w.Flush()
+		return t.Flush()
 	}
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
@@ -35,70 +33,26 @@ func (c *cli) print(value any, show func(*table)) error {
 	return err
 }
 
-// table prints aligned columns for a person.
-type table struct{ w *tabwriter.Writer }
+// paint colours a word of ours where that suits.
+func (c *cli) paint(color terminal.Color, text string) string {
+	return terminal.Paint(terminal.Colored(c.out), color, text)
+}
 
-func (t *table) row(cells ...string) {
-	for i := range cells {
-		cells[i] = visible(cells[i])
-		if cells[i] == "" {
-			cells[i] = "-"
-		}
+// secretFlag adds the flag by which scripts give the human's secret.
+func (c *cli) secretFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.secretFile, "secret-file", "", "read the human's secret from this file (mode 0600), or from - (standard input), instead of asking")
+}
+
+// secret gets the human's secret: from the file named, or by asking without
+// showing it. It is never taken from the command line or the environment,
+// where other processes can read it.
+func (c *cli) secret(prompt string) (string, error) {
+	if c.secretFile != "" {
+		return terminal.SecretFile(c.secretFile, c.in)
 	}
-	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
-}
-
-// line prints text that is not part of the columns.
-func (t *table) line(text string) {
-	t.w.Flush()
-	fmt.Fprintln(t.w, text)
-	t.w.Flush()
-}
-
-// visible shows control, bidi and other invisible characters as what they
-// are: names and words of servers and agents must not paint over our own
-// (CVE-2021-42574 and terminal escapes).
-func visible(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
-		return text
+	secret, err := terminal.Secret(prompt)
+	if errors.Is(err, terminal.ErrNobody) {
+		return "", usage("this needs the human's secret: run it on a terminal, or name a file with --secret-file")
 	}
-	var b strings.Builder
-	for _, r := range text {
-		if hidden(r) {
-			fmt.Fprintf(&b, "\\u{%x}", r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	return secret, err
 }
-
-func hidden(r rune) bool {
-	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
-}
-
-// colored reports whether colours suit an output (https://no-color.org).
-func colored(w io.Writer) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
-}
-
-func isTerminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// paint colours a word of ours.
-func paint(on bool, color, text string) string {
-	if !on {
-		return text
-	}
-	return "\x1b[" + color + "m" + text + "\x1b[0m"
-}
-
-const (
-	red    = "31"
-	green  = "32"
-	yellow = "33"
-	dim    = "2"
-	bold   = "1"
-)

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/control"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) policyCommand() *cobra.Command {
@@ -27,37 +28,29 @@ func (c *cli) policyStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(status, func(t *table) { showStatus(t, status) })
+				return c.print(status, func(t *terminal.Table) { showStatus(t, status) })
 			})
 		},
 	}
 }
 
-func showStatus(t *table, status control.PolicyStatus) {
+func showStatus(t *terminal.Table, status control.PolicyStatus) {
 	if status.Digest == "" {
-		t.line("No policy is in force: every call is refused.")
+		t.Line("No policy is in force: every call is refused.")
 	} else {
-		t.line(fmt.Sprintf("In force: %d rules, mode %s, %s", status.Rules, status.Mode, status.Digest))
+		t.Line(fmt.Sprintf("In force: %d rules, mode %s, %s", status.Rules, status.Mode, status.Digest))
 	}
 	if status.Broken != "" {
-		t.line("\nThe files on disk are refused:\n" + visibleLines(status.Broken))
+		t.Line("\nThe files on disk are refused:\n" + terminal.VisibleLines(status.Broken))
 	}
 	if status.Pending == nil {
 		return
 	}
-	t.line("\nChanged files wait for a human, since they are not provably tighter:")
+	t.Line("\nChanged files wait for a human, since they are not provably tighter:")
 	for _, reason := range status.Pending.Reasons {
-		t.line("  - " + visible(reason))
+		t.Line("  - " + terminal.Visible(reason))
 	}
-	t.line("\n" + visibleLines(status.Pending.Diff) + "\nsallyport policy accept puts them in force.")
-}
-
-func visibleLines(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		b.WriteString(strings.ReplaceAll(visible(strings.TrimSuffix(line, "\n")), `\u{9}`, "\t") + "\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	t.Line("\n" + terminal.VisibleLines(status.Pending.Diff) + "\nsallyport policy accept puts them in force.")
 }
 
 func (c *cli) policyAccept() *cobra.Command {
@@ -79,10 +72,10 @@ func (c *cli) acceptPolicy(ctx context.Context, gate *control.Client) error {
 		return err
 	}
 	if status.Pending == nil {
-		return c.print(status, func(t *table) { t.line("Nothing waits."); showStatus(t, status) })
+		return c.print(status, func(t *terminal.Table) { t.Line("Nothing waits."); showStatus(t, status) })
 	}
 	if c.output == "table" {
-		if err := c.print(status, func(t *table) { showStatus(t, status) }); err != nil {
+		if err := c.print(status, func(t *terminal.Table) { showStatus(t, status) }); err != nil {
 			return err
 		}
 	}
@@ -96,7 +89,7 @@ func (c *cli) acceptPolicy(ctx context.Context, gate *control.Client) error {
 	if status, err = control.Get[control.PolicyStatus](ctx, gate, "/policy"); err != nil {
 		return err
 	}
-	return c.print(status, func(t *table) { t.line("Accepted."); showStatus(t, status) })
+	return c.print(status, func(t *terminal.Table) { t.Line("Accepted."); showStatus(t, status) })
 }
 
 func (c *cli) policyCheck() *cobra.Command {
@@ -116,7 +109,7 @@ code is 4 when something is wrong.`,
 				if err != nil {
 					return err
 				}
-				if err := c.print(checked, func(t *table) { showChecked(t, checked) }); err != nil || checked.OK {
+				if err := c.print(checked, func(t *terminal.Table) { showChecked(t, checked) }); err != nil || checked.OK {
 					return err
 				}
 				return &codeError{exitFailed, "the policy can't be used"}
@@ -125,19 +118,19 @@ code is 4 when something is wrong.`,
 	}
 }
 
-func showChecked(t *table, checked control.Checked) {
+func showChecked(t *terminal.Table, checked control.Checked) {
 	for _, problem := range checked.Problems {
-		t.line(visible(problem))
+		t.Line(terminal.Visible(problem))
 	}
 	if !checked.OK {
 		return
 	}
-	t.line(fmt.Sprintf("%d rules, nothing wrong.", checked.Rules))
+	t.Line(fmt.Sprintf("%d rules, nothing wrong.", checked.Rules))
 	if len(checked.Looser) > 0 {
-		t.line("Not provably tighter than what is in force:")
+		t.Line("Not provably tighter than what is in force:")
 	}
 	for _, reason := range checked.Looser {
-		t.line("  - " + visible(reason))
+		t.Line("  - " + terminal.Visible(reason))
 	}
 }
 
@@ -154,13 +147,13 @@ code is 4 when a test fails.`,
 				return err
 			}
 			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
-				stop := c.progress("testing")
+				stop := terminal.Progress(c.errs, "testing")
 				tested, err := control.Post[control.Tested](ctx, gate, "/policy/test", files)
 				stop()
 				if err != nil {
 					return err
 				}
-				if err := c.print(tested, func(t *table) { c.showTested(t, tested) }); err != nil || tested.OK {
+				if err := c.print(tested, func(t *terminal.Table) { c.showTested(t, tested) }); err != nil || tested.OK {
 					return err
 				}
 				return &codeError{exitFailed, "the tests did not pass"}
@@ -169,9 +162,9 @@ code is 4 when a test fails.`,
 	}
 }
 
-func (c *cli) showTested(t *table, tested control.Tested) {
+func (c *cli) showTested(t *terminal.Table, tested control.Tested) {
 	for _, problem := range tested.Problems {
-		t.line(visible(problem))
+		t.Line(terminal.Visible(problem))
 	}
 	failed := 0
 	for _, r := range tested.Results {
@@ -179,8 +172,8 @@ func (c *cli) showTested(t *table, tested control.Tested) {
 			continue
 		}
 		failed++
-		t.line(fmt.Sprintf("%s  %s:%d  %s: %s", paint(colored(c.out), red, "FAIL"), r.File, r.Line, visible(r.Suite), visible(r.Name)))
-		t.line("      " + strings.ReplaceAll(visibleLines(r.Detail), "\n", "\n      "))
+		t.Line(fmt.Sprintf("%s  %s:%d  %s: %s", c.paint(terminal.Red, "FAIL"), r.File, r.Line, terminal.Visible(r.Suite), terminal.Visible(r.Name)))
+		t.Line("      " + strings.TrimLeft(terminal.Indent(r.Detail, "      "), " "))
 	}
 	if len(tested.Problems) > 0 {
 		return
@@ -189,10 +182,10 @@ func (c *cli) showTested(t *table, tested control.Tested) {
 	for _, rule := range tested.Coverage {
 		if rule.Fired == 0 {
 			never++
-			t.line(fmt.Sprintf("%s  no test makes rule %s apply (%s)", paint(colored(c.out), yellow, "note"), visible(rule.Rule), rule.Place))
+			t.Line(fmt.Sprintf("%s  no test makes rule %s apply (%s)", c.paint(terminal.Yellow, "note"), terminal.Visible(rule.Rule), rule.Place))
 		}
 	}
-	t.line(fmt.Sprintf("%d passed, %d failed; %d of %d rules were made to apply.",
+	t.Line(fmt.Sprintf("%d passed, %d failed; %d of %d rules were made to apply.",
 		len(tested.Results)-failed, failed, len(tested.Coverage)-never, len(tested.Coverage)))
 }
 
@@ -205,41 +198,41 @@ func (c *cli) policyWhy() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(why, func(t *table) { showWhy(t, why) })
+				return c.print(why, func(t *terminal.Table) { showWhy(t, why) })
 			})
 		},
 	}
 }
 
-func showWhy(t *table, why control.Why) {
-	t.line(fmt.Sprintf("%s  %s by %s: %s", why.Call, visible(why.Action), visible(why.Agent), why.Verdict))
+func showWhy(t *terminal.Table, why control.Why) {
+	t.Line(fmt.Sprintf("%s  %s by %s: %s", why.Call, terminal.Visible(why.Action), terminal.Visible(why.Agent), why.Verdict))
 	if why.Reason != "" {
-		t.line("  " + visible(why.Reason))
+		t.Line("  " + terminal.Visible(why.Reason))
 	}
 	if why.Note != "" {
-		t.line("  " + visible(why.Note))
+		t.Line("  " + terminal.Visible(why.Note))
 	}
 	if why.Now.Verdict != "" && why.Now.Policy != why.Policy {
-		t.line("Now: " + why.Now.Verdict + "  " + visible(why.Now.Reason))
+		t.Line("Now: " + why.Now.Verdict + "  " + terminal.Visible(why.Now.Reason))
 	}
 	for _, j := range why.Rules {
 		kind := "forbid"
 		if j.Permit {
 			kind = "permit"
 		}
-		t.line(fmt.Sprintf("\n%s %s (%s) %s", kind, visible(j.Rule), j.Place, j.Outcome))
+		t.Line(fmt.Sprintf("\n%s %s (%s) %s", kind, terminal.Visible(j.Rule), j.Place, j.Outcome))
 		if j.Because != "" {
-			t.line("  because: " + visible(j.Because))
+			t.Line("  because: " + terminal.Visible(j.Because))
 		}
 		for _, r := range j.Reads {
 			value := r.Value
 			if value == "" {
 				value = "(not there)"
 			}
-			t.line("  " + visible(r.Path) + " = " + visible(value))
+			t.Line("  " + terminal.Visible(r.Path) + " = " + terminal.Visible(value))
 		}
 		if j.Change != "" {
-			t.line("  otherwise if: " + visible(j.Change))
+			t.Line("  otherwise if: " + terminal.Visible(j.Change))
 		}
 	}
 }
@@ -274,7 +267,7 @@ policies.`,
 				return err
 			}
 			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
-				stop := c.progress("reading the log")
+				stop := terminal.Progress(c.errs, "reading the log")
 				suggestion, err := control.Post[control.Suggestion](ctx, gate, "/policy/suggest", wanted)
 				stop()
 				if err != nil {
@@ -283,7 +276,7 @@ policies.`,
 				if suggestion.Skipped > 0 {
 					fmt.Fprintf(c.errs, "sallyport: %d calls were left out: their arguments or tools are not there any more\n", suggestion.Skipped)
 				}
-				return c.print(suggestion, func(t *table) { t.line(strings.TrimSuffix(suggestion.Policy, "\n")) })
+				return c.print(suggestion, func(t *terminal.Table) { t.Line(strings.TrimSuffix(suggestion.Policy, "\n")) })
 			})
 		},
 	}
@@ -314,13 +307,13 @@ func (c *cli) policyReplay() *cobra.Command {
 				return err
 			}
 			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
-				stop := c.progress("replaying")
+				stop := terminal.Progress(c.errs, "replaying")
 				replayed, err := control.Post[control.Replayed](ctx, gate, "/policy/replay", wanted)
 				stop()
 				if err != nil {
 					return err
 				}
-				return c.print(replayed, func(t *table) { c.showReplayed(t, replayed) })
+				return c.print(replayed, func(t *terminal.Table) { c.showReplayed(t, replayed) })
 			})
 		},
 	}
@@ -328,19 +321,19 @@ func (c *cli) policyReplay() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) showReplayed(t *table, replayed control.Replayed) {
+func (c *cli) showReplayed(t *terminal.Table, replayed control.Replayed) {
 	counts := map[string]int{}
 	for _, call := range replayed.Changed {
 		change := call.Then + " → " + call.Now
 		counts[change]++
-		color := red
+		color := terminal.Red
 		if call.Now == "allow" || call.Then == "deny" {
-			color = green
+			color = terminal.Green
 		}
-		t.line(fmt.Sprintf("%s  %s  %s  %s  %s", paint(colored(c.out), color, change), call.Time.Local().Format(time.DateTime),
-			visible(call.Action), visible(call.Agent), call.Call))
+		t.Line(fmt.Sprintf("%s  %s  %s  %s  %s", c.paint(color, change), call.Time.Local().Format(time.DateTime),
+			terminal.Visible(call.Action), terminal.Visible(call.Agent), call.Call))
 		if call.Reason != "" {
-			t.line("    " + visible(call.Reason))
+			t.Line("    " + terminal.Visible(call.Reason))
 		}
 	}
 	summary := fmt.Sprintf("%d calls, %d decided as before", replayed.Calls, replayed.Calls-len(replayed.Changed))
@@ -352,5 +345,5 @@ func (c *cli) showReplayed(t *table, replayed control.Replayed) {
 	if replayed.Skipped > 0 {
 		summary += fmt.Sprintf("; %d left out, whose arguments or tools are not there any more", replayed.Skipped)
 	}
-	t.line(summary + ".")
+	t.Line(summary + ".")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/control"
+	"sallyport/internal/terminal"
 )
 
 func (c *cli) serversCommand() *cobra.Command {
@@ -38,14 +39,14 @@ func (c *cli) serversList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(servers, func(t *table) {
-					t.row("SERVER", "KIND", "STATE", "PINNED", "QUARANTINED", "NEW", "ADDRESS")
+				return c.print(servers, func(t *terminal.Table) {
+					t.Row("SERVER", "KIND", "STATE", "PINNED", "QUARANTINED", "NEW", "ADDRESS")
 					for _, s := range servers {
-						t.row(s.Name, s.Kind, s.State, fmt.Sprint(s.Pinned), fmt.Sprint(s.Quarantined), fmt.Sprint(s.New), s.Address)
+						t.Row(s.Name, s.Kind, s.State, fmt.Sprint(s.Pinned), fmt.Sprint(s.Quarantined), fmt.Sprint(s.New), s.Address)
 					}
 					for _, s := range servers {
 						if s.Error != "" {
-							t.line(fmt.Sprintf("\n%s: %s", s.Name, visible(s.Error)))
+							t.Line(fmt.Sprintf("\n%s: %s", s.Name, terminal.Visible(s.Error)))
 						}
 					}
 				})
@@ -64,7 +65,7 @@ func (c *cli) serversDiff() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(changes, func(t *table) { showChanges(t, changes) })
+				return c.print(changes, func(t *terminal.Table) { showChanges(t, changes) })
 			})
 		},
 	}
@@ -76,9 +77,9 @@ func changesOf(ctx context.Context, gate *control.Client, server string) (contro
 
 // showChanges shows every byte that would be accepted, control and bidi
 // characters made visible.
-func showChanges(t *table, changes control.Changes) {
+func showChanges(t *terminal.Table, changes control.Changes) {
 	if len(changes.Changes) == 0 {
-		t.line(changes.Server + " says what was accepted.")
+		t.Line(changes.Server + " says what was accepted.")
 		return
 	}
 	for _, change := range changes.Changes {
@@ -87,12 +88,12 @@ func showChanges(t *table, changes control.Changes) {
 			effects = "  counts as " + strings.Join(change.Effects, ", ")
 		}
 		if len(change.Before) == 0 {
-			t.line("new " + visible(change.Key) + effects)
-			t.line(shown(change.After))
+			t.Line("new " + terminal.Visible(change.Key) + effects)
+			t.Line(shown(change.After))
 			continue
 		}
-		t.line("changed " + visible(change.Key) + effects)
-		t.line(string(diff.Diff("accepted", []byte(shown(change.Before)), "now", []byte(shown(change.After)))))
+		t.Line("changed " + terminal.Visible(change.Key) + effects)
+		t.Line(string(diff.Diff("accepted", []byte(shown(change.Before)), "now", []byte(shown(change.After)))))
 	}
 }
 
@@ -100,11 +101,11 @@ func showChanges(t *table, changes control.Changes) {
 func shown(raw json.RawMessage) string {
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, raw, "", "  "); err != nil {
-		return visible(string(raw)) + "\n"
+		return terminal.Visible(string(raw)) + "\n"
 	}
 	var b strings.Builder
 	for line := range strings.Lines(indented.String()) {
-		b.WriteString(visible(strings.TrimSuffix(line, "\n")) + "\n")
+		b.WriteString(terminal.Visible(strings.TrimSuffix(line, "\n")) + "\n")
 	}
 	return b.String()
 }
@@ -130,10 +131,10 @@ func (c *cli) acceptServer(ctx context.Context, gate *control.Client, server, it
 		return err
 	}
 	if len(changes.Changes) == 0 {
-		return c.print(control.Accepted{Items: []string{}}, func(t *table) { showChanges(t, changes) })
+		return c.print(control.Accepted{Items: []string{}}, func(t *terminal.Table) { showChanges(t, changes) })
 	}
 	if c.output == "table" {
-		if err := c.print(changes, func(t *table) { showChanges(t, changes) }); err != nil {
+		if err := c.print(changes, func(t *terminal.Table) { showChanges(t, changes) }); err != nil {
 			return err
 		}
 	}
@@ -146,7 +147,7 @@ func (c *cli) acceptServer(ctx context.Context, gate *control.Client, server, it
 	if err != nil {
 		return err
 	}
-	return c.print(accepted, func(t *table) { t.line(fmt.Sprintf("Accepted %d items of %s.", len(accepted.Items), server)) })
+	return c.print(accepted, func(t *terminal.Table) { t.Line(fmt.Sprintf("Accepted %d items of %s.", len(accepted.Items), server)) })
 }
 
 func (c *cli) toolsCommand() *cobra.Command {
@@ -158,10 +159,10 @@ func (c *cli) toolsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.print(tools, func(t *table) {
-					t.row("TOOL", "EFFECTS", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
+				return c.print(tools, func(t *terminal.Table) {
+					t.Row("TOOL", "EFFECTS", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
 					for _, tool := range tools {
-						t.row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.State, tool.Digest,
+						t.Row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.State, tool.Digest,
 							strings.Join(tool.Allowed, ","), strings.Join(tool.Asked, ","))
 					}
 				})

@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
 	"sallyport/internal/shim"
+	"sallyport/internal/terminal"
 )
 
 // tokenVariable is where the shim looks for its token when no file is named.
@@ -57,7 +58,7 @@ or in the variable SALLYPORT_TOKEN.`,
 // shimToken is never taken from the command line, where other processes see it.
 func shimToken(file string) (string, error) {
 	if file != "" {
-		return secretFrom(file)
+		return terminal.SecretFile(file, nil)
 	}
 	if token := os.Getenv(tokenVariable); token != "" {
 		return token, nil

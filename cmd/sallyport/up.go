@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/starter"
+	"sallyport/internal/terminal"
 )
 
 // starterAgent is the agent of the starter configuration that the first start
@@ -72,17 +73,17 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 			return err
 		}
 	}
-	show := newConsole(c.out)
+	show := terminal.NewConsole(c.out)
 	options := app.Options{
 		Dir: dir, Config: flags.config, Version: version(), Observe: flags.observe, Command: command,
-		Log: c.logger(flags.quiet), Tell: show.tell,
+		Log: c.logger(flags.quiet), Tell: show.Tell,
 	}
 	if options.Config, err = filepath.Abs(options.Config); err != nil {
 		return err
 	}
-	atTerminal := isTerminal(c.in) && isTerminal(c.out)
-	if isTerminal(c.out) {
-		options.Line = show.decided
+	atTerminal := terminal.Is(c.in) && terminal.Is(c.out)
+	if terminal.Is(c.out) {
+		options.Line = show.Decided
 	}
 	if atTerminal {
 		options.Look = c.look
@@ -101,7 +102,7 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 }
 
 // serve says where the gateway is and shows what happens until ctx ends.
-func (c *cli) serve(ctx context.Context, a *app.App, show *console, flags upFlags, atTerminal bool) error {
+func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, flags upFlags, atTerminal bool) error {
 	if flags.addrFile != "" {
 		if err := writeAddresses(flags.addrFile, a.Addresses()); err != nil {
 			return err
@@ -110,17 +111,16 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *console, flags upFlag
 	if err := c.welcome(ctx, a); err != nil {
 		return err
 	}
-	if atTerminal && !a.Enrolled() && ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
+	if atTerminal && !a.Enrolled() && terminal.Ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
 		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
 			fmt.Fprintln(c.errs, "sallyport:", err)
 		}
 	}
-	go show.show()
+	go show.Show()
 	<-ctx.Done()
 	// A second interrupt ends the program at once.
 	signal.Reset(os.Interrupt, syscall.SIGTERM)
-	close(show.lines)
-	<-show.ended
+	show.Close()
 	fmt.Fprintln(c.errs, "stopping")
 	return nil
 }
@@ -129,10 +129,10 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *console, flags upFlag
 // shows the calls, so only what went wrong is logged.
 func (c *cli) logger(quiet bool) *slog.Logger {
 	level := slog.LevelInfo
-	if quiet || isTerminal(c.out) {
+	if quiet || terminal.Is(c.out) {
 		level = slog.LevelError
 	}
-	if quiet && !isTerminal(c.out) {
+	if quiet && !terminal.Is(c.out) {
 		level = slog.LevelWarn
 	}
 	return slog.New(slog.NewJSONHandler(c.errs, &slog.HandlerOptions{Level: level}))
@@ -140,11 +140,11 @@ func (c *cli) logger(quiet bool) *slog.Logger {
 
 // look shows a server's manifest at first sight and asks whether to accept it.
 func (c *cli) look(ctx context.Context, changes control.Changes) bool {
-	c.print(changes, func(t *table) {
-		t.line("\nServer " + changes.Server + " is here for the first time. It offers:\n")
+	c.print(changes, func(t *terminal.Table) {
+		t.Line("\nServer " + changes.Server + " is here for the first time. It offers:\n")
 		showChanges(t, changes)
 	})
-	return ask(ctx, fmt.Sprintf("Accept these %d items of %s?", len(changes.Changes), changes.Server))
+	return terminal.Ask(ctx, fmt.Sprintf("Accept these %d items of %s?", len(changes.Changes), changes.Server))
 }
 
 // writeStarter fills a new state directory. What is there already stays.
@@ -186,7 +186,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	status := a.PolicyStatus()
 	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
 	if status.Mode == string(config.Observe) {
-		fmt.Fprintln(c.out, paint(colored(c.out), yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
+		fmt.Fprintln(c.out, c.paint(terminal.Yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
 	}
 	for agent, address := range at.Listeners {
 		fmt.Fprintf(c.out, "Whoever can connect to http://%s/mcp is agent %s.\n", address, agent)
