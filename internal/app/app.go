@@ -122,10 +122,10 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.law.inForce, a.law.first, err = a.firstRuling(record, pins); err != nil {
+	if a.law.inForce, a.law.first, err = a.firstRuling(record); err != nil {
 		return nil, err
 	}
-	c := a.law.inForce.config
+	c := a.options.overlay(a.law.inForce, pins).config
 	a.setConfig(c)
 	if a.identities, err = identity.Load(ctx, a.store, c.People(), time.Now); err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.watch.fetch, a.watch.saw, a.watch.log = a.servers.Manifest, a.saw, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
-		a.rules.Store(rules)
+		return a, a.rule(rules)
 	} // else Start says why; without rules everything is refused
 	return a, nil
 }
@@ -160,7 +160,7 @@ func newCallID() string { return "c_" + ulid.Make().String() }
 
 // firstRuling is the ruling that was accepted last or, when none ever was,
 // the one in the files.
-func (a *App) firstRuling(record []byte, pins []gateway.Pin) (r *ruling, first bool, err error) {
+func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
 	if beside := filepath.Join(a.options.Dir, "sallyport.yaml"); record == nil && a.configPath == "" {
 		if _, err := os.Stat(beside); err == nil {
 			a.configPath = beside
@@ -180,7 +180,6 @@ func (a *App) firstRuling(record []byte, pins []gateway.Pin) (r *ruling, first b
 	if err != nil {
 		return nil, first, err
 	}
-	a.options.overlay(r, pins)
 	return r, first, nil
 }
 
@@ -195,14 +194,13 @@ func (a *App) Start(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	a.running = true
-	c := a.law.inForce.config
 	if a.observe.Load() {
 		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
 	}
-	if err := a.open(ctx, c); err != nil {
+	if err := a.open(ctx, a.config()); err != nil {
 		return err
 	}
-	if err := a.configure(ctx, nil, c); err != nil {
+	if err := a.configure(ctx, nil); err != nil {
 		return err
 	}
 	a.reload(ctx)
@@ -215,9 +213,10 @@ func (a *App) Start(ctx context.Context) error {
 	return a.watchFiles(ctx)
 }
 
-// configure takes a configuration into force everywhere. The caller holds
-// changing.
-func (a *App) configure(ctx context.Context, before, c *config.Config) error {
+// configure takes the configuration in force into force everywhere, after the
+// one before. The caller holds changing.
+func (a *App) configure(ctx context.Context, before *config.Config) error {
+	c := a.options.overlay(a.law.inForce, a.pins.All()).config
 	a.setConfig(c)
 	a.pins.Configure(c.Settings)
 	a.identities.Configure(c.People())
@@ -240,7 +239,7 @@ func (a *App) configure(ctx context.Context, before, c *config.Config) error {
 		switch {
 		case err != nil:
 			a.watch.refuse(name, err)
-		case before == nil || a.watch.refused(name) || !reflect.DeepEqual(before.Servers[name], c.Servers[name]):
+		case before == nil || a.watch.refused(name) || !reflect.DeepEqual(before.Servers[name].Reach(), c.Servers[name].Reach()):
 			a.watch.follow(context.WithoutCancel(ctx), name)
 		}
 	}

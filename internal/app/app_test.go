@@ -22,8 +22,13 @@ import (
 // started runs a gateway on a configuration until the test ends.
 func started(t *testing.T, dir, config string) *App {
 	t.Helper()
-	a, err := Open(t.Context(), Options{Dir: filepath.Join(dir, "state"), Config: config, Version: "test",
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: config})
+}
+
+func startedWith(t *testing.T, options Options) *App {
+	t.Helper()
+	options.Version, options.Log = "test", slog.New(slog.NewTextHandler(t.Output(), nil))
+	a, err := Open(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}

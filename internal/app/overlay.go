@@ -19,16 +19,17 @@ const commandPolicy = `@id("local-reads")
 permit (principal, action in Action::"effect:read", resource == Server::"local");
 `
 
-// overlay puts what the command line says over a ruling. Nobody has to accept
-// it: whoever starts the gateway says it, for this start.
-func (o *Options) overlay(r *ruling, pins []gateway.Pin) {
-	c := *r.config // others are reading the old one
-	r.config = &c
+// overlay is a ruling with what the command line says over it. Nobody has to
+// accept that: whoever starts the gateway says it, for this start. So it is put
+// into force, and never compared or kept: it would hide what the files say.
+func (o *Options) overlay(r *ruling, pins []gateway.Pin) *ruling {
+	over, c := *r, *r.config
+	over.config = &c
 	if o.Observe {
 		c.Mode = config.Observe
 	}
 	if len(o.Command) == 0 {
-		return
+		return &over
 	}
 	s := config.Server{Command: o.Command[0], Effects: proposedEffects(CommandServer, pins)}
 	for _, arg := range o.Command[1:] {
@@ -39,7 +40,8 @@ func (o *Options) overlay(r *ruling, pins []gateway.Pin) {
 		c.Servers = map[string]config.Server{}
 	}
 	c.Servers[CommandServer] = s
-	r.more = []policy.File{{Name: "command-line.cedar", Text: []byte(commandPolicy)}}
+	over.more = []policy.File{{Name: "command-line.cedar", Text: []byte(commandPolicy)}}
+	return &over
 }
 
 // proposedEffects reads effects off what a server says of its tools. They are

@@ -113,12 +113,13 @@ func digestOf(raw []byte) sallyport.Digest {
 func (a *App) pinsChanged(ctx context.Context) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	a.options.overlay(a.law.inForce, a.pins.All())
-	a.setConfig(a.law.inForce.config)
+	a.setConfig(a.options.overlay(a.law.inForce, a.pins.All()).config)
 	a.pins.Configure(a.config().Settings)
-	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
-		a.rules.Store(rules)
-	} else if !a.law.first {
+	rules, err := a.law.inForce.load(a.pins.All())
+	if err == nil {
+		err = a.rule(rules)
+	}
+	if err != nil && !a.law.first {
 		a.tell(fmt.Sprintf("The policy in force does not fit what was accepted of the servers:\n%v", err))
 	}
 	if a.running {

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"sallyport"
-	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/policy"
 	"sallyport/internal/policyhistory"
@@ -55,35 +54,44 @@ func policyFiles(files []control.File) []policy.File {
 	return all
 }
 
-// ruled makes rules of policies, or of the files on disk when none are given,
-// under the configuration in force.
-func (a *App) ruled(files []control.File) (*ruling, *policy.Rules, error) {
-	r := a.inForce()
-	if files != nil {
-		r.files = policyFiles(files)
-	} else {
-		next, err := readRuling(a.configPath)
-		if err != nil {
-			return nil, nil, err
-		}
-		a.options.overlay(next, a.pins.All())
-		r = *next
+// ruling is policies under the configuration in force, or the files on disk
+// when none are given.
+func (a *App) ruling(files []control.File) (*ruling, error) {
+	if files == nil {
+		return readRuling(a.configPath)
 	}
+	r := a.inForce()
+	r.files = policyFiles(files)
+	return &r, nil
+}
+
+// ruled makes rules of them, with what the command line says.
+func (a *App) ruled(files []control.File) (*ruling, *policy.Rules, error) {
+	r, err := a.ruling(files)
+	if err != nil {
+		return nil, nil, err
+	}
+	r = a.options.overlay(r, a.pins.All())
 	rules, err := r.load(a.pins.All())
-	return &r, rules, err
+	return r, rules, err
 }
 
 // CheckPolicy implements control.PolicyFiles.
 func (a *App) CheckPolicy(_ context.Context, files control.Files) (control.Checked, error) {
 	checked := control.Checked{Problems: []string{}, Looser: []string{}}
-	r, rules, err := a.ruled(files.Policies)
+	r, err := a.ruling(files.Policies)
+	var rules *policy.Rules
+	if err == nil {
+		rules, err = r.load(a.pins.All())
+	}
 	if err != nil {
 		checked.Problems = strings.Split(err.Error(), "\n")
 		return checked, nil
 	}
 	checked.OK, checked.Rules = true, len(rules.All())
-	checked.Looser = append(checked.Looser, config.Looser(a.config(), r.config)...)
-	checked.Looser = append(checked.Looser, looserPolicy(a.rules.Load(), rules)...)
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	checked.Looser = append(checked.Looser, a.looser(r, rules)...)
 	return checked, nil
 }
 

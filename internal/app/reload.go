@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport"
@@ -17,10 +18,11 @@ import (
 // are guarded by App.changing.
 type law struct {
 	inForce *ruling
-	first   bool     // nothing was ever accepted: the first that loads is
-	pending *pending // waits for a human
-	broken  error    // why the files can't be taken as they are
-	told    string   // of what is broken
+	rules   *policy.Rules // of inForce alone: a.rules has the command line's, too
+	first   bool          // nothing was ever accepted: the first that loads is
+	pending *pending      // waits for a human
+	broken  error         // why the files can't be taken as they are
+	told    string        // of what is broken
 }
 
 // pending is a ruling that is not provably tighter.
@@ -49,7 +51,6 @@ func (a *App) reload(ctx context.Context) {
 		a.refuseFiles(ctx, err)
 		return
 	}
-	a.options.overlay(next, a.pins.All())
 	var rules *policy.Rules
 	if err == nil {
 		rules, err = next.load(a.pins.All())
@@ -74,17 +75,15 @@ func (a *App) reload(ctx context.Context) {
 func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
 	if next.digest() == a.law.inForce.digest() && !a.law.first {
 		a.law.pending = nil
-		a.rules.Store(rules)
 		// A secret may have been put where the configuration refers to it.
-		if err := a.configure(ctx, a.law.inForce.config, a.law.inForce.config); err != nil {
+		if err := errors.Join(a.rule(rules), a.configure(ctx, a.config())); err != nil {
 			a.log.Error("the configuration in force can't be applied", "error", err)
 		}
 		return
 	}
 	var reasons []string
 	if !a.law.first {
-		reasons = config.Looser(a.law.inForce.config, next.config)
-		reasons = append(reasons, looserPolicy(a.rules.Load(), rules)...)
+		reasons = a.looser(next, rules)
 	}
 	if len(reasons) == 0 {
 		by := "provably tighter"
@@ -104,13 +103,34 @@ func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
 	a.tell("The changed configuration or policy is not provably tighter and waits: sallyport policy status, sallyport policy accept")
 }
 
-// looserPolicy says what in a new policy is not provably tighter.
-func looserPolicy(old, next *policy.Rules) []string {
-	var why []string
-	for _, l := range policy.Compare(old, next) {
+// looser says what in a new ruling, which has these rules, is not provably
+// tighter. The caller holds changing.
+func (a *App) looser(next *ruling, rules *policy.Rules) []string {
+	why := config.Looser(a.law.inForce.config, next.config)
+	for _, l := range policy.Compare(a.law.rules, rules) {
 		why = append(why, l.String())
 	}
+	// What is set aside is in neither set of rules, and comes to be in force
+	// without anybody looking again.
+	_, before := a.law.inForce.ready(a.pins.All())
+	if _, after := next.ready(a.pins.All()); !slices.Equal(before, after) {
+		why = append(why, "rules about servers that nobody has looked at yet change")
+	}
 	return why
+}
+
+// rule puts the rules of the ruling in force into force, with what the command
+// line says besides.
+func (a *App) rule(rules *policy.Rules) (err error) {
+	a.law.rules = rules
+	if over := a.options.overlay(a.law.inForce, a.pins.All()); over.more != nil {
+		var more *policy.Rules
+		if more, err = over.load(a.pins.All()); err == nil {
+			rules = more
+		} // else the files' rules alone, which permit nothing of the command's
+	}
+	a.rules.Store(rules)
+	return err
 }
 
 // refuseFiles remembers why the files can't be taken, and says so once.
@@ -149,10 +169,8 @@ func (a *App) enforce(ctx context.Context, next *ruling, rules *policy.Rules, by
 	if err := a.store.SaveSettings(ctx, map[string][]byte{rulingSetting: record}); err != nil {
 		return fmt.Errorf("keeping the accepted policy: %w", err)
 	}
-	old := a.law.inForce
 	a.law.inForce, a.law.pending, a.law.first = next, nil, false
-	a.rules.Store(rules)
-	return a.configure(ctx, old.config, next.config)
+	return errors.Join(a.rule(rules), a.configure(ctx, a.config()))
 }
 
 // rulingSetting is the state's name for the ruling that was accepted last.

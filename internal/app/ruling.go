@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 
 	"sallyport"
+	"sallyport/internal/app/aside"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
@@ -143,11 +144,33 @@ func restoreRuling(record []byte) (*ruling, error) {
 // break a policy that a human wrote against the accepted one. Rules about
 // servers that were never accepted wait for them.
 func (r *ruling) load(pins []gateway.Pin) (*policy.Rules, error) {
-	files := slices.Concat(r.files, r.more)
-	if late := unseen(r.config, pins); len(late) > 0 {
-		files, _ = setAside(files, late)
-	}
+	files, _ := r.ready(pins)
 	return policy.Load(files, definitions(pins, r.config), r.config.Declared())
+}
+
+// ready are the files with the rules set aside that are about servers which
+// were never accepted, and the text of those rules.
+func (r *ruling) ready(pins []gateway.Pin) (files []policy.File, late []string) {
+	files = slices.Concat(r.files, r.more)
+	if servers := unseen(r.config, pins); len(servers) > 0 {
+		return aside.Set(files, servers)
+	}
+	return files, nil
+}
+
+// unseen are the configured servers of which nothing was ever accepted: no
+// call to them is possible, and what a policy says of their tools can't be
+// checked yet.
+func unseen(c *config.Config, pins []gateway.Pin) []string {
+	var names []string
+	for name := range c.Servers {
+		known := slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.Server == name && p.Raw != nil })
+		if !known {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {

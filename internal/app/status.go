@@ -175,10 +175,8 @@ func (a *App) examinePolicy(add examiner) {
 		add(control.OK, "", "%d rules are in force, %s", status.Rules, a.rules.Load().Digest().Short())
 	}
 	inForce := a.inForce()
-	if late := unseen(inForce.config, a.pins.All()); len(late) > 0 {
-		if _, aside := setAside(inForce.files, late); aside > 0 {
-			add(control.Warning, "sallyport servers pin NAME", "%d rules wait until somebody has looked at %s", aside, strings.Join(late, ", "))
-		}
+	if _, late := inForce.ready(a.pins.All()); len(late) > 0 {
+		add(control.Warning, "sallyport servers pin NAME", "%d rules wait until somebody has looked at %s", len(late), strings.Join(unseen(inForce.config, a.pins.All()), ", "))
 	}
 	if status.Broken != "" {
 		add(control.Broken, "correct the files; the old ones stay in force", "the configuration or policy files are refused: %s", status.Broken)

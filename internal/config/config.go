@@ -104,6 +104,13 @@ type Server struct {
 	Undeclared []string `yaml:"undeclared"`
 }
 
+// Reach is the server without what is said of its tools: which one it is, and
+// how it is started or reached.
+func (s Server) Reach() Server {
+	s.Effects, s.Undeclared = nil, nil
+	return s
+}
+
 // User is a person for whom agents act.
 type User struct {
 	Roles      []string          `yaml:"roles"`

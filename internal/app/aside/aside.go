@@ -1,4 +1,6 @@
-package app
+// Package aside tells the rules apart that are about servers which nobody has
+// accepted yet.
+package aside
 
 import (
 	"slices"
@@ -7,32 +9,15 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
-	"sallyport/internal/config"
-	"sallyport/internal/gateway"
 	"sallyport/internal/policy"
 )
 
-// unseen are the configured servers of which nothing was ever accepted: no
-// call to them is possible, and what a policy says of their tools can't be
-// checked yet.
-func unseen(c *config.Config, pins []gateway.Pin) []string {
-	var names []string
-	for name := range c.Servers {
-		known := slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.Server == name && p.Raw != nil })
-		if !known {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// setAside blanks the rules that are about unseen servers alone, so that one
+// Set blanks the rules that are about unseen servers alone, so that one
 // server which is late does not take the policy for all others with it. It is
 // sound: such a rule has a say only in calls that the missing pin refuses. A
 // rule that also has a say elsewhere is blanked only when it is a permit, whose
-// absence allows nothing.
-func setAside(files []policy.File, unseen []string) (kept []policy.File, aside int) {
+// absence allows nothing. late is the text of what was blanked, in order.
+func Set(files []policy.File, unseen []string) (kept []policy.File, late []string) {
 	for _, file := range files {
 		statements, problems := file.Statements()
 		if len(problems) > 0 {
@@ -49,12 +34,13 @@ func setAside(files []policy.File, unseen []string) (kept []policy.File, aside i
 			if i+1 < len(statements) {
 				end = statements[i+1].Policy.Position.Offset
 			}
+			late = append(late, string(text[s.Policy.Position.Offset:end]))
 			blank(text[s.Policy.Position.Offset:end])
-			aside++
 		}
 		kept = append(kept, policy.File{Name: file.Name, Text: text})
 	}
-	return kept, aside
+	slices.Sort(late)
+	return kept, late
 }
 
 // blank leaves lines where they are, so that problems keep their places.
