@@ -132,6 +132,7 @@ func TestCompareGuards(t *testing.T) {
 		{"no permit that could let anything through", a, `forbid (principal, action == Action::"desk/tool:refund", resource);`, ""},
 		{"the permit itself looks at as much", a, `@id("b") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("1.0")) };`, ""},
 		{"a sum that fails, and a look that doesn't", sum, `@id("b") permit (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count > 0 };`, "b"},
+		{"a sum that always fails", `@id("a") permit (principal, action, resource) when { 9223372036854775807 + 1 > 5 };` + "\n", b, "b"},
 		{"one agent, and all of a role", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal in Role::"support"`, 1), "b"},
 		{"two agents", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal == Agent::"ops"`, 1), ""},
 		{"a sum that fails, kept first", sum, strings.Replace(strings.Replace(sum, `"a"`, `"b"`, 1), "> 5 }", "> 5 && context.input.size == \"small\" }", 1), ""},
