@@ -1,6 +1,7 @@
 package mcpdoor
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/gateway"
 )
 
 // Everything here tries to get past the decision. Whatever the door answers,
@@ -383,6 +385,10 @@ func FuzzHTTP(f *testing.F) {
 		f.Add(seed, "", "", "")
 	}
 	w := newWorld(f, Options{})
+	w.execute = func(ctx context.Context, ticket *gateway.Ticket, client gateway.Client) (gateway.Answer, error) {
+		_ = client.Tell(ctx, message("notifications/message", `{"level":"info"}`))
+		return answer(`{"content":[{"type":"resource_link","uri":"x"}]}`)
+	}
 	f.Fuzz(func(t *testing.T, body, revision, method, name string) {
 		for _, path := range []string{"/mcp", "/mcp/desk"} {
 			session := &session{owner: owner{"acme", "ana", "ana"}, server: strings.TrimPrefix(strings.TrimPrefix(path, "/mcp"), "/"), revision: "2025-11-25"}
@@ -398,9 +404,6 @@ func FuzzHTTP(f *testing.F) {
 				}
 			}
 			out := httptest.NewRecorder()
-			if strings.Contains(body, "slow") || strings.Contains(body, "subscriptions/listen") {
-				continue // never ends by itself
-			}
 			w.door.ServeHTTP(out, r)
 			if out.Code == http.StatusAccepted || out.Header().Get("Content-Type") == "text/event-stream" {
 				w.door.sessions.remove(session)
