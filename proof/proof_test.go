@@ -2,7 +2,9 @@ package proof
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"math/bits"
@@ -235,6 +237,128 @@ func TestVerifyFindsNonsense(t *testing.T) {
 	}
 }
 
+// Whoever has the key can sign anything, but not everything is a log.
+func TestVerifyFindsLiesWithTheKey(t *testing.T) {
+	for name, test := range map[string]struct {
+		lie   func(i int, e *sallyport.Entry)
+		about string
+	}{
+		"numbered from one": {func(i int, e *sallyport.Entry) { e.Index++ }, "entry 1 stands where entry 0 belongs"},
+		"one number twice":  {func(i int, e *sallyport.Entry) { e.Index = min(e.Index, 2) }, "entry 2 stands where entry 3 belongs"},
+		"before the first":  {func(i int, e *sallyport.Entry) { e.Prev = sallyport.DigestOf(nil) }, "entry 0 names an entry before it"},
+		"no chain":          {func(i int, e *sallyport.Entry) { e.Prev = sallyport.Digest{} }, "entry 1 names no entry before it"},
+		"time goes back": {func(i int, e *sallyport.Entry) {
+			if i == 2 {
+				e.Time = e.Time.Add(-time.Hour)
+			}
+		}, "entry 2 is older"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLogbook(t, 2)
+			var texts [][]byte
+			var prev sallyport.Digest
+			for i, text := range l.texts() {
+				e, err := sallyport.ParseEntry(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Prev = prev
+				test.lie(i, &e)
+				texts = append(texts, e.AppendCanonical(nil))
+				prev = sallyport.LeafHash(texts[i])
+			}
+			wantProblem(t, l.verify(l.export(texts, l.checkpoint(texts)), Options{Key: l.key}), test.about)
+		})
+	}
+}
+
+func TestVerifyCheckpoint(t *testing.T) {
+	l := newLogbook(t, 2)
+	texts := l.texts()
+	private, _, err := note.GenerateKey(rand.Reader, "witness.test/w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	witness, err := keys.NewSignerForCosignatureV1(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := keys.VKeyToCosignatureV1(vkey(t, private))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f Frontier
+	for _, text := range texts {
+		f.Append(sallyport.LeafHash(text))
+	}
+	sign := func(c Checkpoint, signer note.Signer) []byte {
+		t.Helper()
+		signed, err := note.Sign(&note.Note{Text: c.Text()}, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.export(texts, signed)
+	}
+	right := Checkpoint{Origin: l.signer.Name(), Size: 4, Root: f.Root()}
+	other, long, short := right, right, right
+	other.Origin, long.Size, short.Size = "log.test/other", 5, 3
+	wantProblem(t, l.verify(sign(right, witness), Options{Key: l.key, Witnesses: []string{key}}), "not signed by the log's key")
+	wantProblem(t, l.verify(sign(other, l.signer), Options{Key: l.key}), `of log "log.test/other"`)
+	wantProblem(t, l.verify(sign(long, l.signer), Options{Key: l.key}), "ends after 4 of the 5")
+	wantProblem(t, l.verify(sign(short, l.signer), Options{Key: l.key}), "holds 4 entries, its checkpoint covers 3")
+	if r := l.verify(sign(right, l.signer), Options{Key: l.key}); !r.OK() {
+		t.Errorf("%s", r)
+	}
+}
+
+// vkey is the public half of a signed-note key.
+func vkey(t *testing.T, private string) string {
+	t.Helper()
+	seed, err := base64.StdEncoding.DecodeString(strings.SplitN(private, "+", 5)[4])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewEd25519VerifierKey(strings.SplitN(private, "+", 5)[2], ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestSubtreesHaveTheirPlace(t *testing.T) {
+	var f Frontier
+	f.Append(sallyport.Digest{})
+	for _, level := range []int{-1, 1, 63, 64} {
+		if err := f.AppendSubtree(level, sallyport.Digest{}); err == nil {
+			t.Errorf("2^%d leaves were put behind one", level)
+		}
+	}
+}
+
+// endless is a line without an end.
+type endless struct{ read int }
+
+func (e *endless) Read(into []byte) (int, error) {
+	for i := range into {
+		into[i] = 'x'
+	}
+	e.read += len(into)
+	return len(into), nil
+}
+
+func TestVerifyEndlessLine(t *testing.T) {
+	l := newLogbook(t, 0)
+	line := new(endless)
+	r, err := Verify(io.MultiReader(bytes.NewReader(l.export(nil, l.checkpoint(nil))), line), Options{Key: l.key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, r, "too long")
+	if line.read > 4*maxLine {
+		t.Errorf("%d bytes were read of it", line.read)
+	}
+}
+
 // hashes is the log as a standard implementation of RFC 6962 stores it.
 func hashes(texts [][]byte) tlog.HashReader {
 	var stored []tlog.Hash
@@ -371,6 +495,14 @@ func TestVerifyOpenings(t *testing.T) {
 	wantProblem(t, l.verify(make(Opening{Index: 0, Result: good}), Options{Key: l.key}), "not those that the entry commits to")
 	wantProblem(t, l.verify(make(Opening{Index: 1, Args: good}), Options{Key: l.key}), "does not follow its entry")
 	wantProblem(t, l.verify(make(Opening{Index: 0, Args: good, Result: good}), Options{Key: l.key}), "the result in the file")
+	// A shorter salt with the rest of it in the payload has the same hash.
+	whole := string(make(Opening{Index: 0, Args: good}))
+	shifted := strings.Replace(strings.Replace(whole, base64.StdEncoding.EncodeToString(good.Salt[:]), base64.StdEncoding.EncodeToString(good.Salt[1:]), 1),
+		`{"payload":"`, `{"payload":"\u0000`, 1)
+	if shifted == whole {
+		t.Fatal("nothing shifted")
+	}
+	wantProblem(t, l.verify([]byte(shifted), Options{Key: l.key}), "not a payload and a salt")
 }
 
 func TestVerifyWitness(t *testing.T) {
