@@ -54,16 +54,19 @@ func Serve(listener net.Listener, handler http.Handler) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 	}
-	err := server.Serve(&ownListener{listener})
+	err := server.Serve(&ownListener{listener, os.Getuid()})
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-// ownListener takes connections of this user and of root only. The modes of
-// socket and directory say the same; this holds when someone loosens them.
-type ownListener struct{ net.Listener }
+// ownListener takes connections of one user only. The modes of socket and
+// directory say the same; this holds when someone loosens them.
+type ownListener struct {
+	net.Listener
+	uid int
+}
 
 func (l *ownListener) Accept() (net.Conn, error) {
 	for {
@@ -72,7 +75,7 @@ func (l *ownListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		uid, err := peerUID(conn)
-		if err == nil && (uid == os.Getuid() || uid == 0) {
+		if err == nil && uid == l.uid {
 			return conn, nil
 		}
 		conn.Close()
