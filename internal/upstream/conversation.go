@@ -13,6 +13,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/upstream/era"
 	"sallyport/internal/wire"
 )
 
@@ -65,6 +66,7 @@ type call struct {
 	answer chan wire.Message // of streams that many calls share
 
 	status   int        // HTTP status of an answer in plain JSON
+	streamed bool       // the answer came on an event stream
 	draining bool       // ctx is still needed to read an HTTP answer to its end
 	telling  sync.Mutex // held while client is told, so that nothing is told after the end
 	ended    bool
@@ -107,7 +109,7 @@ func (v *conversation) newCall(r *request, client gateway.Client) *call {
 	case v.shared:
 		c.answer = make(chan wire.Message, 1)
 	case v.stateless:
-		c.header = repeated(r.Method, r.Params, r.tool)
+		c.header = http.Header(era.Headers(r.Method, r.Params, r.tool))
 	}
 	return c
 }
@@ -122,7 +124,7 @@ func (v *conversation) exchange(ctx context.Context, c *call) (gateway.Answer, e
 	v.end(c)
 	switch {
 	case err == nil:
-		answer := gateway.Answer{Result: m.Result, Error: m.Error}
+		answer := gateway.Answer{Result: m.Result, Error: m.Error, Streamed: c.streamed}
 		if v.stateless && m.Error.Type() != sallyport.Absent {
 			answer.Status = c.status
 		}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
+	"sallyport/internal/upstream/era"
 	"sallyport/internal/wire"
 )
 
@@ -17,20 +19,49 @@ const (
 )
 
 // Manifest fetches all that a server says of itself, on the gateway's own
-// behalf.
+// behalf. A server that speaks both eras may offer more in one of them; where
+// it says different things of one item, what it says in the stateless era
+// counts, and the other will be a change.
 func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest, error) {
-	discovered, err := u.own(ctx, name, "server/discover", nil)
+	m, err := u.manifest(ctx, name, wire.Stateless)
+	if err != nil || !u.speaksBoth(name) {
+		return m, err
+	}
+	more, err := u.manifest(ctx, name, wire.Revision20251125)
+	if err != nil {
+		return more, err
+	}
+	maps.Copy(more.Items, m.Items)
+	return more, nil
+}
+
+func (u *Servers) speaksBoth(name string) bool {
+	srv, err := u.server(name)
+	if err != nil {
+		return false
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.eras.stateless && srv.eras.legacy
+}
+
+func (u *Servers) manifest(ctx context.Context, name, revision string) (manifest.Manifest, error) {
+	method := "server/discover"
+	if !wire.IsStateless(revision) {
+		method = "initialize"
+	}
+	hello, err := u.own(ctx, name, revision, method)
 	if err != nil {
 		return manifest.Manifest{}, err
 	}
-	capabilities := discovered.Result.Get("capabilities")
+	capabilities := hello.Result.Get("capabilities")
 	var lists [3][]sallyport.Value
 	for i, list := range [...]struct{ method, items, capability string }{
 		{"tools/list", "tools", "tools"},
 		{"prompts/list", "prompts", "prompts"},
 		{"resources/templates/list", "resourceTemplates", "resources"},
 	} {
-		lists[i], err = u.pages(ctx, name, list.method, list.items)
+		lists[i], err = u.pages(ctx, name, revision, list.method, list.items)
 		// What a server does not claim to have it need not list; one that
 		// lists it all the same is taken at its word.
 		_, answered := errors.AsType[*wire.Error](err)
@@ -38,16 +69,20 @@ func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest,
 			return manifest.Manifest{}, err
 		}
 	}
-	return manifest.New(name, discovered.Result, lists[0], lists[1], lists[2])
+	return manifest.New(name, hello.Result, lists[0], lists[1], lists[2])
 }
 
 // own is a request on the gateway's own behalf.
-func (u *Servers) own(ctx context.Context, name, method string, more []byte) (gateway.Answer, error) {
-	params, err := sallyport.Parse(u.introduce(&request{}).Params(more))
+func (u *Servers) own(ctx context.Context, name, revision, method string, more ...era.Member) (gateway.Answer, error) {
+	text := era.Object(more)
+	if wire.IsStateless(revision) {
+		text = u.introduce(&request{}).Params(more...)
+	}
+	params, err := sallyport.Parse(text)
 	if err != nil {
 		return gateway.Answer{}, err
 	}
-	answer, err := u.Query(ctx, &gateway.Query{Server: name, Method: method, Params: params, Revision: wire.Stateless})
+	answer, err := u.Query(ctx, &gateway.Query{Server: name, Method: method, Params: params, Revision: revision})
 	if err == nil && answer.Error.Type() != sallyport.Absent {
 		text, _ := answer.Error.Get("message").Text()
 		err = &wire.Error{Code: wire.CodeInternal, Message: fmt.Sprintf("server %s answered %s with the error %.200q", name, method, text)}
@@ -56,11 +91,11 @@ func (u *Servers) own(ctx context.Context, name, method string, more []byte) (ga
 }
 
 // pages collects the items of all pages of a list.
-func (u *Servers) pages(ctx context.Context, name, method, items string) ([]sallyport.Value, error) {
+func (u *Servers) pages(ctx context.Context, name, revision, method, items string) ([]sallyport.Value, error) {
 	var all []sallyport.Value
-	var cursor []byte
+	var cursor []era.Member
 	for n := 0; n < maxPages && len(all) <= maxItems; n++ {
-		page, err := u.own(ctx, name, method, cursor)
+		page, err := u.own(ctx, name, revision, method, cursor...)
 		if err != nil {
 			return nil, err
 		}
@@ -75,7 +110,7 @@ func (u *Servers) pages(ctx context.Context, name, method, items string) ([]sall
 		if next.Type() != sallyport.String {
 			return all, nil
 		}
-		cursor = append([]byte(`,"cursor":`), next.Raw()...)
+		cursor = []era.Member{{Name: "cursor", Raw: next.Raw()}}
 	}
 	return nil, fmt.Errorf("server %s: %s never ends", name, method)
 }

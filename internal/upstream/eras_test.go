@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/manifest"
 	"sallyport/internal/wire"
 )
 
@@ -246,6 +247,30 @@ func TestEveryWayManifest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestManifestOfBothEras: what a server offers in one era only is seen, too.
+func TestManifestOfBothEras(t *testing.T) {
+	h := newHall(t, ways["http both"](t, func(revisions []string) *mcp.Server {
+		server := newPeer(revisions, &seen{})
+		name := "only-stateless"
+		if revisions[0] == oldRevisions[0] {
+			name = "only-old"
+		}
+		mcp.AddTool(server, &mcp.Tool{Name: name}, func(context.Context, *mcp.CallToolRequest, any) (*mcp.CallToolResult, any, error) {
+			return &mcp.CallToolResult{}, nil, nil
+		})
+		return server
+	}))
+	m, err := h.Manifest(t.Context(), "peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []manifest.Key{"tool:only-stateless", "tool:only-old", "tool:echo"} {
+		if _, there := m.Items[key]; !there {
+			t.Errorf("%s is missing", key)
+		}
+	}
 }
 
 func eventually(t testing.TB, what string, holds func() bool, logs ...*seen) {

@@ -153,7 +153,7 @@ func (v *conversation) heard(m *wire.Message) {
 	}
 	v.mu.Lock()
 	for l := range v.listeners {
-		l.offer(*m)
+		l.offer(m)
 	}
 	v.mu.Unlock()
 	s := v.session

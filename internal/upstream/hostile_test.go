@@ -314,8 +314,12 @@ func TestResumption(t *testing.T) {
 	}
 	a := agent{revision: wire.Revision20251125, session: "s1"}
 	client := &clientEnd{}
-	if got := a.tool(t, h, "polling", `{}`, client); got != "fine" {
-		t.Errorf("got %q", got)
+	answer, err := a.execute(t.Context(), h, "tools/call", `{"name":"polling"}`, client)
+	if got := textOf(t, answer, err); got != "fine" || !answer.Streamed {
+		t.Errorf("got %q, streamed %v", got, answer.Streamed)
+	}
+	if got := fmt.Sprint(client.polls); got != "[10ms true 10ms true]" {
+		t.Errorf("told to poll: %s", got)
 	}
 	if len(client.told) != 1 || f.log.count("tools/call") != 1 {
 		t.Errorf("told %v, called %d times", client.methods(), f.log.count("tools/call"))

@@ -125,7 +125,8 @@ const resumptions = 5
 // hear reads the event stream that answers a call. In the session era a
 // stream that breaks is picked up again where it broke.
 func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire.Message, error) {
-	in := remote.NewEvents(p.v.server.config.Limits.Result, time.Second, func() { p.v.alive(c) })
+	c.streamed = true
+	in := remote.NewEvents(p.v.server.config.Limits.Result, -1, func() { p.v.alive(c) })
 	defer in.Free()
 	for idle := 1; ; idle++ {
 		before := in.Last
@@ -136,10 +137,13 @@ func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire
 		if in.Last != before {
 			idle = 0
 		}
+		if poller, ok := c.client.(gateway.Poller); ok && in.Retry >= 0 && ctx.Err() == nil {
+			poller.Poll(in.Retry, in.Last != "")
+		}
 		if ctx.Err() == nil && (in.Last == "" || p.v.stateless || idle > resumptions) {
 			return m, unanswered(errors.New("ended its stream without an answer"))
 		}
-		if err := pause(ctx, in.Retry); err != nil {
+		if err := pause(ctx, retryOr(in.Retry, time.Second)); err != nil {
 			return m, err
 		}
 		if response, err = p.listen(ctx, in.Last); err != nil {
@@ -219,6 +223,14 @@ func (p *post) listen(ctx context.Context, last string) (*http.Response, error) 
 	return nil, remote.StatusError(response.StatusCode)
 }
 
+// retryOr is the time that the server named, or else another.
+func retryOr(named, other time.Duration) time.Duration {
+	if named >= 0 {
+		return named
+	}
+	return other
+}
+
 // minRetry keeps a server that ends its stream at once from keeping us busy.
 const minRetry = 100 * time.Millisecond
 
@@ -237,11 +249,7 @@ func (p *post) follow() {
 			_ = p.v.takeEvents(in) // it ends when it ends
 			_ = response.Body.Close()
 		}
-		wait := in.Retry
-		if wait < 0 {
-			wait = again.NextBackOff()
-		}
-		_ = pause(p.v.ctx, max(wait, minRetry))
+		_ = pause(p.v.ctx, max(minRetry, retryOr(in.Retry, again.NextBackOff())))
 	}
 	<-p.v.ctx.Done()
 	if p.session == "" || errors.Is(context.Cause(p.v.ctx), errLost) {

@@ -20,26 +20,20 @@ const acknowledged = "notifications/subscriptions/acknowledged"
 // listener is a stateless agent's subscriptions/listen at a server of the
 // session era.
 type listener struct {
-	methods []string
-	uris    []string
-	inbox   chan wire.Message
+	*era.Subscription
+	inbox chan wire.Message
 }
 
 // listenerBacklog is how many notifications a slow agent may be behind. What
 // is over is left out: each only says that something should be read again.
 const listenerBacklog = 64
 
-func (l *listener) offer(m wire.Message) {
-	wanted := slices.Contains(l.methods, m.Method)
-	if m.Method == "notifications/resources/updated" {
-		uri, _ := m.Params.Get("uri").Text()
-		wanted = slices.Contains(l.uris, uri)
-	}
-	if !wanted {
+func (l *listener) offer(m *wire.Message) {
+	if !l.Wants(m) {
 		return
 	}
 	select {
-	case l.inbox <- m:
+	case l.inbox <- *m:
 	default:
 	}
 }
@@ -52,32 +46,23 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 	if wanted.Type() != sallyport.Object || client == nil {
 		return failed(&wire.Error{Code: wire.CodeInvalidParams, Message: "subscriptions/listen needs notifications to listen to"}), nil
 	}
-	l := &listener{inbox: make(chan wire.Message, listenerBacklog)}
-	var honoured []era.Member
-	honoured, l.methods = era.Announced(v.words.Get("capabilities"), wanted)
-	var uris []byte
-	for _, uri := range wanted.Get("resourceSubscriptions").Items() {
-		text, ok := uri.Text()
-		if !ok || slices.Contains(l.uris, text) || !v.watch(ctx, text) {
-			continue
+	l := &listener{era.Announced(v.words.Get("capabilities"), wanted), make(chan wire.Message, listenerBacklog)}
+	for _, item := range wanted.Get("resourceSubscriptions").Items() {
+		uri, ok := item.Text()
+		if ok && !slices.Contains(l.URIs, uri) && v.watch(ctx, uri) {
+			l.URIs = append(l.URIs, uri)
 		}
-		l.uris = append(l.uris, text)
-		uris = append(append(uris, ','), uri.Raw()...)
-	}
-	if len(uris) > 0 {
-		uris[0] = '['
-		honoured = append(honoured, era.Member{Name: "resourceSubscriptions", Raw: append(uris, ']')})
 	}
 	v.mu.Lock()
 	v.listeners[l] = struct{}{}
 	v.mu.Unlock()
 	defer v.unlisten(l)
 	id := v.newCall(r, nil).rawID()
-	params := era.Object([]era.Member{{Name: "notifications", Raw: era.Object(honoured)}})
-	if err := tell(ctx, client, id, acknowledged, sallyport.MustParse(string(params))); err != nil {
+	kept := sallyport.MustParse(string(era.Object([]era.Member{l.Member()})))
+	if err := tell(ctx, client, id, acknowledged, kept); err != nil {
 		return gateway.Answer{}, err
 	}
-	for len(honoured) > 0 {
+	for !l.IsEmpty() {
 		select {
 		case m := <-l.inbox:
 			if err := tell(ctx, client, id, m.Method, m.Params); err != nil {
@@ -111,7 +96,7 @@ func (v *conversation) unlisten(l *listener) {
 	v.mu.Lock()
 	delete(v.listeners, l)
 	var unneeded []string
-	for _, uri := range l.uris {
+	for _, uri := range l.URIs {
 		if !v.listensTo(uri) {
 			unneeded = append(unneeded, uri)
 		}
@@ -128,7 +113,7 @@ func (v *conversation) unlisten(l *listener) {
 
 func (v *conversation) listensTo(uri string) bool {
 	for l := range v.listeners {
-		if slices.Contains(l.uris, uri) {
+		if slices.Contains(l.URIs, uri) {
 			return true
 		}
 	}
@@ -138,9 +123,8 @@ func (v *conversation) listensTo(uri string) bool {
 // hearChanges listens, for an agent of the session era, to the changes that a
 // stateless server announces.
 func (v *conversation) hearChanges() {
-	filter, _ := era.Announced(v.words.Get("capabilities"), sallyport.Value{})
-	if len(filter) > 0 {
-		v.background(func() { v.keepListening(v.ctx, filter, make(chan sallyport.Value, 1)) })
+	if all := era.Announced(v.words.Get("capabilities"), sallyport.Value{}); !all.IsEmpty() {
+		v.background(func() { v.keepListening(v.ctx, all, make(chan sallyport.Value, 1)) })
 	}
 }
 
@@ -164,11 +148,9 @@ func (v *conversation) subscribe(ctx context.Context, uri string) error {
 	listening, cancel := context.WithCancel(v.ctx)
 	v.streams[uri] = cancel
 	v.mu.Unlock()
-	text := sallyport.AppendString(nil, uri)
-	filter := []era.Member{{Name: "resourceSubscriptions", Raw: append(append([]byte{'['}, text...), ']')}}
 	honoured := make(chan sallyport.Value, 1)
 	v.background(func() {
-		v.keepListening(listening, filter, honoured)
+		v.keepListening(listening, &era.Subscription{URIs: []string{uri}}, honoured)
 		if listening.Err() == nil { // it ended by itself, and the entry is still its own
 			v.unsubscribe(uri)
 		}
@@ -199,13 +181,12 @@ func (v *conversation) unsubscribe(uri string) {
 
 // keepListening holds one subscriptions/listen open, and opens it again when
 // it ends, unless the server refuses or honours nothing of it.
-func (v *conversation) keepListening(ctx context.Context, filter []era.Member, honoured chan sallyport.Value) {
+func (v *conversation) keepListening(ctx context.Context, s *era.Subscription, honoured chan sallyport.Value) {
 	wait := backoff.NewExponentialBackOff()
-	more := append([]byte(`,"notifications":`), era.Object(filter)...)
 	for ctx.Err() == nil {
 		e := &ear{v: v, honoured: honoured}
 		c := v.newCall(&request{Query: gateway.Query{Method: "subscriptions/listen"}}, e)
-		c.params = v.session.self.Params(more)
+		c.params = v.session.self.Params(s.Member())
 		answer, err := v.exchange(ctx, c)
 		if err == nil && (answer.Error.Type() != sallyport.Absent || e.nothing) {
 			return

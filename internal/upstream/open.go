@@ -209,7 +209,7 @@ func (v *conversation) probe(ctx context.Context, e *eras) error {
 func (v *conversation) discover(ctx context.Context, e *eras) error {
 	v.stateless, v.revision = true, wire.Stateless
 	if e.discovered.Type() == sallyport.Absent {
-		answer, err := v.ask(ctx, "server/discover", v.session.self.Params(nil))
+		answer, err := v.ask(ctx, "server/discover", v.session.self.Params())
 		if err != nil {
 			return err
 		}

@@ -449,6 +449,7 @@ type clientEnd struct {
 	mu     sync.Mutex
 	told   []wire.Message
 	asked  []wire.Message
+	polls  []any
 	answer func(ctx context.Context, m wire.Message) (gateway.Answer, error)
 }
 
@@ -467,6 +468,10 @@ func (c *clientEnd) Ask(ctx context.Context, m wire.Message) (gateway.Answer, er
 		return gateway.Answer{}, errors.New("asked unexpectedly")
 	}
 	return c.answer(ctx, m)
+}
+
+func (c *clientEnd) Poll(retry time.Duration, resumable bool) {
+	c.polls = append(c.polls, retry, resumable)
 }
 
 func (c *clientEnd) methods() []string {

@@ -193,28 +193,6 @@ func Untagged(params sallyport.Value) []byte {
 	return out.end()
 }
 
-// changes are the lists whose changes a server may announce: its capability,
-// the flag of subscriptions/listen, and the notification.
-var changes = [...]struct{ capability, flag, notification string }{
-	{"tools", "toolsListChanged", "notifications/tools/list_changed"},
-	{"prompts", "promptsListChanged", "notifications/prompts/list_changed"},
-	{"resources", "resourcesListChanged", "notifications/resources/list_changed"},
-}
-
-// Announced is the part of a subscription to list changes that a server of
-// these capabilities can keep: as the filter of subscriptions/listen, and as
-// the notifications that will come. Without wanted it is all of them.
-func Announced(capabilities, wanted sallyport.Value) (filter []Member, notifications []string) {
-	for _, c := range changes {
-		offered := capabilities.Get(c.capability).Get("listChanged").Type() == sallyport.True
-		if offered && (wanted.Type() == sallyport.Absent || wanted.Get(c.flag).Type() == sallyport.True) {
-			filter = append(filter, Member{c.flag, []byte("true")})
-			notifications = append(notifications, c.notification)
-		}
-	}
-	return filter, notifications
-}
-
 // Object writes members as an object.
 func Object(members []Member) []byte {
 	var out object

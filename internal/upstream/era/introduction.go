@@ -48,8 +48,8 @@ func (i Introduction) Meta() []byte {
 }
 
 // Params is the params of a request to a stateless server, from its other
-// members (raw, each with a comma before it).
-func (i Introduction) Params(more []byte) []byte {
-	params := append(append([]byte(`{"_meta":{`), i.Meta()...), '}')
-	return append(append(params, more...), '}')
+// members.
+func (i Introduction) Params(more ...Member) []byte {
+	meta := append(append([]byte{'{'}, i.Meta()...), '}')
+	return Object(append([]Member{{"_meta", meta}}, more...))
 }

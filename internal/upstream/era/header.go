@@ -1,18 +1,17 @@
-package upstream
+package era
 
 import (
 	"bytes"
-	"net/http"
 
 	"sallyport"
 	"sallyport/internal/wire"
 )
 
-// repeated are the headers that repeat what a request's body says (MCP
+// Headers are the headers that repeat what a request's body says (MCP
 // 2026-07-28, Streamable HTTP): the method, the name, and the arguments that
-// the pinned definition of the tool marks.
-func repeated(method string, params sallyport.Value, tool *sallyport.Definition) http.Header {
-	h := http.Header{wire.HeaderMethod: {method}}
+// the pinned definition of the tool, nil for none, marks.
+func Headers(method string, params sallyport.Value, tool *sallyport.Definition) wire.Header {
+	h := wire.Header{wire.HeaderMethod: {method}}
 	if name, ok := wire.EncodeHeader(wire.NameOf(method, params)); ok {
 		h[wire.HeaderName] = []string{name}
 	}
@@ -21,7 +20,7 @@ func repeated(method string, params sallyport.Value, tool *sallyport.Definition)
 	}
 	for _, param := range wire.ParamHeaders(tool.Raw.Get("inputSchema")) {
 		if value, ok := wire.EncodeHeader(param.Argument(params.Get("arguments"))); ok {
-			h[http.CanonicalHeaderKey(param.Name)] = []string{value}
+			h[param.Name] = []string{value}
 		}
 	}
 	return h
