@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestHost(t *testing.T) {
@@ -89,5 +90,27 @@ func TestBody(t *testing.T) {
 	r.Header.Set("Content-Encoding", "gzip")
 	if _, status, _ := Body(httptest.NewRecorder(), r, 10); status != http.StatusUnsupportedMediaType {
 		t.Errorf("compressed: %d", status)
+	}
+}
+
+// deadlines remembers what it is told.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// A body has its time, and the call after it is not cut off by that.
+func TestBodyHasItsTime(t *testing.T) {
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	if _, _, err := Body(w, httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("x")), 10); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.set) != 2 || w.set[0].IsZero() || time.Until(w.set[0]) > time.Minute || !w.set[1].IsZero() {
+		t.Errorf("deadlines %v", w.set)
 	}
 }
