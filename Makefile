@@ -23,7 +23,7 @@ lint:
 # Unit, scenario, crash and end-to-end tests. Tests that start the gateway
 # build it themselves, so that they test what is in the tree.
 unit:
-	$(GO) test -race -timeout 20m ./...
+	SALLYPORT_TEST_FETCHED=1 $(GO) test -race -timeout 30m ./...
 
 fuzz:
 	@test/fuzz.sh $(FUZZTIME)
