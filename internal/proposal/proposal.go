@@ -213,8 +213,8 @@ func merge(existing, more []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(into.Docs) == 0 || into.Docs[0].Body == nil {
-		return more, nil
+	if len(into.Docs) == 0 || into.Docs[0].Body == nil || into.Docs[0].Body.Type() == ast.CommentType {
+		return append(existing, more...), nil // nothing but comments
 	}
 	old, isMapping := into.Docs[0].Body.(*ast.MappingNode)
 	added, alsoMapping := from.Docs[0].Body.(*ast.MappingNode)
@@ -242,6 +242,9 @@ func mergeValue(old, added *ast.MappingValueNode) error {
 		if !ok {
 			return errors.New("is not a mapping")
 		}
+		if into.IsFlowStyle {
+			ast.Walk(inFlow{}, from)
+		}
 		for _, value := range from.Values {
 			name := value.Key.GetToken().Value
 			if !slices.ContainsFunc(into.Values, func(v *ast.MappingValueNode) bool { return v.Key.GetToken().Value == name }) {
@@ -266,6 +269,23 @@ func mergeValue(old, added *ast.MappingValueNode) error {
 		return errors.New("has no mapping or list to add to")
 	}
 	return nil
+}
+
+// inFlow writes everything that it visits in one line, as a mapping that stands
+// in one line needs it.
+type inFlow struct{}
+
+func (v inFlow) Visit(node ast.Node) ast.Visitor {
+	switch node := node.(type) {
+	case *ast.MappingNode:
+		node.SetIsFlowStyle(true)
+	case *ast.SequenceNode:
+		node.SetIsFlowStyle(true)
+	}
+	if node.GetComment() != nil {
+		node.SetComment(nil)
+	}
+	return v
 }
 
 // Write puts the files into the state directory.
