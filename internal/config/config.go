@@ -111,6 +111,20 @@ func (s Server) Reach() Server {
 	return s
 }
 
+// Program identifies what answers under the server's name: another command,
+// URL or built-in server is another program, whatever it says of itself. What
+// is only given to it (environment, headers, values of secrets) is not part.
+func (s Server) Program() sallyport.Digest {
+	var text []byte
+	for _, part := range []string{s.Builtin, s.Command, s.Cwd, s.URL.Value, s.URL.Secret, s.Transport} {
+		text = sallyport.AppendString(text, part)
+	}
+	for _, arg := range s.Args {
+		text = sallyport.AppendString(sallyport.AppendString(text, arg.Value), arg.Secret)
+	}
+	return sallyport.DigestOf(text)
+}
+
 // User is a person for whom agents act.
 type User struct {
 	Roles      []string          `yaml:"roles"`
