@@ -219,7 +219,9 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 	c := a.options.overlay(a.law.inForce, a.pins.All()).config
 	a.setConfig(c)
 	a.pins.Configure(c.Settings)
-	a.identities.Configure(c.People())
+	if err := a.identities.Configure(ctx, c.People()); err != nil {
+		return err
+	}
 	if !a.running {
 		return nil
 	}
@@ -228,6 +230,9 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 		return err
 	}
 	servers, missing := reachable(c, secrets.Get, &a.demos)
+	if err := a.distrustOthers(ctx, c); err != nil {
+		return err
+	}
 	if err := a.servers.Configure(servers); err != nil {
 		return err
 	}

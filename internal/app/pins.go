@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"sallyport"
@@ -33,6 +35,51 @@ func (a *App) saw(ctx context.Context, m manifest.Manifest) error {
 	}
 	a.pinsChanged(ctx)
 	return nil
+}
+
+// programsSetting is the state's name for what the pins of each server were
+// accepted of.
+const programsSetting = "programs"
+
+// distrustOthers quarantines the pins of every server under whose name another
+// program is about to be reached: what was accepted was accepted of the one
+// before. The caller holds changing.
+func (a *App) distrustOthers(ctx context.Context, c *config.Config) error {
+	record, err := a.store.Setting(ctx, programsSetting)
+	if err != nil {
+		return err
+	}
+	known := map[string]sallyport.Digest{}
+	if record != nil {
+		if err := json.Unmarshal(record, &known); err != nil {
+			return fmt.Errorf("what the servers' pins were accepted of is damaged in the state directory: %w", err)
+		}
+	}
+	before := maps.Clone(known)
+	for name, server := range c.Servers {
+		program := server.Program()
+		if before[name] == program {
+			continue
+		}
+		pins, err := a.pins.Distrust(ctx, name)
+		if err != nil {
+			return err
+		}
+		if len(pins) > 0 {
+			if err := a.gateway.Record(ctx, "quarantine "+name, "another program", before[name], program); err != nil {
+				return err
+			}
+			a.tell(fmt.Sprintf("Server %s is reached in another way than when it was accepted, and waits for a human: sallyport servers accept %s", name, name))
+		}
+		known[name] = program
+	}
+	if maps.Equal(before, known) {
+		return nil
+	}
+	if record, err = json.Marshal(known); err != nil {
+		return err
+	}
+	return a.store.SaveSettings(ctx, map[string][]byte{programsSetting: record})
 }
 
 // firstSight says by whose word what a server offers is accepted unseen by

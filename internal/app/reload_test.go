@@ -199,6 +199,31 @@ func TestTightenedWhileDown(t *testing.T) {
 	}
 }
 
+// Nobody is asked when a declaration goes: it must not give an agent the rights
+// back that it was added with.
+func TestUndeclaringAnAgentGivesNothingBack(t *testing.T) {
+	dir, file := starterFiles(t)
+	a := started(t, dir, file)
+	enroll(t, a)
+	if _, err := a.AddAgent(t.Context(), control.NewAgent{Secret: secret, Name: "ci", Role: "support", For: "ana", Lifetime: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, file, "agents:\n", "agents:\n  ci: {for: ana}\n")
+	acceptPending(t, a)
+	if who, known := a.identities.Principal("ci"); !known || who.Role != "" {
+		t.Fatalf("declared: %+v %v", who, known)
+	}
+	edit(t, file, "  ci: {for: ana}\n", "")
+	for range 2 {
+		a.Reload(t.Context())
+		if who, known := a.identities.Principal("ci"); known {
+			t.Errorf("ci is %+v, and nobody's credential was asked", who)
+		}
+		stop(t, a)
+		a = started(t, dir, file)
+	}
+}
+
 func TestRemovedAgentIsRefusedAtOnce(t *testing.T) {
 	dir, file := starterFiles(t)
 	a := started(t, dir, file)

@@ -270,6 +270,29 @@ func (p *Pins) Accept(ctx context.Context, server string, shown map[manifest.Key
 	})
 }
 
+// Distrust puts everything of a server into quarantine, and takes back that the
+// server itself was accepted: something else is reached under its name, which
+// could say the same words. It returns those pins.
+func (p *Pins) Distrust(ctx context.Context, server string) ([]Pin, error) {
+	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+		var changed []Pin
+		for _, k := range sortedKeys(state) {
+			pin := state[k]
+			if k.server != server || pin.Raw == nil {
+				continue
+			}
+			if pin.Seen == nil {
+				pin.Seen = pin.Raw
+			}
+			if k.key == manifest.ServerKey {
+				pin.Raw = nil // else resources could be read, which have no pins
+			}
+			changed = append(changed, pin)
+		}
+		return changed
+	})
+}
+
 // change saves durably before the new state is in force. Quarantine is in
 // force even when it can't be saved: losing it would loosen.
 func (p *Pins) change(ctx context.Context, decide func(map[pinKey]Pin) []Pin) ([]Pin, error) {

@@ -92,17 +92,35 @@ func Load(ctx context.Context, store Store, people People, now func() time.Time)
 		}
 		i.credentials[agent] = c
 	}
-	i.publish()
-	return i, nil
+	return i, i.declare(ctx)
 }
 
 // Configure takes other people into force. Whoever is no longer declared is
-// refused from the next call on.
-func (i *Identities) Configure(people People) {
+// refused from the next call on. An error means that not all of this would
+// hold after a restart.
+func (i *Identities) Configure(ctx context.Context, people People) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.people = people
+	return i.declare(ctx)
+}
+
+// declare ends the rights that an agent was added with once the configuration
+// declares it: they must not come back when the declaration goes, which nobody
+// is asked about. The caller holds mu.
+func (i *Identities) declare(ctx context.Context) error {
+	var errs []error
+	for name := range i.people.Agents {
+		c, exists := i.credentials[name]
+		if !exists || c.Declared {
+			continue
+		}
+		c.Agent, c.Declared = Agent{}, true
+		i.credentials[name] = c // even when it can't be saved
+		errs = append(errs, i.save(ctx, name, c))
+	}
 	i.publish()
+	return errors.Join(errs...)
 }
 
 // publish makes a new index of people and credentials. The caller holds mu.

@@ -213,7 +213,9 @@ func TestConfigureTakesAgentsOut(t *testing.T) {
 	i, _, _ := open(t)
 	token := mustAdd(t, i, "declared", Agent{})
 	added := mustAdd(t, i, "bot", Agent{Role: "support", User: "ana"})
-	i.Configure(People{Users: people.Users})
+	if err := i.Configure(t.Context(), People{Users: people.Users}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []sallyport.Credential{{Token: token}, {Listener: "declared"}} {
 		if _, _, err := i.Identify(t.Context(), c); err == nil || !strings.Contains(err.Error(), "declared") {
 			t.Errorf("%+v: %v", c, err)
@@ -222,7 +224,9 @@ func TestConfigureTakesAgentsOut(t *testing.T) {
 	if _, _, err := i.Identify(t.Context(), sallyport.Credential{Token: added}); err != nil {
 		t.Errorf("an added agent: %v", err)
 	}
-	i.Configure(People{})
+	if err := i.Configure(t.Context(), People{}); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := i.Identify(t.Context(), sallyport.Credential{Token: added}); err == nil {
 		t.Error("an agent acts for a user who is gone")
 	}
