@@ -27,7 +27,7 @@ func (c *client) Tell(ctx context.Context, m wire.Message) error {
 	if text == nil {
 		return nil
 	}
-	err := c.x.back.send(ctx, text)
+	err := c.x.say(ctx, text)
 	if errors.Is(err, errNoStream) {
 		return nil // the agent chose not to hear
 	}
@@ -64,15 +64,12 @@ func (x *exchange) notification(server string, m wire.Message) []byte {
 // ours, and waits for the answer, which comes by another request.
 func (c *client) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error) {
 	s := c.x.session
-	if s == nil {
-		return unanswerable(m.Method), nil
-	}
-	if !declares(s.capabilities, m.Method) {
+	if s == nil || !declares(s.capabilities, m.Method) {
 		return unanswerable(m.Method), nil
 	}
 	id, answer, done := s.question()
 	defer done()
-	if err := c.x.back.send(ctx, wire.AppendRequest(nil, id, m.Method, m.Params.Raw())); err != nil {
+	if err := c.x.say(ctx, wire.AppendRequest(nil, id, m.Method, m.Params.Raw())); err != nil {
 		return gateway.Answer{}, err
 	}
 	select {
@@ -82,7 +79,7 @@ func (c *client) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error
 		return gateway.Answer{}, errSessionOver
 	case <-ctx.Done():
 		params := append(append([]byte(`{"requestId":`), id...), '}')
-		_ = c.x.back.send(ctx, wire.AppendRequest(nil, nil, "notifications/cancelled", params)) // best effort
+		_ = c.x.say(ctx, wire.AppendRequest(nil, nil, "notifications/cancelled", params)) // best effort
 		return gateway.Answer{}, ctx.Err()
 	}
 }

@@ -37,6 +37,20 @@ type back interface {
 	end(id []byte, answer reply) bool
 }
 
+// entitled reports whether the credential still stands for whom it did at the
+// beginning: who was revoked since hears nothing more.
+func (x *exchange) entitled(ctx context.Context) bool {
+	principal, _, err := x.door.Identifier.Identify(ctx, x.credential)
+	return err == nil && ownerOf(principal) == x.owner
+}
+
+func (x *exchange) say(ctx context.Context, text []byte) error {
+	if !x.entitled(ctx) {
+		return errGone
+	}
+	return x.back.send(ctx, text)
+}
+
 // reply is the answer to a request: a raw result or a raw error object.
 type reply struct {
 	result []byte

@@ -36,6 +36,7 @@ type world struct {
 	records  int
 	ids      int
 	greeted  int
+	revoked  string // token
 	left     []string
 	changes  chan wire.Message // told under open listens
 	down     map[string]bool
@@ -148,8 +149,12 @@ func (w *world) newID() string {
 }
 
 func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.Principal, sallyport.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	name := ""
 	switch {
+	case c.Token != "" && c.Token == w.revoked:
+		return sallyport.Principal{}, sallyport.Run{}, errors.New("revoked")
 	case c.Listener != "":
 		name = c.Listener
 	case c.Token == anaToken:

@@ -241,7 +241,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	for {
 		more, live, wake := s.said.After(stream, seq)
 		for _, ev := range more {
-			if out.Write(ev) != nil {
+			if !x.entitled(ctx) || out.Write(ev) != nil {
 				return
 			}
 			seq = ev.Seq
@@ -252,7 +252,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 		select {
 		case <-wake:
 		case <-silence.C:
-			if out.Comment("still here") != nil {
+			if !x.entitled(ctx) || out.Comment("still here") != nil {
 				return
 			}
 		case <-d.draining:

@@ -94,7 +94,7 @@ func (l *listening) wait(ctx context.Context, open int, ended <-chan reply) repl
 				first = &r
 			}
 		case <-silence.C:
-			if b, ok := l.x.back.(*response); ok && b.comment() != nil {
+			if b, ok := l.x.back.(*response); !l.x.entitled(ctx) || ok && b.comment() != nil {
 				return reply{silent: true}
 			}
 		case <-l.x.door.draining:
@@ -155,7 +155,7 @@ func (h *hearing) Tell(ctx context.Context, m wire.Message) error {
 		return nil
 	}
 	x := h.l.x
-	params := withSubscription(m.Params, h.l.id)
+	params := wire.WithSubscription(m.Params, h.l.id)
 	if x.server == "" {
 		tagged, err := sallyport.Parse(params)
 		if err != nil {
@@ -169,7 +169,7 @@ func (h *hearing) Tell(ctx context.Context, m wire.Message) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return x.back.send(ctx, wire.AppendRequest(nil, nil, m.Method, params))
+	return x.say(ctx, wire.AppendRequest(nil, nil, m.Method, params))
 }
 
 func (h *hearing) acknowledge(honoured sallyport.Value) {
@@ -221,7 +221,7 @@ func (l *listening) acknowledge(ctx context.Context) {
 	dst := append([]byte(`{"notifications":{`), bytes.Join(honoured, []byte{','})...)
 	dst = append(append(append(dst, `},"_meta":{"`+wire.MetaSubscription+`":`...), l.id...), "}}"...)
 	// An agent that can't hear it is gone, which ctx says soon enough.
-	_ = l.x.back.send(ctx, wire.AppendRequest(nil, nil, "notifications/subscriptions/acknowledged", dst))
+	_ = l.x.say(ctx, wire.AppendRequest(nil, nil, "notifications/subscriptions/acknowledged", dst))
 }
 
 // parts splits what the agent asks for.
@@ -283,20 +283,6 @@ func (x *exchange) named(wants sallyport.Value, member string, shown sallyport.V
 	notifications := append(sallyport.AppendString([]byte{'{'}, member), ":["...)
 	p.params = x.wanting(wants, append(append(notifications, p.own.Raw()...), "]}"...))
 	return p, ok && slices.Contains(x.servers(), p.server)
-}
-
-// withSubscription is a notification's params with the subscription id that
-// the agent knows: the server knows the subscription by another.
-func withSubscription(params sallyport.Value, id []byte) []byte {
-	meta := params.Get("_meta")
-	if theirs := meta.Get(wire.MetaSubscription); theirs.Type() != sallyport.Absent {
-		return params.Splice(sallyport.Edit{Target: theirs, With: id})
-	}
-	tagged := wire.With(meta, wire.MetaSubscription, id)
-	if meta.Type() != sallyport.Absent {
-		return params.Splice(sallyport.Edit{Target: meta, With: tagged})
-	}
-	return wire.With(params, "_meta", tagged)
 }
 
 // comment shows that a silent stream is alive.

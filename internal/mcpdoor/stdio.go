@@ -142,13 +142,14 @@ func (l *line) serve(x *exchange) {
 
 // follow passes on what the session hears outside any request.
 func (l *line) follow(s *session) {
+	x := &exchange{door: l.door, credential: l.credential, owner: l.owner, back: l}
 	_, leave := s.listen(l.ctx, 0) // while the pipe is open the session is in use
 	defer leave()
 	var seq uint32
 	for {
 		more, _, wake := s.said.After(0, seq)
 		for _, ev := range more {
-			if l.send(l.ctx, ev.Text) != nil {
+			if x.say(l.ctx, ev.Text) != nil {
 				return
 			}
 			seq = ev.Seq

@@ -55,6 +55,26 @@ func TestGetStream(t *testing.T) {
 	want(t, "DELETE ends it", next(), "EOF")
 }
 
+// Whoever is revoked hears nothing more on the streams that are open.
+func TestRevokedHearsNothing(t *testing.T) {
+	w := serve(t, Options{})
+	a, b := w.connect("/mcp", anaToken, `{}`), w.modern("/mcp/desk", anaToken, `{}`)
+	next, leave, _ := a.open(a.request(t.Context(), http.MethodGet, ""))
+	defer leave()
+	told, hangUp, _ := b.open(b.ask(t.Context(), `1`, "subscriptions/listen", "", `"notifications":{"toolsListChanged":true}`))
+	told() // the acknowledgement
+	w.mu.Lock()
+	w.revoked = anaToken
+	w.mu.Unlock()
+	w.gateway.Heard("desk", a.session, message("notifications/tools/list_changed", `{}`))
+	want(t, "the session's stream ends", next(), "EOF")
+	w.changes <- message("notifications/tools/list_changed", `{}`)
+	go func() { time.Sleep(100 * time.Millisecond); hangUp() }()
+	if said := told(); strings.Contains(said, "list_changed") {
+		t.Errorf("told after the revocation: %s", said)
+	}
+}
+
 // An agent of the session era whose connection breaks finds the rest of the
 // answer where it left off.
 func TestResumption(t *testing.T) {

@@ -202,3 +202,17 @@ func AppendMerged(dst []byte, objects []sallyport.Value) []byte {
 	}
 	return append(dst, '}')
 }
+
+// WithSubscription is a notification's params with the subscription id that
+// the agent knows: the server knows the subscription by another.
+func WithSubscription(params sallyport.Value, id []byte) []byte {
+	meta := params.Get("_meta")
+	if theirs := meta.Get(MetaSubscription); theirs.Type() != sallyport.Absent {
+		return params.Splice(sallyport.Edit{Target: theirs, With: id})
+	}
+	tagged := With(meta, MetaSubscription, id)
+	if meta.Type() != sallyport.Absent {
+		return params.Splice(sallyport.Edit{Target: meta, With: tagged})
+	}
+	return With(params, "_meta", tagged)
+}
