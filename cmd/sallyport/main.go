@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,7 @@ type cli struct {
 	dir        string
 	output     string
 	secretFile string
+	looking    sync.Mutex
 }
 
 func (c *cli) root() *cobra.Command {

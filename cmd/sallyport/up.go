@@ -111,6 +111,9 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, fla
 	if err := c.welcome(ctx, a); err != nil {
 		return err
 	}
+	if atTerminal {
+		c.settle(ctx, a, time.Minute) // one question at a time
+	}
 	if atTerminal && !a.Enrolled() && terminal.Ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
 		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
 			fmt.Fprintln(c.errs, "sallyport:", err)
@@ -123,6 +126,14 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, fla
 	show.Close()
 	fmt.Fprintln(c.errs, "stopping")
 	return nil
+}
+
+// settle waits until every server was tried once, but not for ever: one may
+// have to be downloaded first.
+func (c *cli) settle(ctx context.Context, a *app.App, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	a.Settle(ctx)
 }
 
 // logger writes structured lines to standard error. At a terminal the console
@@ -140,6 +151,8 @@ func (c *cli) logger(quiet bool) *slog.Logger {
 
 // look shows a server's manifest at first sight and asks whether to accept it.
 func (c *cli) look(ctx context.Context, changes control.Changes) bool {
+	c.looking.Lock() // servers come up beside each other
+	defer c.looking.Unlock()
 	c.print(changes, func(t *terminal.Table) {
 		t.Line("\nServer " + changes.Server + " is here for the first time. It offers:\n")
 		showChanges(t, changes)
@@ -179,12 +192,10 @@ func writeAddresses(name string, at app.Addresses) error {
 
 // welcome says where the gateway listens and how to connect.
 func (c *cli) welcome(ctx context.Context, a *app.App) error {
-	settled, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	a.Settle(settled)
 	at := a.Addresses()
-	status := a.PolicyStatus()
 	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
+	c.settle(ctx, a, 3*time.Second)
+	status := a.PolicyStatus()
 	if status.Mode == string(config.Observe) {
 		fmt.Fprintln(c.out, c.paint(terminal.Yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
 	}

@@ -333,6 +333,15 @@ func TestHalfAnExportIsNone(t *testing.T) {
 	}
 }
 
+func TestBugsEndAsASentence(t *testing.T) {
+	for name, c := range clients(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a bug") })) {
+		_, err := Get[Report](t.Context(), c, "/doctor")
+		if err == nil || !strings.Contains(err.Error(), "a bug") || strings.Contains(err.Error(), "goroutine") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestNobodyAnswers(t *testing.T) {
 	if _, err := Get[Report](t.Context(), Dial(t.TempDir()), "/doctor"); err == nil || !strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("%v", err)

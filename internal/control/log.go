@@ -286,7 +286,7 @@ func export(w http.ResponseWriter, r *http.Request, proofs Proof) {
 		wanted.To = math.MaxInt64
 	}
 	options := store.ExportOptions{Ranges: []store.Range{{From: wanted.From, To: wanted.To}}, Against: wanted.Against, Payloads: wanted.Payloads}
-	started := &startedWriter{w: w}
+	started := &startedResponse{ResponseWriter: w}
 	if err := proofs.Export(r.Context(), started, options); err != nil {
 		if started.begun {
 			// The status is gone: break the connection off, so that nobody
@@ -295,15 +295,4 @@ func export(w http.ResponseWriter, r *http.Request, proofs Proof) {
 		}
 		refuse(w, err)
 	}
-}
-
-// startedWriter remembers whether anything was written.
-type startedWriter struct {
-	w     io.Writer
-	begun bool
-}
-
-func (s *startedWriter) Write(b []byte) (int, error) {
-	s.begun = true
-	return s.w.Write(b)
 }

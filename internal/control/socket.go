@@ -50,7 +50,7 @@ func Listen(dir string) (net.Listener, error) {
 // Serve answers on the control socket until the listener is closed.
 func Serve(listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           handler,
+		Handler:           recovering(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 	}
@@ -60,6 +60,45 @@ func Serve(listener net.Listener, handler http.Handler) error {
 	}
 	return err
 }
+
+// recovering answers with a sentence where a handler has a bug. What is
+// already under way is broken off instead, so that no half answer passes for a
+// whole one.
+func recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := &startedResponse{ResponseWriter: w}
+		defer func() {
+			problem := recover()
+			switch {
+			case problem == nil:
+			case started.begun || problem == http.ErrAbortHandler:
+				panic(http.ErrAbortHandler)
+			default:
+				refuse(w, fmt.Errorf("an error in the gateway itself: %v; please report it", problem))
+			}
+		}()
+		next.ServeHTTP(started, r)
+	})
+}
+
+// startedResponse remembers whether anything was written.
+type startedResponse struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (s *startedResponse) WriteHeader(status int) {
+	s.begun = true
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func (s *startedResponse) Write(b []byte) (int, error) {
+	s.begun = true
+	return s.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (s *startedResponse) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // ownListener takes connections of one user only. The modes of socket and
 // directory say the same; this holds when someone loosens them.
@@ -109,13 +148,13 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := &pipeWriter{header: http.Header{}, body: writer, started: make(chan int, 1)}
 	go func() {
 		defer func() {
-			if problem := recover(); problem != nil {
-				writer.CloseWithError(fmt.Errorf("the verb failed: %v", problem))
+			if recover() != nil { // recovering has broken the answer off
+				writer.CloseWithError(io.ErrUnexpectedEOF)
 			}
 			w.WriteHeader(http.StatusOK)
 			writer.Close()
 		}()
-		p.handler.ServeHTTP(w, r)
+		recovering(p.handler).ServeHTTP(w, r)
 	}()
 	select {
 	case status := <-w.started:
