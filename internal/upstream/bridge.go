@@ -9,20 +9,18 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/upstream/era"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
 // raw carries a request in the era that both ends speak: nothing changes but
 // the id and the progress token.
 func (v *conversation) raw(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
-	if r.Method == "initialize" { // which the session has been already
-		return gateway.Answer{Result: v.words}, nil
-	}
 	c := v.newCall(r, client)
 	c.params, c.token = era.Renumbered(r.Params, c.rawID())
 	answer, err := v.exchange(ctx, c)
 	if err == nil && answer.Error.Type() == sallyport.Absent {
-		v.session.note(r)
+		v.session.note(r, answer)
 	}
 	return answer, err
 }
@@ -47,24 +45,22 @@ var done = gateway.Answer{Result: sallyport.MustParse("{}")}
 // server.
 func (v *conversation) fromLegacy(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
 	switch r.Method {
-	case "initialize":
-		return parsed(era.Initialized(v.words, wire.Negotiate(r.Revision)))
 	case "ping":
 		return done, nil
 	case "logging/setLevel":
-		v.session.note(r)
+		v.session.note(r, done)
 		return done, nil
 	case "resources/subscribe":
 		uri, _ := r.Params.Get("uri").Text()
 		if err := v.subscribe(ctx, uri); err != nil {
 			return gateway.Answer{}, err
 		}
-		v.session.note(r)
+		v.session.note(r, done)
 		return done, nil
 	case "resources/unsubscribe":
 		uri, _ := r.Params.Get("uri").Text()
 		v.unsubscribe(uri)
-		v.session.note(r)
+		v.session.note(r, done)
 		return done, nil
 	case "tools/list", "prompts/list", "resources/list", "resources/templates/list",
 		"tools/call", "prompts/get", "resources/read", "completion/complete":
@@ -106,7 +102,7 @@ func (v *conversation) rounds(ctx context.Context, r *request, client gateway.Cl
 		}
 		more = era.Retry(answer.Result, responses)
 		if len(responses) == 0 {
-			if err := pause(ctx, time.Duration(round)*roundPause); err != nil {
+			if err := remote.Pause(ctx, time.Duration(round)*roundPause); err != nil {
 				return gateway.Answer{}, err
 			}
 		}
@@ -150,8 +146,6 @@ func (s *session) meta() []byte {
 // session era.
 func (v *conversation) fromStateless(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
 	switch r.Method {
-	case "server/discover":
-		return parsed(era.Discovered(v.words))
 	case "subscriptions/listen":
 		return v.listen(ctx, r, client)
 	case "tools/list", "prompts/list", "resources/list", "resources/templates/list",

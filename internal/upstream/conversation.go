@@ -214,13 +214,3 @@ func (v *conversation) drop(what string) {
 	v.server.owner.dropped.Add(1)
 	v.log().Debug("dropped what a server sent", "what", what)
 }
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

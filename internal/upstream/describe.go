@@ -23,26 +23,20 @@ const (
 // it says different things of one item, what it says in the stateless era
 // counts, and the other will be a change.
 func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest, error) {
+	srv, err := u.server(name)
+	if err != nil {
+		return manifest.Manifest{}, err
+	}
 	m, err := u.manifest(ctx, name, wire.Stateless)
-	if err != nil || !u.speaksBoth(name) {
+	_, stateless := srv.lastSaid(true)
+	if _, bridged := srv.lastSaid(false); err != nil || !stateless || bridged {
 		return m, err
 	}
 	more, err := u.manifest(ctx, name, wire.Revision20251125)
-	if err != nil {
-		return more, err
+	if err == nil {
+		maps.Copy(more.Items, m.Items)
 	}
-	maps.Copy(more.Items, m.Items)
-	return more, nil
-}
-
-func (u *Servers) speaksBoth(name string) bool {
-	srv, err := u.server(name)
-	if err != nil {
-		return false
-	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return srv.eras.stateless && srv.eras.legacy
+	return more, err
 }
 
 func (u *Servers) manifest(ctx context.Context, name, revision string) (manifest.Manifest, error) {

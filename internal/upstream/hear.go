@@ -100,8 +100,6 @@ func (v *conversation) newest() *call {
 	return newest
 }
 
-func isListChanged(method string) bool { return strings.HasSuffix(method, "/list_changed") }
-
 // told passes on a notification under a call. An error means that the agent
 // is gone.
 func (v *conversation) told(c *call, m *wire.Message) error {
@@ -110,7 +108,7 @@ func (v *conversation) told(c *call, m *wire.Message) error {
 		v.askCancelled(m)
 		return nil
 	case c.method == "subscriptions/listen":
-	case isListChanged(m.Method):
+	case strings.HasSuffix(m.Method, "/list_changed"):
 		v.heard(m) // concerns everybody who listens, whichever stream it came on
 		return nil
 	case m.Method == "notifications/progress":

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ const resumptions = 5
 // stream that breaks is picked up again where it broke.
 func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire.Message, error) {
 	c.streamed = true
-	in := remote.NewEvents(p.v.server.config.Limits.Result, -1, func() { p.v.alive(c) })
+	in := remote.NewEvents(p.v.server.config.Limits.Result, func() { p.v.alive(c) })
 	defer in.Free()
 	for idle := 1; ; idle++ {
 		before := in.Last
@@ -137,13 +138,13 @@ func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire
 		if in.Last != before {
 			idle = 0
 		}
-		if poller, ok := c.client.(gateway.Poller); ok && in.Retry >= 0 && ctx.Err() == nil {
+		if poller, ok := c.client.(gateway.Poller); ok && in.Retry > 0 && ctx.Err() == nil {
 			poller.Poll(in.Retry, in.Last != "")
 		}
 		if ctx.Err() == nil && (in.Last == "" || p.v.stateless || idle > resumptions) {
 			return m, unanswered(errors.New("ended its stream without an answer"))
 		}
-		if err := pause(ctx, retryOr(in.Retry, time.Second)); err != nil {
+		if err := remote.Pause(ctx, cmp.Or(in.Retry, time.Second)); err != nil {
 			return m, err
 		}
 		if response, err = p.listen(ctx, in.Last); err != nil {
@@ -223,14 +224,6 @@ func (p *post) listen(ctx context.Context, last string) (*http.Response, error) 
 	return nil, remote.StatusError(response.StatusCode)
 }
 
-// retryOr is the time that the server named, or else another.
-func retryOr(named, other time.Duration) time.Duration {
-	if named >= 0 {
-		return named
-	}
-	return other
-}
-
 // minRetry keeps a server that ends its stream at once from keeping us busy.
 const minRetry = 100 * time.Millisecond
 
@@ -238,7 +231,7 @@ const minRetry = 100 * time.Millisecond
 // and gives the session back when the conversation is over.
 func (p *post) follow() {
 	again := backoff.NewExponentialBackOff()
-	in := remote.NewEvents(p.v.server.config.Limits.Message, -1, again.Reset)
+	in := remote.NewEvents(p.v.server.config.Limits.Message, again.Reset)
 	for p.v.ctx.Err() == nil {
 		response, err := p.listen(p.v.ctx, in.Last)
 		if status, ok := errors.AsType[remote.StatusError](err); ok && status < 500 {
@@ -249,7 +242,7 @@ func (p *post) follow() {
 			_ = p.v.takeEvents(in) // it ends when it ends
 			_ = response.Body.Close()
 		}
-		_ = pause(p.v.ctx, max(minRetry, retryOr(in.Retry, again.NextBackOff())))
+		_ = remote.Pause(p.v.ctx, max(minRetry, cmp.Or(in.Retry, again.NextBackOff())))
 	}
 	<-p.v.ctx.Done()
 	if p.session == "" || errors.Is(context.Cause(p.v.ctx), errLost) {

@@ -12,6 +12,7 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/upstream/era"
+	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
 )
 
@@ -48,8 +49,9 @@ func (v *conversation) listen(ctx context.Context, r *request, client gateway.Cl
 	}
 	l := &listener{era.Announced(v.words.Get("capabilities"), wanted), make(chan wire.Message, listenerBacklog)}
 	for _, item := range wanted.Get("resourceSubscriptions").Items() {
-		uri, ok := item.Text()
-		if ok && !slices.Contains(l.URIs, uri) && v.watch(ctx, uri) {
+		uri, _ := item.Text()
+		answer, err := v.ask(ctx, "resources/subscribe", era.Of("uri", uri))
+		if err == nil && answer.Error.Type() == sallyport.Absent {
 			l.URIs = append(l.URIs, uri)
 		}
 	}
@@ -83,12 +85,6 @@ func tell(ctx context.Context, client gateway.Client, id []byte, method string, 
 		return err
 	}
 	return client.Tell(ctx, m)
-}
-
-// watch subscribes to a resource for a listener.
-func (v *conversation) watch(ctx context.Context, uri string) bool {
-	answer, err := v.ask(ctx, "resources/subscribe", era.Of("uri", uri))
-	return err == nil && answer.Error.Type() == sallyport.Absent
 }
 
 // unlisten ends a listener, and the subscriptions that nobody else needs.
@@ -194,7 +190,7 @@ func (v *conversation) keepListening(ctx context.Context, s *era.Subscription, h
 		if e.heard {
 			wait.Reset()
 		}
-		_ = pause(ctx, wait.NextBackOff())
+		_ = remote.Pause(ctx, wait.NextBackOff())
 	}
 }
 

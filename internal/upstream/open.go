@@ -51,30 +51,27 @@ func (srv *server) learn(e eras) {
 	srv.eras = e
 }
 
-// hello is what the server said of itself when somebody last began to talk to
-// it, so that an agent that only connects costs no session.
-func (srv *server) hello(r *request) (gateway.Answer, bool) {
+// lastSaid is what the server said of itself when somebody last began to talk
+// to it in an era, so that an agent that only connects costs no session.
+func (srv *server) lastSaid(agentStateless bool) (words sallyport.Value, stateless bool) {
 	srv.mu.Lock()
-	e, own := srv.eras, r.Session == ""
-	srv.mu.Unlock()
-	stateless := wire.IsStateless(r.Revision)
-	words := e.greeting
-	if e.choose(stateless) {
-		words = e.discovered
+	defer srv.mu.Unlock()
+	if srv.eras.choose(agentStateless) {
+		return srv.eras.discovered, true
 	}
-	var text []byte
+	return srv.eras.greeting, false
+}
+
+// hello is what a server said of itself, as an agent of some revision is told.
+func hello(words sallyport.Value, stateless bool, revision string) (gateway.Answer, error) {
 	switch {
-	case own || words.Type() == sallyport.Absent:
-		return gateway.Answer{}, false
-	case e.choose(stateless) == stateless:
-		return gateway.Answer{Result: words}, true
+	case stateless == wire.IsStateless(revision):
+		return gateway.Answer{Result: words}, nil
 	case stateless:
-		text = era.Discovered(words)
+		return parsed(era.Initialized(words, wire.Negotiate(revision)))
 	default:
-		text = era.Initialized(words, wire.Negotiate(r.Revision))
+		return parsed(era.Discovered(words))
 	}
-	answer, err := parsed(text)
-	return answer, err == nil
 }
 
 // open starts a conversation in the era that suits the session's agent. A
@@ -122,18 +119,29 @@ func (s *session) begin(ctx context.Context, e *eras) (v *conversation, err erro
 			}
 		}
 	}
-	if e.choose(s.key.stateless) {
-		if err = v.discover(ctx, e); err == nil && !s.key.stateless {
-			v.hearChanges()
+	if !e.choose(s.key.stateless) {
+		err = v.initialize(ctx, e)
+		status, refused := errors.AsType[remote.StatusError](err)
+		switch {
+		case err == nil || errors.Is(err, remote.ErrUnreachable) || ctx.Err() != nil || slices.Contains(tryLater, int(status)):
+			return v, err
+		case e.stateless:
+			e.legacy = false
+		case refused && s.server.config.Transport == "" && slices.Contains(notStreamable, int(status)):
+			e.sse = true
+		default:
+			return v, err
 		}
-		return v, err
+		v.close(err)
+		if v, err = s.connect(ctx, e.sse); err != nil {
+			return nil, err
+		}
+		if e.sse {
+			return v, v.initialize(ctx, e)
+		}
 	}
-	err = v.initialize(ctx, e)
-	if status, ok := errors.AsType[remote.StatusError](err); ok && s.server.config.Transport == "" && slices.Contains(notStreamable, int(status)) {
-		e.sse = true
-		if v, err = s.connect(ctx, true); err == nil {
-			err = v.initialize(ctx, e)
-		}
+	if err = v.discover(ctx, e); err == nil && !s.key.stateless {
+		v.hearChanges()
 	}
 	return v, err
 }
@@ -197,12 +205,32 @@ func (v *conversation) probe(ctx context.Context, e *eras) error {
 		*e = eras{known: true, legacy: true}
 		return nil
 	}
-	e.known = true
+	// Some servers name only the newest revision and serve the others on the
+	// same URL, so there it takes an initialize to know.
+	e.known, e.legacy = true, !v.shared
 	for _, version := range e.discovered.Get("supportedVersions").Items() {
 		name, _ := version.Text()
 		e.legacy = e.legacy || name == wire.Negotiate(name)
 	}
+	if !e.legacy && v.server.remote != nil {
+		e.legacy = v.session.beginsSessions(ctx)
+	}
 	return nil
+}
+
+var errProbed = errors.New("was only asked whether it begins sessions")
+
+// beginsSessions reports whether a server of the stateless era begins sessions
+// at the same URL: some do and list only what answers server/discover, and
+// offer tools in one era that they don't in the other.
+func (s *session) beginsSessions(ctx context.Context) bool {
+	v, err := s.connect(ctx, false)
+	if err != nil {
+		return false
+	}
+	defer v.close(errProbed)
+	var unused eras
+	return v.initialize(ctx, &unused) == nil
 }
 
 // discover begins to talk in the stateless era.
@@ -253,8 +281,9 @@ func (v *conversation) initialize(ctx context.Context, e *eras) error {
 }
 
 // note remembers what an agent of the session era has set up in its session,
-// so that restore can set it up again in the next life of it.
-func (s *session) note(r *request) {
+// so that restore can set it up again in the next life of it, and what the
+// server says of itself now.
+func (s *session) note(r *request, answer gateway.Answer) {
 	uri, _ := r.Params.Get("uri").Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,6 +294,10 @@ func (s *session) note(r *request) {
 		s.uris[uri] = struct{}{}
 	case "resources/unsubscribe":
 		delete(s.uris, uri)
+	case "server/discover":
+		s.server.mu.Lock()
+		s.server.eras.discovered = answer.Result
+		s.server.mu.Unlock()
 	}
 }
 

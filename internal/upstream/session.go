@@ -196,9 +196,11 @@ func (s *session) subscribed() bool {
 }
 
 func (srv *server) carry(ctx context.Context, r *request, client gateway.Client) (gateway.Answer, error) {
-	if r.Method == "initialize" || r.Method == "server/discover" {
-		if answer, known := srv.hello(r); known {
-			return answer, nil
+	stateless := wire.IsStateless(r.Revision)
+	asksWho := r.Method == "initialize" || r.Method == "server/discover"
+	if asksWho && r.Session != "" {
+		if words, spoken := srv.lastSaid(stateless); words.Type() != sallyport.Absent {
+			return hello(words, spoken, r.Revision)
 		}
 	}
 	s, err := srv.acquire(r)
@@ -214,7 +216,9 @@ func (srv *server) carry(ctx context.Context, r *request, client gateway.Client)
 		return gateway.Answer{}, err
 	}
 	switch {
-	case v.stateless == wire.IsStateless(r.Revision):
+	case asksWho && !(stateless && v.stateless):
+		return hello(v.words, v.stateless, r.Revision)
+	case v.stateless == stateless:
 		return v.raw(ctx, r, client)
 	case v.stateless:
 		return v.fromLegacy(ctx, r, client)

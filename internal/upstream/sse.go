@@ -24,7 +24,7 @@ func (v *conversation) startSSE(ctx context.Context) error {
 		cancel()
 		return err
 	}
-	in := remote.NewEvents(v.server.config.Limits.Result, 0, func() {})
+	in := remote.NewEvents(v.server.config.Limits.Result, func() {})
 	in.From(response.Body)
 	endpoint, err := v.endpoint(response, in)
 	if err == nil && !opening() {

@@ -19,7 +19,7 @@ func (e *Event) IsMessage() bool { return len(e.Data) > 0 && (e.Name == "" || e.
 // Events reads an event stream, over all the connections that it may take.
 type Events struct {
 	Last  string        // id of the last event, empty when none had one
-	Retry time.Duration // what the server wants to pass before a reconnection
+	Retry time.Duration // that the server wants to pass before a reconnection, 0 when it named none
 	lines Lines
 	limit int
 	alive func()
@@ -27,9 +27,7 @@ type Events struct {
 
 // NewEvents reads events of at most limit bytes. alive is called at each event
 // and each comment.
-func NewEvents(limit int, retry time.Duration, alive func()) *Events {
-	return &Events{Retry: retry, limit: limit, alive: alive}
-}
+func NewEvents(limit int, alive func()) *Events { return &Events{limit: limit, alive: alive} }
 
 // From reads on from a new connection.
 func (e *Events) From(body io.Reader) {
@@ -90,7 +88,7 @@ func (e *Events) field(ev *Event, line []byte) error {
 		}
 	case "retry":
 		if ms, err := strconv.ParseUint(string(value), 10, 32); err == nil {
-			e.Retry = min(time.Duration(ms)*time.Millisecond, maxRetry)
+			e.Retry = min(max(time.Duration(ms)*time.Millisecond, 1), maxRetry)
 		}
 	}
 	return nil

@@ -182,3 +182,13 @@ func Discard(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, lineBuffer)
 	_ = body.Close()
 }
+
+// Pause waits before something is tried again, unless ctx ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

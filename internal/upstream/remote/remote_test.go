@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 )
 
 func TestIsPublic(t *testing.T) {
@@ -108,7 +107,7 @@ func (endless) Read(p []byte) (int, error) {
 
 func TestEvents(t *testing.T) {
 	alive := 0
-	e := NewEvents(64, time.Second, func() { alive++ })
+	e := NewEvents(64, func() { alive++ })
 	e.From(strings.NewReader(": comment\n\ndata: {\"a\":\ndata: 1}\nid: 7\nretry: 20\n\nevent: endpoint\ndata:/x\n\nid: bad\x01id\nid\ndata\n\nretry: 999999999\ndata: 2\n\ndata: cut off"))
 	want := []Event{{"", []byte("{\"a\":\n1}")}, {"endpoint", []byte("/x")}, {"", []byte("")}, {"", []byte("2")}}
 	for _, w := range want {
@@ -134,7 +133,7 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte("data: x\n\n"), uint16(10))
 	f.Add([]byte("event: message\r\nid: 1\r\ndata: {}\r\n\r\n: c\n\n"), uint16(100))
 	f.Fuzz(func(t *testing.T, text []byte, limit uint16) {
-		e := NewEvents(int(limit), 0, func() {})
+		e := NewEvents(int(limit), func() {})
 		e.From(iotest.HalfReader(bytes.NewReader(text)))
 		for {
 			ev, err := e.Next()
