@@ -284,20 +284,22 @@ func (v *conversation) initialize(ctx context.Context, e *eras) error {
 // so that restore can set it up again in the next life of it, and what the
 // server says of itself now.
 func (s *session) note(r *request, answer gateway.Answer) {
-	uri, _ := r.Params.Get("uri").Text()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch r.Method {
-	case "logging/setLevel":
-		s.level, _ = r.Params.Get("level").Text()
-	case "resources/subscribe":
-		s.uris[uri] = struct{}{}
-	case "resources/unsubscribe":
-		delete(s.uris, uri)
 	case "server/discover":
 		s.server.mu.Lock()
+		defer s.server.mu.Unlock()
 		s.server.eras.discovered = answer.Result
-		s.server.mu.Unlock()
+	case "logging/setLevel":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.level, _ = r.Params.Get("level").Text()
+	case "resources/subscribe", "resources/unsubscribe":
+		uri, _ := r.Params.Get("uri").Text()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.uris[uri] = struct{}{}; r.Method == "resources/unsubscribe" {
+			delete(s.uris, uri)
+		}
 	}
 }
 
