@@ -218,8 +218,6 @@ func (v *conversation) probe(ctx context.Context, e *eras) error {
 	return nil
 }
 
-var errProbed = errors.New("was only asked whether it begins sessions")
-
 // beginsSessions reports whether a server of the stateless era begins sessions
 // at the same URL: some do and list only what answers server/discover, and
 // offer tools in one era that they don't in the other.
@@ -228,7 +226,7 @@ func (s *session) beginsSessions(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer v.close(errProbed)
+	defer v.close(errNotStateless)
 	var unused eras
 	return v.initialize(ctx, &unused) == nil
 }
