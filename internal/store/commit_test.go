@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"reflect"
@@ -75,6 +76,79 @@ func TestCommitWithdrawn(t *testing.T) {
 		if (err == nil) != (found == nil) {
 			t.Fatalf("Commit said %v, the log %v", err, found)
 		}
+	}
+}
+
+// While the log can't be written nothing is accepted, and what was accepted
+// before is kept.
+func TestAcceptedIsKept(t *testing.T) {
+	s := open(t, t.TempDir())
+	asked := commit(t, s, intent("c_1"))
+	rename := func(from, to string) {
+		t.Helper()
+		err := s.committer.change(t.Context(), func(ctx context.Context, conn *sql.Conn) error {
+			_, err := conn.ExecContext(ctx, "ALTER TABLE "+from+" RENAME TO "+to)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("entries", "hidden")
+	appendRecord(t, s, outcome(asked))
+	for s.committer.failure() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.Commit(t.Context(), intent("c_2")); err == nil {
+		t.Error("Commit into nothing")
+	}
+	if err := s.Append(t.Context(), intent("c_3")); err == nil {
+		t.Error("accepted while the log can't be written")
+	}
+	if s.Health() == nil {
+		t.Error("called healthy")
+	}
+	rename("hidden", "entries")
+	commit(t, s, intent("c_4"))
+	var got []string
+	for e, err := range s.Entries(t.Context(), 0, 100) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(e.Type)+" "+e.Call)
+	}
+	if want := []string{"intent c_1", "outcome c_1", "intent c_4"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	if err := s.committer.failure(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A transaction that committed and then failed did commit: its records are
+// not written again.
+func TestCommittedThoughItFailed(t *testing.T) {
+	s := open(t, t.TempDir())
+	asked := commit(t, s, intent("c_1"))
+	honest := s.committer.commit
+	swap := func(statement *sql.Stmt) {
+		s.committer.change(t.Context(), func(context.Context, *sql.Conn) error {
+			s.committer.commit = statement
+			return nil
+		})
+	}
+	failing, err := s.committer.conn.PrepareContext(t.Context(), "COMMIT; SELECT 1 FROM nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer failing.Close()
+	swap(failing)
+	appendRecord(t, s, outcome(asked))
+	commit(t, s, intent("c_2"))
+	swap(honest)
+	commit(t, s, intent("c_3"))
+	if r := verified(t, s); !r.OK() || r.Entries != 4 {
+		t.Errorf("%s", r)
 	}
 }
 

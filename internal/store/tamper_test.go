@@ -246,6 +246,9 @@ func TestMissingProofIsDetected(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.openFails()
+		if _, err := os.Stat(filepath.Join(l.dir, name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a new %s was made for an old log", name)
+		}
 	}
 	l := newTampered(t)
 	if err := os.WriteFile(filepath.Join(l.dir, "log/checkpoint"), []byte("nonsense"), 0o600); err != nil {
@@ -307,6 +310,38 @@ func TestDamagedTileIsDetectedAndRepaired(t *testing.T) {
 	l.openFails()
 	if _, err := os.Stat(filepath.Join(l.dir, "log", "tile")); !errors.Is(err, os.ErrNotExist) {
 		t.Error("tiles were made from entries that nobody signed")
+	}
+}
+
+// Tiles that could not be written are written later; the checkpoint never
+// speaks of tiles that are not there.
+func TestTilesThatCannotBeWritten(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	calls(t, s, 5)
+	if err := s.sequencer.advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tiles := filepath.Join(dir, "log", "tile")
+	if err := errors.Join(os.Rename(tiles, tiles+".away"), os.WriteFile(tiles, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	calls(t, s, 300)
+	if err := s.sequencer.advance(t.Context()); err == nil || s.Health() == nil {
+		t.Error("no error")
+	}
+	commit(t, s, intent("c_more"))
+	if err := errors.Join(os.Remove(tiles), os.Rename(tiles+".away", tiles)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sequencer.advance(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if damaged, err := s.CheckTiles(t.Context()); err != nil || len(damaged) > 0 {
+		t.Errorf("%v, %v", damaged, err)
+	}
+	if checkpoint, _, err := s.Checkpoint(); err != nil || checkpoint.Size < 601 {
+		t.Errorf("%+v, %v", checkpoint, err)
 	}
 }
 
