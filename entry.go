@@ -30,7 +30,7 @@ type Entry struct {
 	Result Digest // salted commitment to the result
 
 	Policy   Digest
-	Verdict  Verdict // of the policy
+	Verdict  Verdict // of the policy; kept of an intent, a refusal and a hold
 	Observed bool    // observe mode let the call through whatever the verdict
 	Cause    Cause   // of a refusal
 	Reason   string
