@@ -151,8 +151,8 @@ func (r *rule) namesActions() bool {
 	found := false
 	for _, condition := range r.conditions {
 		condition.Body.Walk(func(t *source.Tree) bool {
-			value, ok := t.Node.(ast.NodeValue)
-			if uid, is := value.Value.(types.EntityUID); ok && is && uid.Type == typeAction {
+			value, _ := t.Node.(ast.NodeValue)
+			if uid, _ := value.Value.(types.EntityUID); uid.Type == typeAction {
 				found = true
 			}
 			return true

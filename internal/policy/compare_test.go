@@ -118,6 +118,18 @@ func TestComparePermitThatRefused(t *testing.T) {
 	}
 }
 
+func TestCompareWithoutATool(t *testing.T) {
+	text := `permit (principal, action in Action::"server:desk", resource) when { context.input has limit && context.input.limit < 5 };
+forbid (principal, action in Action::"server:desk", resource) when { context.input has id && context.input.id == "x" };`
+	fewer, err := Load(files("p.cedar", text), pinned(t)[1:], declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := Compare(load(t, text), fewer); l != nil {
+		t.Errorf("%v", l)
+	}
+}
+
 // What guards the calls that a removed permit refused, and what doesn't.
 func TestCompareGuards(t *testing.T) {
 	const a = `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) };` + "\n"
