@@ -154,14 +154,9 @@ func (v *conversation) end(c *call) {
 	}
 	v.mu.Lock()
 	delete(v.calls, c.id)
-	for _, a := range v.asks {
-		if a.under == c {
-			a.cancel()
-		}
-	}
 	v.mu.Unlock()
 	if !c.draining {
-		c.cancel(nil)
+		c.cancel(nil) // and with it what the server still asks
 	}
 	c.telling.Lock()
 	c.ended = true

@@ -13,10 +13,7 @@ import (
 	"sallyport/internal/wire"
 )
 
-const (
-	maxPages = 1000
-	maxItems = 100_000
-)
+const maxPages, maxItems = 1000, 100_000
 
 // Manifest fetches all that a server says of itself, on the gateway's own
 // behalf. A server that speaks both eras may offer more in one of them; where

@@ -335,7 +335,10 @@ func TestForeignProgressIsDropped(t *testing.T) {
 		say("data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":%s}\n\n", m.ID.Raw(), wellResult)
 	})
 	client := &clientEnd{}
-	agent{revision: wire.Revision20251125, session: "s1"}.tool(t, h, "bad", `{}`, client)
+	a := agent{revision: wire.Revision20251125, session: "s1"}
+	if _, err := a.execute(t.Context(), h, "tools/call", `{"name":"bad","_meta":{"progressToken":"7"}}`, client); err != nil {
+		t.Fatal(err)
+	}
 	if len(client.told) != 0 || h.Dropped() != 2 {
 		t.Errorf("told %v, dropped %d", client.methods(), h.Dropped())
 	}

@@ -45,7 +45,7 @@ func TestCredentialStaysAtItsOrigin(t *testing.T) {
 				events(w)("event: endpoint\ndata: %s\n\n", strings.ReplaceAll(endpoint, "HOST", r.Host))
 				<-r.Context().Done()
 			}))})
-		if _, err := a.execute(t.Context(), h, "tools/call", `{"name":"x"}`, nil); err == nil || !strings.Contains(err.Error(), "another origin") {
+		if _, err := a.execute(t.Context(), h, "tools/call", `{"name":"x"}`, nil); err == nil || !strings.Contains(err.Error(), "named an endpoint on another origin") {
 			t.Errorf("endpoint %s: %v", endpoint, err)
 		}
 	}
