@@ -18,6 +18,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"sallyport"
+	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/gateway"
@@ -70,7 +71,8 @@ type App struct {
 	servers    *upstream.Servers
 	sink       *sink.Sink
 	demos      demos
-	watch      watch
+	watch      watch.Watch
+	working    sync.WaitGroup // what Start began
 
 	rules   atomic.Pointer[policy.Rules]
 	current atomic.Pointer[current]
@@ -80,6 +82,7 @@ type App struct {
 	law      law
 	running  bool               // servers are followed
 	ended    context.CancelFunc // of what Start began
+	began    *config.Config     // in force when it did
 
 	doors doors
 }
@@ -147,7 +150,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.watch.fetch, a.watch.saw, a.watch.log = a.servers.Manifest, a.saw, a.log
+	a.watch.Fetch, a.watch.Saw, a.watch.Log = a.servers.Manifest, a.saw, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
 	} // else Start says why; without rules everything is refused
@@ -197,19 +200,20 @@ func (a *App) Start(ctx context.Context) error {
 	if a.observe.Load() {
 		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
 	}
-	if err := a.open(ctx, a.config()); err != nil {
+	a.began = a.config()
+	if err := a.open(ctx, a.began); err != nil {
 		return err
 	}
 	if err := a.configure(ctx, nil); err != nil {
 		return err
 	}
 	a.reload(ctx)
-	a.watch.working.Go(func() {
-		if a.watch.settle(ctx) {
+	a.working.Go(func() {
+		if a.watch.Settle(ctx) {
 			a.Reload(ctx)
 		}
 	})
-	a.watch.working.Go(func() { a.chores(ctx) })
+	a.working.Go(func() { a.chores(ctx) })
 	return a.watchFiles(ctx)
 }
 
@@ -243,15 +247,15 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 		err := missing[name]
 		switch {
 		case err != nil:
-			a.watch.refuse(name, err)
-		case before == nil || a.watch.refused(name) || !reflect.DeepEqual(before.Servers[name].Reach(), c.Servers[name].Reach()):
-			a.watch.follow(context.WithoutCancel(ctx), name)
+			a.watch.Refuse(name, err)
+		case before == nil || a.watch.Refused(name) || !reflect.DeepEqual(before.Servers[name].Reach(), c.Servers[name].Reach()):
+			a.watch.Follow(context.WithoutCancel(ctx), name)
 		}
 	}
 	if before != nil {
 		for name := range before.Servers {
 			if _, stays := c.Servers[name]; !stays {
-				a.watch.forget(name)
+				a.watch.Forget(name)
 			}
 		}
 	}
@@ -263,7 +267,7 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 func (a *App) heard(server, session string, principal sallyport.Principal, message wire.Message) {
 	switch message.Method {
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
-		a.watch.changed(server)
+		a.watch.Changed(server)
 	}
 	a.gateway.Heard(server, session, message)
 }
@@ -282,7 +286,8 @@ func (a *App) Close(ctx context.Context) error {
 	if a.ended != nil {
 		a.ended()
 	}
-	a.watch.close()
+	a.watch.Close()
+	a.working.Wait()
 	if a.servers != nil {
 		a.servers.Close()
 	}
@@ -306,7 +311,7 @@ func (a *App) Close(ctx context.Context) error {
 func (a *App) Dir() string { return a.options.Dir }
 
 // Settle waits until every server has been tried once.
-func (a *App) Settle(ctx context.Context) { a.watch.settle(ctx) }
+func (a *App) Settle(ctx context.Context) { a.watch.Settle(ctx) }
 
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -143,6 +144,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		mux.Handle("GET /metrics", onlyHere(a.sink.Metrics()))
 	}
 	w.server = mcpdoor.Server(mux)
+	w.server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
 	go func() {
 		if err := w.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			a.log.Error("a listener has failed", "address", address, "error", err)

@@ -27,7 +27,7 @@ func (a *App) watchFiles(ctx context.Context) error {
 		return err
 	}
 	next := a.watchPaths(notify)
-	a.watch.working.Go(func() {
+	a.working.Go(func() {
 		defer notify.Close()
 		look := time.NewTimer(next)
 		defer look.Stop()

@@ -198,7 +198,7 @@ func (a *App) Changes(server string) (control.Changes, error) {
 		fmt.Fprintf(h, "%d:%s%d:%s%d:%s", len(pin.Key), pin.Key, len(pin.Raw), pin.Raw, len(pin.Seen), pin.Seen)
 	}
 	changes.Digest = sallyport.Digest(h.Sum(nil)).String()
-	if state, err := a.watch.stateOf(server); !seen && err != nil {
+	if state, err := a.watch.StateOf(server); !seen && err != nil {
 		return control.Changes{}, fmt.Errorf("server %s is %s: %w", server, state, err)
 	} else if !seen {
 		return control.Changes{}, fmt.Errorf("server %s is %s: nobody knows yet what it offers", server, state)

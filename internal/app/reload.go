@@ -43,7 +43,7 @@ func (a *App) Reload(ctx context.Context) {
 
 // reload is Reload for a caller that holds changing.
 func (a *App) reload(ctx context.Context) {
-	if a.law.first && !a.watch.settled() {
+	if a.law.first && !a.watch.Settled() {
 		return // what is accepted first should have been checked against all servers
 	}
 	next, err := readRuling(a.configPath)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/app/watch"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/store"
@@ -357,7 +358,7 @@ func settle(t *testing.T, a *App, server string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	a.Settle(ctx)
-	if state, err := a.watch.stateOf(server); state != stateReady {
+	if state, err := a.watch.StateOf(server); state != watch.Ready {
 		t.Fatalf("server %s is %s: %v", server, state, err)
 	}
 }

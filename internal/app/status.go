@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/manifest"
@@ -24,7 +25,7 @@ func (a *App) Servers() []control.Server {
 		s := control.Server{Name: name}
 		s.Kind, s.Address = describe(c.Servers[name])
 		var err error
-		if s.State, err = a.watch.stateOf(name); err != nil {
+		if s.State, err = a.watch.StateOf(name); err != nil {
 			s.Error = err.Error()
 		}
 		for _, pin := range a.pins.All() {
@@ -132,6 +133,7 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 		report.Checks = append(report.Checks, control.Check{Level: level, What: fmt.Sprintf(what, args...), Do: do})
 	}
 	a.examineMode(add)
+	a.examineRestart(add)
 	a.examinePolicy(add)
 	if a.human.Enrolled() {
 		add(control.OK, "", "a human has enrolled")
@@ -140,8 +142,18 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	}
 	a.examineServers(add)
 	a.examineAgents(add)
-	a.examineLog(add)
+	a.examineLog(ctx, add)
 	return report
+}
+
+// examineRestart says what was changed and waits for the next start.
+func (a *App) examineRestart(add examiner) {
+	if !a.running {
+		return
+	}
+	if keys := config.NeedsRestart(a.began, a.config()); len(keys) > 0 {
+		add(control.Warning, "restart the gateway", "changed, and not in effect before the next start: %s", strings.Join(keys, ", "))
+	}
 }
 
 // inForce is a copy of the ruling in force.
@@ -189,7 +201,7 @@ func (a *App) examinePolicy(add examiner) {
 func (a *App) examineServers(add examiner) {
 	for _, s := range a.Servers() {
 		switch {
-		case s.State == stateUnreachable:
+		case s.State == watch.Unreachable:
 			add(control.Broken, "", "server %s can't be reached: %s", s.Name, s.Error)
 		case s.Pinned+s.Quarantined == 0:
 			add(control.Warning, "sallyport servers pin "+s.Name, "server %s waits to be looked at: nothing of it can be used", s.Name)
@@ -217,10 +229,20 @@ func (a *App) examineAgents(add examiner) {
 	}
 }
 
-func (a *App) examineLog(add examiner) {
+func (a *App) examineLog(ctx context.Context, add examiner) {
 	if err := a.store.Health(); err != nil {
 		add(control.Broken, "calls are refused until it can be written; is the disk full?", "the log: %v", err)
 		return
 	}
-	add(control.OK, "", "the log is written")
+	checkpoint, _, err := a.store.Checkpoint()
+	if err != nil {
+		add(control.Broken, "sallyport log verify", "the log's checkpoint: %v", err)
+		return
+	}
+	size, err := a.store.Size(ctx)
+	if err != nil {
+		add(control.Broken, "sallyport log verify", "the log: %v", err)
+		return
+	}
+	add(control.OK, "", "the log is written: %d entries, checkpoint over %d", size, checkpoint.Size)
 }

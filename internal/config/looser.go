@@ -115,3 +115,25 @@ func looserPeople(old, next *Config) []string {
 	}
 	return why
 }
+
+// NeedsRestart names what of a changed configuration takes effect at the next
+// start only.
+func NeedsRestart(started, now *Config) []string {
+	var keys []string
+	for _, part := range []struct {
+		key  string
+		same bool
+	}{
+		{"listen", started.Listen == now.Listen},
+		{"tls", reflect.DeepEqual(started.TLS, now.TLS)},
+		{"hosts", slices.Equal(started.Hosts, now.Hosts)},
+		{"origins", slices.Equal(started.Origins, now.Origins)},
+		{"limits", started.Limits == now.Limits},
+		{"telemetry", started.Telemetry == now.Telemetry},
+	} {
+		if !part.same {
+			keys = append(keys, part.key)
+		}
+	}
+	return keys
+}

@@ -94,6 +94,26 @@ func TestLooser(t *testing.T) {
 	}
 }
 
+func TestNeedsRestart(t *testing.T) {
+	old := must(t, base)
+	for change, want := range map[[2]string]string{
+		{"", ""}: "",
+		{"listen: 127.0.0.1:7717", "listen: 127.0.0.1:7718"}: "listen",
+		{"cert: a.pem", "cert: b.pem"}:                       "tls",
+		{"hosts: [h]", "hosts: []"}:                          "hosts",
+		{"https://o.example", "https://p.example"}:           "origins",
+		{"body: 2MiB", "body: 1MiB"}:                         "limits",
+		{"127.0.0.1:4318", "127.0.0.1:4319"}:                 "telemetry",
+		{"mode: enforce", "mode: observe"}:                   "",
+		{"refund: pay", "refund: send"}:                      "",
+	} {
+		next := must(t, strings.Replace(base, change[0], change[1], 1))
+		if got := strings.Join(NeedsRestart(old, next), " "); got != want {
+			t.Errorf("%q: %q, want %q", change, got, want)
+		}
+	}
+}
+
 // A key that looser does not know would loosen without a human.
 func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
