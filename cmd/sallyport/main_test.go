@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -65,8 +66,9 @@ func starterOnFreePort(dir string) error {
 	return os.WriteFile(name, bytes.Replace(text, []byte("127.0.0.1:7717"), []byte("127.0.0.1:0"), 1), 0o600)
 }
 
-// running are the gateways that scripts have started, by directory.
-var running = map[string]*exec.Cmd{}
+// running are the gateways that scripts have started, by directory: an
+// *exec.Cmd each. Scripts run at the same time.
+var running sync.Map
 
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs("state")
@@ -81,7 +83,7 @@ func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	command.Stdout, command.Stderr = log, log
 	ts.Check(command.Start())
-	running[dir] = command
+	running.Store(dir, command)
 	ts.Defer(func() {
 		command.Process.Kill()
 		command.Wait()
@@ -105,7 +107,11 @@ func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 var welcomed = regexp.MustCompile(`--method tools/list|Agents connect with the token|No agent is declared`)
 
 func stopGateway(ts *testscript.TestScript, neg bool, args []string) {
-	command := running[ts.MkAbs("state")]
+	started, ok := running.Load(ts.MkAbs("state"))
+	if !ok {
+		ts.Fatalf("no gateway was started here")
+	}
+	command := started.(*exec.Cmd)
 	ts.Check(command.Process.Signal(os.Interrupt))
 	if err := command.Wait(); err != nil {
 		said, _ := os.ReadFile(ts.MkAbs("up.log"))
