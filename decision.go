@@ -75,6 +75,7 @@ const (
 	CauseIdentity Cause = "identity" // no or unknown credential
 	CauseMethod   Cause = "method"   // a method or kind that no table admits
 	CauseServer   Cause = "server"   // no such server, or it cannot be reached
+	CauseUnknown  Cause = "unknown"  // the server offers nothing of that name
 	CausePin      Cause = "pin"      // not pinned, or quarantined
 	CauseSchema   Cause = "schema"   // arguments do not fit the pinned schema
 	CausePolicy   Cause = "policy"   // policy denies

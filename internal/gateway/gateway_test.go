@@ -224,7 +224,7 @@ func TestEveryFailureRefuses(t *testing.T) {
 		{"log can't commit", func(_ *Gateway, w *world, _ *sallyport.Call) { w.commitErr = broken }, sallyport.CauseLog},
 		{"log can't commit a refusal", func(_ *Gateway, w *world, _ *sallyport.Call) { w.observe, w.commitErr = false, broken }, sallyport.CauseLog},
 		{"unknown server", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Server = "other" }, sallyport.CausePin},
-		{"unknown tool", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Name = "PAY" }, sallyport.CausePin},
+		{"unknown tool", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Name = "PAY" }, sallyport.CauseUnknown},
 		{"unknown kind", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Kind = sallyport.KindUnknown }, sallyport.CauseMethod},
 		{"kind out of range", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Kind = 99 }, sallyport.CauseMethod},
 		{"undeclared argument", func(_ *Gateway, _ *world, c *sallyport.Call) { c.Args = sallyport.MustParse(`{"bcc":"x"}`) }, sallyport.CauseSchema},

@@ -191,10 +191,14 @@ func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
 func (s *pinned) item(server string, key manifest.Key, call *sallyport.Call) (*sallyport.Definition, error) {
 	item := s.items[pinKey{server, key}]
 	if item == nil {
-		if pin, seen := s.pins[pinKey{server, key}]; seen && pin.Raw != nil {
+		switch pin, seen := s.pins[pinKey{server, key}]; {
+		case !seen:
+			return nil, sallyport.Refuse(sallyport.CauseUnknown, "server %q offers no %s", server, key)
+		case pin.Raw == nil:
+			return nil, sallyport.Refuse(sallyport.CausePin, "%s is new on server %q and is in quarantine until a human has seen it (sallyport servers diff %s)", key, server, server)
+		default:
 			return nil, sallyport.Refuse(sallyport.CausePin, "%s on server %q has changed since it was accepted and is in quarantine until a human has seen the difference (sallyport servers diff %s)", key, server, server)
 		}
-		return nil, sallyport.Refuse(sallyport.CausePin, "server %q offers no accepted %s", server, key)
 	}
 	if item.err != nil {
 		return nil, sallyport.Refuse(sallyport.CausePin, "%s on server %q can't be used: %v", key, server, item.err)

@@ -48,8 +48,8 @@ func TestSessionEra(t *testing.T) {
 	}
 	want(t, "refused call at the server", w.seen(), "")
 
-	if g := a.rpc("10", "prompts/get", `{"name":"nope"}`); !strings.Contains(g.body, `"code":-32602`) || !strings.Contains(g.body, `"cause":"pin"`) {
-		t.Errorf("a prompt that is not pinned: %s", g.body)
+	if g := a.rpc("10", "prompts/get", `{"name":"nope"}`); !strings.Contains(g.body, `"code":-32602`) || !strings.Contains(g.body, `"cause":"unknown"`) {
+		t.Errorf("a prompt that is not there: %s", g.body)
 	}
 	want(t, "refused prompt at the server", w.seen(), "")
 

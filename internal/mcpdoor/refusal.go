@@ -23,7 +23,7 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 		return x.answered(ctx, call.Server, answer, err)
 	}
 	switch refused.Cause {
-	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CausePin, sallyport.CauseWire:
+	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CauseUnknown, sallyport.CauseWire:
 		return x.answered(ctx, call.Server, answer, err)
 	default:
 		return result(x.toolError(refusal(refused), decision(refused)))
@@ -73,7 +73,7 @@ func (x *exchange) failed(err error) reply {
 	switch refused.Cause {
 	case sallyport.CauseMethod:
 		code = wire.CodeUnknownMethod
-	case sallyport.CausePin, sallyport.CauseWire: // nothing of that name for anybody, or nothing that can be read
+	case sallyport.CauseUnknown, sallyport.CauseWire: // nothing of that name for anybody, or nothing that can be read
 		code = wire.CodeInvalidParams
 	}
 	return x.fail(&wire.Error{Code: code, Message: refusal(refused), Data: decision(refused)})

@@ -73,7 +73,7 @@ func spanAttributes(entry *sallyport.Entry, failure string) []attribute.KeyValue
 // pinned is left out: an agent that invents names must not grow our metrics.
 func named(entry *sallyport.Entry) []attribute.KeyValue {
 	attributes := []attribute.KeyValue{methodName.String(method(entry)), serverKey.String(entry.Server)}
-	if entry.Cause == sallyport.CausePin || entry.Cause == sallyport.CauseServer || entry.Cause == sallyport.CauseMethod {
+	if entry.Cause == sallyport.CauseUnknown || entry.Cause == sallyport.CausePin || entry.Cause == sallyport.CauseServer || entry.Cause == sallyport.CauseMethod {
 		return attributes[:1]
 	}
 	switch entry.Kind {
