@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -31,6 +32,7 @@ func main() {
 	binary := flag.String("binary", "bin/sallyport", "the gateway to measure")
 	rounds := flag.Int("rounds", 5, "of each measurement")
 	calls := flag.Int("calls", 4000, "per round at 16 and 64 sessions")
+	only := flag.String("load", "", "measure only loads whose name contains this")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
 	var err error
@@ -40,7 +42,7 @@ func main() {
 	case "proxy":
 		err = proxy(*address, *target)
 	default:
-		err = measure(*binary, *rounds, *calls, *asJSON)
+		err = measure(*binary, *only, *rounds, *calls, *asJSON)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -91,7 +93,7 @@ type figure struct {
 	ResidentKiB int
 }
 
-func measure(binary string, rounds, calls int, asJSON bool) error {
+func measure(binary, only string, rounds, calls int, asJSON bool) error {
 	rig, err := start(binary)
 	if err != nil {
 		return err
@@ -103,6 +105,7 @@ func measure(binary string, rounds, calls int, asJSON bool) error {
 		{"echo, 64 sessions", 64, calls, "echo", `{"text":"hello"}`},
 		{"64 KiB result, 16 sessions", 16, calls / 2, "blob", `{"kib":64}`},
 	}
+	loads = slices.DeleteFunc(loads, func(l load) bool { return !strings.Contains(l.Name, only) })
 	results := map[string]map[string]figure{}
 	for _, l := range loads {
 		taken := map[string][]figure{}
@@ -125,7 +128,7 @@ func measure(binary string, rounds, calls int, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(results)
 	}
-	show(loads, results)
+	show(loads, results, only)
 	return nil
 }
 
@@ -147,7 +150,7 @@ func median(figures []figure) figure {
 	}
 }
 
-func show(loads []load, results map[string]map[string]figure) {
+func show(loads []load, results map[string]map[string]figure, only string) {
 	us := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
 	fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9s\n", "load", "way", "p50 µs", "p99 µs", "+p50 µs", "+p99 µs", "CPU/call µs", "×proxy", "calls/s")
 	for _, l := range loads {
@@ -162,6 +165,9 @@ func show(loads []load, results map[string]map[string]figure) {
 			fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9.0f\n", l.Name, name, us(f.P50), us(f.P99),
 				us(f.P50-r["direct"].P50), us(f.P99-r["direct"].P99), cpu, ratio, f.CallsPerS)
 		}
+	}
+	if only != "" {
+		return
 	}
 	fmt.Printf("\nresident at 64 sessions: proxy %.1f MiB, sallyport %.1f MiB\n",
 		float64(results["echo, 64 sessions"]["proxy"].ResidentKiB)/1024,

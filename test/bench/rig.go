@@ -209,7 +209,16 @@ func (s *session) post(body string) ([]byte, error) {
 	return answer, err
 }
 
-func (s *session) close() { s.client.CloseIdleConnections() }
+// close ends the session, as clients do when they go.
+func (s *session) close() {
+	if request, err := http.NewRequest(http.MethodDelete, s.url, nil); err == nil && s.id != "" {
+		request.Header.Set("Mcp-Session-Id", s.id)
+		if response, err := s.client.Do(request); err == nil {
+			response.Body.Close()
+		}
+	}
+	s.client.CloseIdleConnections()
+}
 
 // take runs one round of a load on one way.
 func take(w way, l load) (figure, error) {
