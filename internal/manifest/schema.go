@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 
@@ -152,8 +153,39 @@ func readable(err error) error {
 	if len(invalid.InstanceLocation) > 0 {
 		place = "/" + strings.Join(invalid.InstanceLocation, "/")
 	}
-	if _, isRef := invalid.ErrorKind.(*kind.Reference); isRef {
-		return fmt.Errorf("%s: does not fit the schema", place)
+	return fmt.Errorf("%s: %s", place, unmet(invalid.ErrorKind))
+}
+
+// unmet says what a schema wants, and nothing of the value that it did not
+// get: the sentence goes into an entry of the log, where nobody can erase it.
+// Of the validator's own sentences only those are taken that speak of schemas,
+// types and numbers of things.
+func unmet(wanted jsonschema.ErrorKind) string {
+	number := func(want *big.Rat) string {
+		limit, _ := want.Float64()
+		return fmt.Sprintf("does not fit %s %v", wanted.KeywordPath()[0], limit)
 	}
-	return fmt.Errorf("%s: %s", place, invalid.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+	switch k := wanted.(type) {
+	case *kind.Pattern:
+		return fmt.Sprintf("does not match pattern '%s'", k.Want)
+	case *kind.Minimum:
+		return number(k.Want)
+	case *kind.Maximum:
+		return number(k.Want)
+	case *kind.ExclusiveMinimum:
+		return number(k.Want)
+	case *kind.ExclusiveMaximum:
+		return number(k.Want)
+	case *kind.MultipleOf:
+		return number(k.Want)
+	case *kind.Type, *kind.Enum, *kind.Const, *kind.Required, *kind.DependentRequired, *kind.Dependency,
+		*kind.MinLength, *kind.MaxLength, *kind.MinItems, *kind.MaxItems, *kind.UniqueItems,
+		*kind.Contains, *kind.MinContains, *kind.MaxContains, *kind.MinProperties, *kind.MaxProperties,
+		*kind.Not, *kind.AnyOf, *kind.OneOf, *kind.AllOf:
+		return wanted.LocalizedString(message.NewPrinter(language.English))
+	case *kind.Reference:
+		return "does not fit the schema"
+	default:
+		return fmt.Sprintf("does not fit the schema's %s", strings.Join(wanted.KeywordPath(), "/"))
+	}
 }
