@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"sallyport"
 	"sallyport/internal/policy"
@@ -62,8 +64,10 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	record := g.record(sallyport.Intent, facts, decision)
 	record.Entry.Observed = observed
 	if err := g.Log.Commit(ctx, record); err != nil {
-		return nil, &sallyport.RefusedError{CallID: call.ID, Cause: sallyport.CauseLog,
-			Decision: sallyport.Decision{Reason: "refused: the log cannot be written, and nothing acts unrecorded: " + err.Error()}}
+		// It may be this one record that the log can't take: then the refusal is
+		// recorded instead.
+		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
+			Reason: "refused: the log cannot be written, and nothing acts unrecorded: " + err.Error(), Policy: decision.Policy}})
 	}
 	g.Watcher.Decided(&record.Entry)
 	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, decision: decision, entry: record.Entry,
@@ -84,7 +88,8 @@ func (g *Gateway) refuse(ctx context.Context, facts *sallyport.Facts, err error)
 	}
 	record := g.record(entryType, facts, refused.Decision)
 	record.Entry.Cause = refused.Cause
-	if err := g.Log.Commit(ctx, record); err != nil {
+	record.Entry.Name, record.Entry.Action = cut(record.Entry.Name), cut(record.Entry.Action)
+	if err := g.Log.Commit(ctx, record); err != nil && refused.Cause != sallyport.CauseLog {
 		refused.Cause = sallyport.CauseLog
 		refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
 	}
@@ -98,7 +103,7 @@ func (g *Gateway) record(entryType sallyport.EntryType, facts *sallyport.Facts, 
 		Time: g.Now(), Type: entryType,
 		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
 		Action: call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, Trace: call.Trace,
-		Policy: decision.Policy, Verdict: decision.Verdict, Reason: decision.Reason, Asks: decision.Asks,
+		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks,
 	}
 	if facts.Tool != nil {
 		entry.Tool, entry.Effects = facts.Tool.Digest, facts.Tool.Effects
@@ -107,4 +112,17 @@ func (g *Gateway) record(entryType sallyport.EntryType, facts *sallyport.Facts, 
 		entry.Rules = append(entry.Rules, rule.ID)
 	}
 	return &sallyport.Record{Entry: entry, Args: call.Args.Raw()}
+}
+
+// maxText is the longest text of an entry that an agent or a server chose, in
+// bytes. Without it whoever chooses a long one keeps what they did out of the
+// log, whose entries have a largest size.
+const maxText = 1024
+
+// cut shortens a text that need not be whole.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return fmt.Sprintf("%s… (cut from %d bytes)", strings.ToValidUTF8(text[:maxText], ""), len(text))
 }

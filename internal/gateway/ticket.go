@@ -85,11 +85,13 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 		Time: t.gateway.Now(), Type: sallyport.Closed,
 		Call: t.Call.ID, Parent: t.Call.Parent, Kind: t.Call.Kind, Server: t.Call.Server, Name: t.Call.Name,
 		Principal: t.Call.Principal, Run: t.Call.Run.ID,
-		Outcome: outcome, Task: taskOf(answer),
+		Outcome: outcome,
 	}}
 	record.Entry.Took = record.Entry.Time.Sub(t.entry.Time)
-	if reason != nil {
-		record.Entry.Reason = reason.Error()
+	if reason == nil {
+		record.Entry.Task = taskOf(answer)
+	} else {
+		record.Entry.Reason = cut(reason.Error())
 	}
 	record.Result = answer.Result.Raw()
 	if answer.Error.Type() != sallyport.Absent {
@@ -129,6 +131,9 @@ func (t *Ticket) outcome(ctx context.Context, answer *Answer, err error) (sallyp
 	}
 	if err := t.hearInputRequests(ctx, answer.Result); err != nil {
 		return sallyport.OutcomeWithheld, err
+	}
+	if id := taskOf(*answer); len(id) > maxText {
+		return sallyport.OutcomeWithheld, fmt.Errorf("the server opened a task with a handle of %d bytes; at most %d can be recorded", len(id), maxText)
 	}
 	if answer.Result.Get("isError").Type() == sallyport.True {
 		return sallyport.OutcomeToolErr, nil
