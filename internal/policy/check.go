@@ -486,6 +486,11 @@ func (r *rule) note(t *source.Tree) {
 		switch n := t.Node.(type) {
 		case ast.NodeTypeVariable:
 			r.uses.caller = true
+		case ast.NodeValue:
+			// What an entity is in can depend on who calls.
+			if _, ok := n.Value.(types.EntityUID); ok {
+				r.uses.caller = true
+			}
 		case ast.NodeTypeAdd, ast.NodeTypeSub, ast.NodeTypeMult, ast.NodeTypeNegate:
 			r.fallible = true
 		case ast.NodeTypeExtensionCall:

@@ -322,6 +322,9 @@ func TestPartial(t *testing.T) {
 		{"ask on an argument", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Allow},
 		{"opaque is unknown too", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.opaque.isEmpty() };", "desk/tool:refund", sallyport.Allow},
 		{"the action's group", "permit (principal, action, resource);\nforbid (principal, action, resource) when { action in Action::\"effect:pay\" };", "desk/tool:refund", sallyport.Deny},
+		{"a named entity that is the agent", `permit (principal, action, resource) when { if Agent::"bot" in Role::"support" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
+		{"a named entity that is not", `permit (principal, action, resource) when { if Agent::"bot" in Role::"analyst" then context.input has amount else false };`, "desk/tool:refund", sallyport.Deny},
+		{"a named action", `permit (principal, action, resource) when { if Action::"desk/tool:refund" in Action::"effect:pay" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
 		{"the resource", "permit (principal, action, resource) when { resource == Server::\"cloud\" };", "desk/tool:refund", sallyport.Deny},
 	} {
 		r := load(t, c.policy)
