@@ -12,18 +12,20 @@ type Call struct {
 	ID     string // minted by the gateway, "c_…"
 	Kind   Kind
 	Server string // as configured; never contains "__"
-	Name   string // tool or prompt name, resource URI, or method of an ask
+	Name   string // tool or prompt name, resource URI, or method of an ask or of an act on a task
 	Method string // method on the wire, for example "tools/call"
 
 	// Args is what policy judges: a tool's arguments, a prompt's arguments,
 	// {"uri": …} of a resource, the params of an ask, the result of an answer.
+	// An act on a task is judged as the call that opened the task; here are its
+	// params.
 	Args Value
 	// Params is the whole params object as the agent sent it and as it goes on.
 	Params Value
 
 	Principal Principal
 	Run       Run
-	Parent    string // ticket under which a server asks back
+	Parent    string // ticket under which a server asks back, or a task is acted on
 	Door      string // "mcp/2026-07-28 http", for the log
 	Session   string // the door's session, "" where there is none
 	Revision  string // MCP revision the agent speaks
@@ -43,9 +45,10 @@ const (
 	KindCompletion      // completion/complete
 	KindAsk             // server to client: elicitation, sampling, roots
 	KindAnswer          // the client's answer to an ask
+	KindTask            // tasks/update, tasks/cancel: an act on an open task
 )
 
-var kindNames = [...]string{"unknown", "tool", "resource", "subscribe", "prompt", "completion", "ask", "answer"}
+var kindNames = [...]string{"unknown", "tool", "resource", "subscribe", "prompt", "completion", "ask", "answer", "task"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -66,7 +69,8 @@ func KindOf(name string) Kind {
 
 // Action is the policy action that stands for the call: one per tool and per
 // prompt, one for reading all resources of a server. A completion is judged as
-// the prompt or resource it completes, a subscription as reading.
+// the prompt or resource it completes, a subscription as reading. An act on a
+// task has none of its own: it is judged as the call that opened the task.
 func (c *Call) Action() string { return c.Server + "/" + c.actionName() }
 
 func (c *Call) actionName() string {
@@ -84,6 +88,8 @@ func (c *Call) actionName() string {
 		return "resource:read"
 	case KindAsk, KindAnswer:
 		return c.Kind.String() + ":" + askName(c.Name)
+	case KindTask:
+		return c.Name
 	default:
 		return "unknown"
 	}

@@ -14,7 +14,7 @@ type Entry struct {
 	Type  EntryType
 
 	Call      string // call id; an outcome carries that of its intent
-	Parent    string // ticket under which a server asked back
+	Parent    string // ticket under which a server asked back, or a task was acted on
 	Kind      Kind
 	Server    string
 	Name      string

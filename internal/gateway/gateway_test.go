@@ -471,39 +471,6 @@ func TestSeenIsNotAccepted(t *testing.T) {
 	refusedBecause(t, err, sallyport.CausePin)
 }
 
-func TestTasksBelongToWhoOpenedThem(t *testing.T) {
-	g, w := open(t)
-	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
-		return Answer{Result: sallyport.MustParse(`{"resultType":"task","taskId":"t1","status":"working"}`)}, nil
-	}
-	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
-		t.Fatal(err)
-	}
-	w.query = func(q *Query) (Answer, error) {
-		if q.Method == "tasks/list" {
-			return Answer{Result: sallyport.MustParse(`{"tasks":[{"taskId":"t1"},{"taskId":"t2"}]}`)}, nil
-		}
-		return Answer{Result: sallyport.MustParse(`{"status":"working"}`)}, nil
-	}
-	ask := func(id string) error {
-		_, err := g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tasks/get",
-			Params: sallyport.MustParse(`{"taskId":"` + id + `"}`)})
-		return err
-	}
-	if err := ask("t1"); err != nil {
-		t.Errorf("own task: %v", err)
-	}
-	refusedBecause(t, ask("t2"), sallyport.CauseMethod)
-	list, err := g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tasks/list"})
-	if err != nil || string(list.Result.Raw()) != `{"tasks":[{"taskId":"t1"}]}` {
-		t.Errorf("tasks/list shows %s, %v", list.Result.Raw(), err)
-	}
-	w.principal.User = "mallory"
-	refusedBecause(t, ask("t1"), sallyport.CauseMethod)
-	_, err = g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tools/call"})
-	refusedBecause(t, err, sallyport.CauseMethod)
-}
-
 func TestHeardOutsideCalls(t *testing.T) {
 	g, _ := open(t)
 	told := map[string][]string{}

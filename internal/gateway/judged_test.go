@@ -197,24 +197,3 @@ func TestLogLinesOutsideCallsAreJudged(t *testing.T) {
 		t.Error("the password went around the rules about results")
 	}
 }
-
-// A task goes on under who its principal is now.
-func TestTaskIsJudgedByThePrincipalOfNow(t *testing.T) {
-	g, w := open(t)
-	enforce(t, g, w, `permit(principal, action, resource);
-forbid(principal, action == Action::"shop/answer:elicitation", resource) when { context.user.groups.contains("finance") };
-`)
-	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
-		return Answer{Result: sallyport.MustParse(`{"resultType":"task","taskId":"t1"}`)}, nil
-	}
-	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
-		t.Fatal(err)
-	}
-	w.principal.Groups = []string{"finance"}
-	w.query = func(*Query) (Answer, error) { return Answer{Result: sallyport.MustParse(`{}`)}, nil }
-	_, err := g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tasks/update",
-		Params: sallyport.MustParse(`{"taskId":"t1","inputResponses":{"k":{"action":"accept"}}}`)})
-	if err == nil {
-		t.Error("judged by the groups of then")
-	}
-}

@@ -27,25 +27,31 @@ func (g *Gateway) Open(ctx context.Context, credential sallyport.Credential, cal
 // open is Open for a call whose principal is known.
 func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	call.ID = g.NewID()
+	judged, err := g.judgedAs(call)
+	facts := &sallyport.Facts{Call: judged, Partial: true}
+	switch {
+	case err != nil:
+		return nil, g.refuse(ctx, call, facts, err)
+	case call.Kind == sallyport.KindTask && call.Method == "tasks/cancel":
+		return g.openCancel(ctx, call, facts)
+	}
 
 	// 2 Can this be allowed at all?
 	rules := g.Rules()
-	facts := &sallyport.Facts{Call: call, Partial: true}
-	var err error
-	if facts.Tool, err = g.Pins.admit(call); err != nil && facts.Tool == nil {
-		return nil, g.refuse(ctx, facts, err)
+	if facts.Tool, err = g.Pins.admit(judged); err != nil && facts.Tool == nil {
+		return nil, g.refuse(ctx, call, facts, err)
 	}
 	decision := policy.Decide(rules, facts)
 	if decision.Verdict == sallyport.Deny && !g.Observe() {
-		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
 	}
 	// What does not fit the schema is said only to who may use the tool: the
 	// words of a schema are not for everybody.
 	if err == nil {
-		err = g.asJudged(call)
+		err = g.asJudged(judged)
 	}
 	if err != nil {
-		return nil, g.refuse(ctx, facts, err)
+		return nil, g.refuse(ctx, call, facts, err)
 	}
 
 	// 3 Learn the rest, 4 decide on all of it.
@@ -55,38 +61,43 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	switch {
 	case decision.Verdict == sallyport.Allow || observed:
 	case decision.Verdict == sallyport.Hold:
-		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CauseHold, Decision: decision})
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseHold, Decision: decision})
 	default:
-		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
 	}
 
 	// 5 Commit: nothing acts before its intent is durable.
-	record := g.record(sallyport.Intent, facts, decision)
+	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = observed
+	return g.commit(ctx, call, facts, record, decision)
+}
+
+// commit makes an intent durable and gives the ticket to carry it out.
+func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts, record *sallyport.Record, decision sallyport.Decision) (*Ticket, error) {
 	if err := g.Log.Commit(ctx, record); err != nil {
 		// It may be this one record that the log can't take: then the refusal is
 		// recorded instead.
-		return nil, g.refuse(ctx, facts, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Reason: "refused: the log cannot be written, and nothing acts unrecorded: " + err.Error(), Policy: decision.Policy}})
 	}
 	g.Watcher.Decided(&record.Entry)
-	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, decision: decision, entry: record.Entry,
+	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, judged: facts.Call, decision: decision, entry: record.Entry,
 		deadline: record.Entry.Time.Add(g.Deadline)}, nil
 }
 
 // refuse makes a refusal durable before it is answered. When even that fails
 // the answer is still a refusal, and says so.
-func (g *Gateway) refuse(ctx context.Context, facts *sallyport.Facts, err error) error {
+func (g *Gateway) refuse(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts, err error) error {
 	refused, ok := errors.AsType[*sallyport.RefusedError](err)
 	if !ok {
 		refused = &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
-	refused.CallID = facts.Call.ID
+	refused.CallID = call.ID
 	entryType := sallyport.Refusal
 	if refused.Cause == sallyport.CauseHold {
 		entryType = sallyport.Held
 	}
-	record := g.record(entryType, facts, refused.Decision)
+	record := g.record(entryType, call, facts, refused.Decision)
 	record.Entry.Cause = refused.Cause
 	record.Entry.Name, record.Entry.Action = cut(record.Entry.Name), cut(record.Entry.Action)
 	if err := g.Log.Commit(ctx, record); err != nil && refused.Cause != sallyport.CauseLog {
@@ -97,12 +108,11 @@ func (g *Gateway) refuse(ctx context.Context, facts *sallyport.Facts, err error)
 	return refused
 }
 
-func (g *Gateway) record(entryType sallyport.EntryType, facts *sallyport.Facts, decision sallyport.Decision) *sallyport.Record {
-	call := facts.Call
+func (g *Gateway) record(entryType sallyport.EntryType, call *sallyport.Call, facts *sallyport.Facts, decision sallyport.Decision) *sallyport.Record {
 	entry := sallyport.Entry{
 		Time: g.Now(), Type: entryType,
 		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
-		Action: call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, Trace: call.Trace,
+		Action: facts.Call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, Trace: call.Trace,
 		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks,
 	}
 	if facts.Tool != nil {

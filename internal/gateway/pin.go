@@ -164,14 +164,21 @@ func sortedKeys[V any](m map[pinKey]V) []pinKey {
 	})
 }
 
+// accepted refuses what goes to a server that nobody has accepted. Having seen
+// it is not enough, or its resources could be read before anyone has looked.
+func (p *Pins) accepted(server string) error {
+	if p.current.Load().pins[pinKey{server, manifest.ServerKey}].Raw != nil {
+		return nil
+	}
+	return sallyport.Refuse(sallyport.CausePin, "server %q has not been pinned: a human has to look at what it offers first (sallyport servers pin %s)", server, server)
+}
+
 // admit finds the pinned definition of a call and checks its arguments.
 func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
-	state := p.current.Load()
-	// Having seen a server is not enough: somebody must have accepted it, or
-	// its resources could be read before anyone has looked.
-	if words := state.pins[pinKey{call.Server, manifest.ServerKey}]; words.Raw == nil {
-		return nil, sallyport.Refuse(sallyport.CausePin, "server %q has not been pinned: a human has to look at what it offers first (sallyport servers pin %s)", call.Server, call.Server)
+	if err := p.accepted(call.Server); err != nil {
+		return nil, err
 	}
+	state := p.current.Load()
 	switch call.Kind {
 	case sallyport.KindTool, sallyport.KindPrompt:
 		return state.item(call.Server, manifest.KeyOf(call.Kind, call.Name), call)

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"sallyport"
+	"sallyport/internal/wire"
 )
 
 // tasks are the tickets of calls whose server answered with a task handle.
@@ -51,37 +53,104 @@ func (t *tasks) ticket(server, id string, principal sallyport.Principal) *Ticket
 
 // RestoreTask reopens the ticket of a task after a restart, from the log.
 func (g *Gateway) RestoreTask(id string, call *sallyport.Call) {
-	ticket := &Ticket{Call: call, gateway: g}
+	ticket := &Ticket{Call: call, judged: call, gateway: g}
 	ticket.Tool, _ = g.Pins.admit(call)
 	g.tasks.open(id, ticket)
 }
 
-// taskQuery passes on tasks/get, tasks/update and the like under the ticket
-// that opened the task. What a task asks and what it is answered are judged
-// as for any call.
+// task is the open ticket that a request about a task is under. A server of
+// which nothing is accepted any more has none: another program may be reached
+// under its name, and neither its words nor ours are the task's.
+func (g *Gateway) task(server string, params sallyport.Value, principal sallyport.Principal) (*Ticket, error) {
+	id, _ := params.Get("taskId").Text()
+	ticket := g.tasks.ticket(server, id, principal)
+	if ticket == nil {
+		return nil, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
+	}
+	return ticket, g.Pins.accepted(server)
+}
+
+// judgedAs is the call that policy judges: the call itself, but for an act on a
+// task the one that opened it, as if its principal of now asked for it again.
+// What may not be begun any more may not be fed either.
+func (g *Gateway) judgedAs(call *sallyport.Call) (*sallyport.Call, error) {
+	if call.Kind != sallyport.KindTask {
+		return call, nil
+	}
+	if wire.FromClient[call.Method].Kind != sallyport.KindTask { // else anything could go out under an open task
+		return call, sallyport.Refuse(sallyport.CauseMethod, "%s: not an act on a task", call.Method)
+	}
+	ticket, err := g.task(call.Server, call.Params, call.Principal)
+	if ticket == nil {
+		return call, err
+	}
+	call.Parent = ticket.Call.ID
+	opened := *ticket.Call
+	opened.Principal, opened.Run = call.Principal, call.Run
+	return &opened, err
+}
+
+// openCancel opens the end of a task. Policy has no say in it: whoever could
+// begin a task can stop it, also when the tool has been quarantined or
+// forbidden since, or revoking would keep alive what it is meant to end.
+func (g *Gateway) openCancel(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts) (*Ticket, error) {
+	facts.Tool, _ = g.Pins.admit(facts.Call)
+	decision := sallyport.Decision{Verdict: sallyport.Allow, Policy: g.Rules().Digest(), Reason: "Who opened a task may end it."}
+	return g.commit(ctx, call, facts, g.record(sallyport.Intent, call, facts, decision), decision)
+}
+
+// ofTask is the ticket by whose rules a notification is judged. What a task
+// brings is its tool's result, whoever listens; a subscription brings nothing
+// of tasks that its principal did not open.
+func (t *Ticket) ofTask(message wire.Message) (*Ticket, error) {
+	id, ok := message.Params.Get("taskId").Text()
+	if !ok {
+		return t, nil
+	}
+	task := t.gateway.tasks.ticket(t.Call.Server, id, t.Call.Principal)
+	switch {
+	case task != nil:
+		return task.goingOn(t.Call), nil
+	case t.Call.Kind == sallyport.KindSubscribe:
+		return nil, fmt.Errorf("%s: no open task %q", message.Method, id)
+	default:
+		return t, nil // the task that this call is opening
+	}
+}
+
+// goingOn is a task's ticket in the hands of who its principal is now: role
+// and groups may have changed.
+func (t *Ticket) goingOn(now *sallyport.Call) *Ticket {
+	call := *t.judged
+	call.Params, call.Principal = now.Params, now.Principal
+	return &Ticket{Call: &call, judged: &call, Tool: t.Tool, gateway: t.gateway}
+}
+
+// taskQuery passes on tasks/get, tasks/result and the like under the ticket
+// that opened the task: reading what the call brought. What a task asks and
+// says is judged as for any call.
 func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 	if query.Method == "tasks/list" {
 		return g.listTasks(ctx, query)
 	}
-	id, _ := query.Params.Get("taskId").Text()
-	ticket := g.tasks.ticket(query.Server, id, query.Principal)
-	if ticket == nil {
-		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
-	}
-	call := *ticket.Call
-	call.Params, call.Principal = query.Params, query.Principal // whose role or groups may have changed
-	under := &Ticket{Call: &call, Tool: ticket.Tool, gateway: g}
-	if err := under.judgeInputResponses(ctx); err != nil {
+	ticket, err := g.task(query.Server, query.Params, query.Principal)
+	if err != nil {
 		return Answer{}, err
 	}
+	under := ticket.goingOn(&sallyport.Call{Params: query.Params, Principal: query.Principal})
 	answer, err := g.Upstream.Query(ctx, query)
-	if err != nil || answer.Error.Type() != sallyport.Absent {
+	if err != nil {
 		return answer, err
 	}
-	if err := under.release(answer.Result); err != nil {
+	if answer.Error.Type() != sallyport.Absent {
+		err = under.release(answer.Error)
+	} else if err = under.release(answer.Result); err == nil {
+		err = under.hearInputRequests(ctx, answer.Result)
+	}
+	if err != nil {
 		return Answer{}, err
 	}
-	return answer, under.hearInputRequests(ctx, answer.Result)
+	return answer, nil
 }
 
 // listTasks keeps of a server's tasks those that the principal opened.

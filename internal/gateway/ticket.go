@@ -18,6 +18,7 @@ type Ticket struct {
 	Tool *sallyport.Definition // pinned; nil for kinds that have none
 
 	gateway  *Gateway
+	judged   *sallyport.Call // what policy sees: Call, or the call that opened the task on which Call acts
 	decision sallyport.Decision
 	entry    sallyport.Entry
 	deadline time.Time
@@ -60,7 +61,11 @@ func (t *Ticket) Hear(message wire.Message) error {
 	default:
 		return fmt.Errorf("%s: not a notification that a server may send", message.Method)
 	}
-	return t.release(message.Params)
+	under, err := t.ofTask(message)
+	if err != nil {
+		return err
+	}
+	return under.release(message.Params)
 }
 
 // release asks the rules marked @on("result") whether what came back may
@@ -70,7 +75,7 @@ func (t *Ticket) release(result sallyport.Value) error {
 	if !rules.JudgesResults() {
 		return nil
 	}
-	decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.Call, Tool: t.Tool, Result: result})
+	decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.judged, Tool: t.Tool, Result: result})
 	if decision.Verdict == sallyport.Allow || t.gateway.Observe() {
 		return nil
 	}
@@ -88,10 +93,11 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 		Outcome: outcome,
 	}}
 	record.Entry.Took = record.Entry.Time.Sub(t.entry.Time)
-	if reason == nil {
-		record.Entry.Task = taskOf(answer)
-	} else {
+	switch {
+	case reason != nil:
 		record.Entry.Reason = cut(reason.Error())
+	case t.Call.Kind != sallyport.KindTask: // which opens none: its own goes on
+		record.Entry.Task = taskOf(answer)
 	}
 	record.Result = answer.Result.Raw()
 	if answer.Error.Type() != sallyport.Absent {

@@ -89,8 +89,11 @@ func (x *exchange) serve(ctx context.Context) reply {
 	case wire.List:
 		return x.list(ctx, row)
 	case wire.Calls:
-		if x.message.Method == "subscriptions/listen" {
+		switch {
+		case x.message.Method == "subscriptions/listen":
 			return x.listen(ctx)
+		case row.Kind == sallyport.KindTask:
+			return x.query(ctx)
 		}
 		return x.call(ctx, row)
 	case wire.Sessions, wire.Tickets:
@@ -251,7 +254,7 @@ func (x *exchange) task(ctx context.Context, server string, params sallyport.Val
 	able := !stateless || hasTasks(params.Get("_meta").Get(wire.MetaCapabilities))
 	if able {
 		var answer gateway.Answer
-		answer, err = x.door.Gateway.Query(ctx, x.credential, query)
+		answer, err = x.underTask(ctx, query)
 		if refused, ok := errors.AsType[*sallyport.RefusedError](err); !ok || refused.Cause != sallyport.CauseMethod {
 			return x.answered(ctx, server, answer, err)
 		}
@@ -267,6 +270,16 @@ func (x *exchange) task(ctx context.Context, server string, params sallyport.Val
 	default:
 		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: err.Error()})
 	}
+}
+
+// underTask acts on an open task, which is a call of its own, or asks about it.
+func (x *exchange) underTask(ctx context.Context, query *gateway.Query) (gateway.Answer, error) {
+	if wire.FromClient[query.Method].Kind != sallyport.KindTask {
+		return x.door.Gateway.Query(ctx, x.credential, query)
+	}
+	call := x.newCall(query.Server, sallyport.KindTask, query.Params)
+	call.Name, call.Args = query.Method, query.Params
+	return x.door.Gateway.Call(ctx, x.credential, call, &client{x, query.Server})
 }
 
 // queryAll asks every server, and is content when one of them could answer.

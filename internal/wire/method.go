@@ -118,8 +118,8 @@ var FromClient = map[string]Method{
 	"notifications/cancelled": {Treatment: Tickets},
 	"notifications/progress":  {Treatment: Tickets},
 	"tasks/get":               {Treatment: Tickets},
-	"tasks/update":            {Treatment: Tickets, Era: StatelessEra},
-	"tasks/cancel":            {Treatment: Tickets},
+	"tasks/update":            {Treatment: Calls, Kind: sallyport.KindTask, Era: StatelessEra},
+	"tasks/cancel":            {Treatment: Calls, Kind: sallyport.KindTask},
 	"tasks/result":            {Treatment: Tickets, Era: SessionEra},
 	"tasks/list":              {Treatment: Tickets, Era: SessionEra},
 }
