@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -72,6 +73,23 @@ func Bearer(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(values[0][7:])
+}
+
+// IsJSON reports whether the one Content-Type of a request is JSON in UTF-8. A
+// reader before us that believed another one, or another charset, would see
+// other text in the same bytes; and a web page can't send this one to us
+// without asking first (CORS).
+func IsJSON(r *http.Request) bool {
+	types := r.Header["Content-Type"]
+	if len(types) != 1 {
+		return false
+	}
+	if types[0] == "application/json" {
+		return true
+	}
+	media, parameters, err := mime.ParseMediaType(types[0])
+	charset, named := parameters["charset"]
+	return err == nil && media == "application/json" && (!named || strings.EqualFold(charset, "utf-8"))
 }
 
 // bodyWait is how long a body may take to arrive.

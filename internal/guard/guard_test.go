@@ -70,6 +70,28 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+func TestIsJSON(t *testing.T) {
+	for value, ok := range map[string]bool{
+		"application/json": true, "Application/JSON": true, "application/json; charset=utf-8": true, `application/json;charset="UTF-8"`: true, "application/json; v=1": true,
+		"": false, "text/plain": false, "application/json; charset=utf-16le": false, "application/json; charset=utf-7": false, "application/json; charset": false,
+		"application/json, text/plain": false, `multipart/form-data; boundary="application/json"`: false, "application/jsonp": false, "application/json; charset=utf-8; charset=utf-7": false,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+		r.Header["Content-Type"] = []string{value}
+		if got := IsJSON(r); got != ok {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	if IsJSON(r) {
+		t.Error("no content type")
+	}
+	r.Header["Content-Type"] = []string{"application/json", "text/plain"}
+	if IsJSON(r) {
+		t.Error("two content types")
+	}
+}
+
 func TestBody(t *testing.T) {
 	for _, c := range []struct {
 		length, announced int

@@ -85,8 +85,8 @@ func refuseWith(w http.ResponseWriter, status int, id []byte, e *wire.Error) {
 }
 
 func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
-	if media := r.Header.Get("Content-Type"); !wire.IsMedia(media, "application/json") {
-		refuse(w, http.StatusUnsupportedMediaType, nil, wire.CodeInvalidRequest, "Content-Type must be application/json")
+	if !guard.IsJSON(r) {
+		refuse(w, http.StatusUnsupportedMediaType, nil, wire.CodeInvalidRequest, "Content-Type must be application/json, in UTF-8")
 		return
 	}
 	json, stream := wire.Header(r.Header).Accepts()
