@@ -67,6 +67,7 @@ type head struct {
 type committer struct {
 	conn     *sql.Conn
 	payloads *segment.Segments
+	held     held // without which nothing that is written can be found again
 	begin, insert, insertKey,
 	commit, rollback *sql.Stmt
 
@@ -399,6 +400,9 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 		return nil
 	}
 	c.started = time.Now()
+	if err := c.held.check(); err != nil {
+		return err
+	}
 	if c.lost {
 		end, err := readHead(ctx, c.conn)
 		if err != nil {
@@ -531,7 +535,10 @@ func (c *committer) grown() <-chan struct{} {
 }
 
 func (c *committer) runJob(ctx context.Context, j *job) error {
-	_, err := c.begin.ExecContext(ctx)
+	err := c.held.check()
+	if err == nil {
+		_, err = c.begin.ExecContext(ctx)
+	}
 	if err == nil {
 		err = j.change(ctx, c.conn)
 	}

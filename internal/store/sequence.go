@@ -26,6 +26,7 @@ const sequenceDelay = 500 * time.Millisecond
 type sequencer struct {
 	reader *Reader
 	signer *tlog.Signer
+	held   held             // so that nothing of another database is signed
 	recent func() []written // the newest rows, once; may be none
 
 	pass sync.Mutex // one pass at a time
@@ -127,6 +128,7 @@ func (s *sequencer) resume(ctx context.Context) error {
 			return err
 		}
 	}
+	var leaf sallyport.Digest
 	if checkpoint.Size > 0 {
 		last, err := s.reader.row(ctx, checkpoint.Size-1)
 		if err != nil {
@@ -136,9 +138,23 @@ func (s *sequencer) resume(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if sallyport.LeafHash(last.text) != signed[0] {
+		if leaf = sallyport.LeafHash(last.text); leaf != signed[0] {
 			return fmt.Errorf("%w: entry %d is not the one that the checkpoint covers; restore the whole directory from one copy", ErrReplaced, checkpoint.Size-1)
 		}
+	}
+	// What is not signed yet is signed next, so it must be what was written.
+	for row, err := range s.reader.rows(ctx, checkpoint.Size, size) {
+		if err != nil {
+			return err
+		}
+		entry, err := parseRow(row)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrReplaced, err)
+		}
+		if entry.Prev != leaf {
+			return fmt.Errorf("%w: entry %d does not follow from the one before it; restore the whole directory from one copy", ErrReplaced, entry.Index)
+		}
+		leaf = sallyport.LeafHash(row.text)
 	}
 	bundle := s.bundle[:0]
 	for row, err := range s.reader.rows(ctx, checkpoint.Size/tlog.TileWidth*tlog.TileWidth, checkpoint.Size) {
@@ -200,6 +216,9 @@ func (s *sequencer) sequence(ctx context.Context, recent []written) (err error) 
 			err = fmt.Errorf("publishing the log's tree: %w", err)
 		}
 	}()
+	if err := s.held.check(); err != nil {
+		return err
+	}
 	if s.tree == nil {
 		if err := s.resume(ctx); err != nil {
 			return err

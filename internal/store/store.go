@@ -77,13 +77,17 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 
 func (s *Store) open(dir string) (err error) {
 	ctx := context.Background()
-	if s.state, err = openDatabase(filepath.Join(dir, "sallyport.db"), stateSchema, "FULL"); err != nil {
+	database := filepath.Join(dir, "sallyport.db")
+	if s.state, err = openDatabase(database, stateSchema, "FULL"); err != nil {
 		return err
 	}
 	if s.Reader, err = OpenReader(dir); err != nil {
 		return err
 	}
 	if s.committer, err = newCommitter(ctx, s.state, s.payloads); err != nil {
+		return err
+	}
+	if s.committer.held, err = hold(filepath.Join(dir, "lock"), database, database+"-wal", database+"-shm"); err != nil {
 		return err
 	}
 	empty := s.committer.head.next == 0
@@ -93,6 +97,7 @@ func (s *Store) open(dir string) (err error) {
 	if s.sequencer, err = newSequencer(ctx, s.Reader, s.signer, empty, s.committer.takeRecent); err != nil {
 		return err
 	}
+	s.sequencer.held = s.committer.held
 	if err := s.closeOpenIntents(ctx); err != nil {
 		return err
 	}

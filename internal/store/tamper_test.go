@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,6 +152,60 @@ func TestEditsAreDetected(t *testing.T) {
 			defer r.Close()
 			if _, err := r.CheckTiles(t.Context()); !errors.Is(err, ErrReplaced) {
 				t.Errorf("the tiles: %v", err)
+			}
+		})
+	}
+}
+
+// What a killed gateway wrote and had not signed yet is fixed by its chain
+// alone. A gateway that starts must not sign it when somebody changed it.
+func TestUnsignedEditsAreDetected(t *testing.T) {
+	live := t.TempDir()
+	s := open(t, live)
+	calls(t, s, 20)
+	if err := s.sequencer.advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	signed, _, err := s.Checkpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sequencer.pass.Lock()
+	for i := range 20 {
+		commit(t, s, intent(fmt.Sprint("c_unsigned_", i)))
+	}
+	killed := t.TempDir()
+	err = os.CopyFS(killed, os.DirFS(live))
+	s.sequencer.pass.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := int(signed.Size)
+	for name, edit := range map[string]func(*tampered){
+		"nothing":  nil,
+		"first":    func(l *tampered) { l.replace(first, "lookup_customer", "delete_customer") },
+		"middle":   func(l *tampered) { l.replace(first+5, `"verdict":"allow"`, `"verdict":"deny"`) },
+		"dropped":  func(l *tampered) { l.sql("DELETE FROM entries WHERE idx = $1", first+5) },
+		"no entry": func(l *tampered) { l.replace(first+5, `"verdict"`, `"Verdict"`) },
+		"swapped": func(l *tampered) {
+			l.sql(`UPDATE entries SET entry = (SELECT entry FROM entries AS e WHERE e.idx = $1 - entries.idx) WHERE idx IN ($2, $3)`, 2*first+5, first+2, first+3)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &tampered{t: t, dir: t.TempDir()}
+			if err := os.CopyFS(l.dir, os.DirFS(killed)); err != nil {
+				t.Fatal(err)
+			}
+			if edit == nil {
+				if r := verified(t, open(t, l.dir)); !r.OK() || r.Unknown != 20 {
+					t.Errorf("%s", r)
+				}
+				return
+			}
+			edit(l)
+			l.openFails()
+			if after, _, err := l.reader().Checkpoint(); err != nil || after != signed {
+				t.Errorf("the checkpoint went from %d to %d entries (%v)", signed.Size, after.Size, err)
 			}
 		})
 	}
