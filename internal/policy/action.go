@@ -3,7 +3,6 @@ package policy
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -201,38 +200,3 @@ func schema(actions []*action, context func(*action) resolved.RecordType) *resol
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// nearest is the name closest to what was written, "" when none is close: one
-// edit in three characters.
-func nearest(name string, names []string) string {
-	best, bestCost := "", len(name)/3+1
-	for _, candidate := range slices.Sorted(slices.Values(names)) {
-		if cost := distance(strings.ToLower(name), strings.ToLower(candidate), bestCost); cost < bestCost || cost == bestCost && best == "" {
-			best, bestCost = candidate, cost
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to add, drop or change, at most limit+1.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) > limit || len(b)-len(a) > limit {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
-}

@@ -40,7 +40,7 @@ func (c *checker) problem(at source.Place, format string, args ...any) {
 // name checks that something named is declared.
 func (c *checker) name(at source.Place, what, name string, declared []string) {
 	if !slices.Contains(declared, name) {
-		c.problem(at, "no %s %q is declared%s", what, name, meant(nearest(name, declared)))
+		c.problem(at, "no %s %q is declared%s", what, name, source.Meant(name, declared))
 	}
 }
 
@@ -95,12 +95,12 @@ func (c *checker) action(at source.Place, name string) {
 	for _, server := range c.servers {
 		names = append(names, "server:"+server)
 	}
-	hint := meant(nearest(name, names))
+	hint := source.Meant(name, names)
 	server, item, _ := strings.Cut(name, "/")
 	kind, item, ok := strings.Cut(item, ":")
 	switch {
 	case ok && !slices.Contains(c.servers, server):
-		c.problem(at, "no server %q is declared%s", server, meant(nearest(server, c.servers)))
+		c.problem(at, "no server %q is declared%s", server, source.Meant(server, c.servers))
 	case ok && (kind == "tool" || kind == "prompt"):
 		c.problem(at, "%s has no %s %q%s", server, kind, item, hint)
 	default:
@@ -230,7 +230,7 @@ func (c *checker) declares(t *source.Tree, path []string) {
 		}
 		names = append(names, fieldsAt(c.context(a), path[:reached])...)
 	}
-	c.problem(at.At, "no action in this rule's scope has %s%s", full, meant(nearest(name, names)))
+	c.problem(at.At, "no action in this rule's scope has %s%s", full, source.Meant(name, names))
 }
 
 // fieldsAt are the attributes that a type declares at a path.
@@ -287,7 +287,7 @@ func (c *checker) word(value, literal *source.Tree) {
 			return isSet
 		}
 		if word, ok := n.Value.(types.String); ok && !slices.Contains(words, string(word)) {
-			c.problem(t.At, "context.%s is never %q%s", source.PathText(path[1:]), string(word), meant(nearest(string(word), words)))
+			c.problem(t.At, "context.%s is never %q%s", source.PathText(path[1:]), string(word), source.Meant(string(word), words))
 		}
 		return false
 	})

@@ -121,7 +121,7 @@ func (c *checker) annotations(out *rule) {
 				c.problem(at, `@on("result") is the only one there is`)
 			}
 		default:
-			c.problem(at, "there is no annotation @%s%s", key, meant(nearest(key, []string{"id", "because", "ask", "on"})))
+			c.problem(at, "there is no annotation @%s%s", key, source.Meant(key, []string{"id", "because", "ask", "on"}))
 		}
 	}
 	slices.Sort(out.Ask)
@@ -216,11 +216,4 @@ func article(t types.EntityType) string {
 		return "an Agent"
 	}
 	return "a " + string(t)
-}
-
-func meant(name string) string {
-	if name == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", name)
 }
