@@ -312,19 +312,29 @@ func TestPartial(t *testing.T) {
 		{"permit on both, the user failing", `permit (principal, action, resource) when { context.user.groups.contains("finance") && context.input has amount };`, "desk/tool:refund", sallyport.Deny},
 		{"permit on either, the user failing", `permit (principal, action, resource) when { context.user.groups.contains("finance") || context.input has amount };`, "desk/tool:refund", sallyport.Allow},
 		{"forbid", "permit (principal, action, resource);\nforbid (principal, action, resource);", "desk/tool:refund", sallyport.Deny},
-		{"forbid on an argument", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Allow},
+		{"forbid on an argument", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.input has reason };", "desk/tool:refund", sallyport.Allow},
 		{"forbid on the user", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.user.tenant == \"\" };", "desk/tool:refund", sallyport.Deny},
 		{"forbid on either, the user holding", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.user.tenant == \"acme\" || context.input has amount };", "desk/tool:refund", sallyport.Deny},
 		{"forbid unless either, both failing", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.user.tenant == \"\" || principal in Role::\"analyst\" };", "desk/tool:refund", sallyport.Deny},
 		{"constant conditions", "permit (principal, action, resource) when { true } unless { 1 == 2 };\nforbid (principal, action, resource) when { false };", "desk/tool:refund", sallyport.Allow},
 		{"forbid, constantly", "permit (principal, action, resource);\nforbid (principal, action, resource) when { 1 == 1 };", "desk/tool:refund", sallyport.Deny},
 		{"ask", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource);", "desk/tool:refund", sallyport.Hold},
-		{"ask on an argument", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Allow},
+		{"ask on an argument", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource) when { context.input has reason };", "desk/tool:refund", sallyport.Allow},
 		{"opaque is unknown too", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.opaque.isEmpty() };", "desk/tool:refund", sallyport.Allow},
 		{"the action's group", "permit (principal, action, resource);\nforbid (principal, action, resource) when { action in Action::\"effect:pay\" };", "desk/tool:refund", sallyport.Deny},
 		{"a named entity that is the agent", `permit (principal, action, resource) when { if Agent::"bot" in Role::"support" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
 		{"a named entity that is not", `permit (principal, action, resource) when { if Agent::"bot" in Role::"analyst" then context.input has amount else false };`, "desk/tool:refund", sallyport.Deny},
 		{"a named action", `permit (principal, action, resource) when { if Action::"desk/tool:refund" in Action::"effect:pay" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
+		{"permit on an argument that the tool lacks", `permit (principal, action, resource) when { context.input has amount && context.input.amount.lessThan(decimal("5.0")) };`, "desk/tool:delete_ticket", sallyport.Deny},
+		{"permit on one that it lacks, or on the user", `permit (principal, action, resource) when { (context.input has amount && principal in Role::"support") || principal in Role::"analyst" };`, "desk/tool:delete_ticket", sallyport.Deny},
+		{"permit unless it has one that it lacks", `permit (principal, action, resource) unless { context.input has amount };`, "desk/tool:delete_ticket", sallyport.Allow},
+		{"forbid unless it has one that it lacks", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.input has amount && context.input.amount.lessThan(decimal(\"5.0\")) };", "desk/tool:delete_ticket", sallyport.Deny},
+		{"forbid unless it has a part that it lacks", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.input has disk.kind };", "desk/tool:delete_ticket", sallyport.Deny},
+		{"forbid unless it has a part that may be there", "permit (principal, action, resource);\nforbid (principal, action, resource) unless { context.input has disk.kind };", "cloud/tool:create_instance", sallyport.Allow},
+		{"forbid where a required argument is there", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Deny},
+		{"forbid where an optional argument is there", "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.input has reason };", "desk/tool:refund", sallyport.Allow},
+		{"question where a required argument is there", "permit (principal, action, resource);\n@ask(\"finance\") forbid (principal, action, resource) when { context.input has amount };", "desk/tool:refund", sallyport.Hold},
+		{"permit if it lacks what can't be held", `permit (principal, action in [Action::"desk/tool:list_tickets", Action::"desk/tool:refund"], resource) when { if context.input has reason then true else context.input has status };`, "desk/tool:list_tickets", sallyport.Allow},
 		{"the resource", "permit (principal, action, resource) when { resource == Server::\"cloud\" };", "desk/tool:refund", sallyport.Deny},
 	} {
 		r := load(t, c.policy)
@@ -404,6 +414,19 @@ forbid (principal, action == Action::"desk/resource:read", resource) when { cont
 		facts.Call.Kind, facts.Call.Name = c.kind, c.name
 		if d := Decide(r, facts); d.Verdict != c.verdict {
 			t.Errorf("%v %s: %v %s", c.kind, c.args, d.Verdict, d.Reason)
+		}
+	}
+}
+
+// While a prompt is being completed, what it requires may be missing.
+func TestPartialCompletion(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);
+forbid (principal, action == Action::"desk/prompt:summarize", resource) when { context.input has ticket };`)
+	for kind, want := range map[sallyport.Kind]sallyport.Verdict{sallyport.KindPrompt: sallyport.Deny, sallyport.KindCompletion: sallyport.Allow} {
+		facts := call(t, "desk/prompt:summarize", "")
+		facts.Call.Kind, facts.Partial = kind, true
+		if d := Decide(r, facts); d.Verdict != want {
+			t.Errorf("%v: %v %s", kind, d.Verdict, d.Reason)
 		}
 	}
 }

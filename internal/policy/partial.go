@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	"github.com/cedar-policy/cedar-go"
 	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
@@ -8,6 +10,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 
 	"sallyport"
+	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
 
@@ -23,33 +26,40 @@ const (
 )
 
 // foresee splits a rule's conditions into those about the caller, which are
-// compiled for when the caller is known, those about the arguments, which say
-// now all that they ever can, and those about both.
+// compiled for when the caller is known, those about the arguments, and those
+// about both.
 func (r *rule) foresee() {
-	known, mixed, rest := ast.Permit(), ast.Permit(), ast.Permit()
+	known := ast.Permit()
 	for _, c := range source.Conjuncts(r.conditions) {
 		var u rule
 		u.note(c.Body)
-		into := mixed
 		switch {
 		case !u.uses.input() && !u.uses.result:
-			into = known
+			known.Conditions = append(known.Conditions, ast.ConditionType{Condition: ast.Condition(c.Want), Body: c.Body.Node})
 		case !u.uses.caller:
-			into = rest
+			r.rest = append(r.rest, c)
+		default:
+			r.mixed = append(r.mixed, c)
 		}
-		into.Conditions = append(into.Conditions, ast.ConditionType{Condition: ast.Condition(c.Want), Body: c.Body.Node})
 	}
 	if len(known.Conditions) > 0 {
 		r.known = cedar.NewPolicyFromAST((*publicast.Policy)(known))
 	}
-	if len(mixed.Conditions) > 0 {
-		r.mixed = mixed
-	}
-	r.rest = foreseen(rest, eval.Env{Entities: types.EntityMap{}, Context: eval.Variable("context")})
+	r.asks = slices.ContainsFunc(r.reads, func(l read) bool { return l.exists })
+	r.bare = foreseen(r.rest, func([]string) (there, certain bool) { return false, false }, blind())
 }
 
-// foreseen evaluates as far as env is known.
-func foreseen(policy *ast.Policy, env eval.Env) outlook {
+// blind is the environment of conditions about the arguments alone.
+func blind() eval.Env {
+	return eval.Env{Entities: types.EntityMap{}, Context: eval.Variable("context")}
+}
+
+// foreseen evaluates conditions as far as env is known, and what is there.
+func foreseen(conditions []source.Condition, given func(path []string) (there, certain bool), env eval.Env) outlook {
+	policy := ast.Permit()
+	for _, c := range conditions {
+		policy.Conditions = append(policy.Conditions, ast.ConditionType{Condition: ast.Condition(c.Want), Body: c.Body.Settled(given)})
+	}
 	rest, keep := eval.PartialPolicy(env, policy)
 	switch {
 	case !keep:
@@ -59,6 +69,25 @@ func foreseen(policy *ast.Policy, env eval.Env) outlook {
 	default:
 		return maybe
 	}
+}
+
+// given says what a rule learns that asks whether an argument is there, before
+// the arguments are known. One that the schema does not declare, or that Cedar
+// can't hold, is not there; one that is required is: a call of which that isn't
+// true can't be judged by the rule that asks, and so is refused.
+func (q *question) given(path []string) (there, certain bool) {
+	if len(path) < 3 || path[1] != "input" {
+		return false, false
+	}
+	in := q.act.at(path[1 : len(path)-1])
+	if in == nil || in.Kind != shape.Record {
+		return false, false
+	}
+	f := in.Fields[path[len(path)-1]]
+	if f == nil || f.Shape.Kind == shape.Opaque {
+		return false, true
+	}
+	return true, f.Required && q.call.Kind != sallyport.KindCompletion
 }
 
 // partialContext is the context with the arguments unknown. Whole records are
@@ -78,10 +107,10 @@ func (q *question) partialEnv() eval.Env {
 
 // look is what a rule in scope will say, whatever the arguments are.
 func (q *question) look(r *rule) outlook {
-	out := r.rest
-	if out == never {
+	if r.bare == never {
 		return never
 	}
+	out := always
 	if r.known != nil {
 		if q.request.Principal == (types.EntityUID{}) {
 			q.request = cedar.Request{Principal: q.agent.UID, Action: q.act.uid, Resource: q.server, Context: q.knownContext()}
@@ -94,15 +123,22 @@ func (q *question) look(r *rule) outlook {
 			return never
 		}
 	}
-	if r.mixed != nil {
-		switch foreseen(r.mixed, q.partialEnv()) {
-		case never:
-			return never
-		case maybe:
-			out = maybe
-		}
+	rest := r.bare
+	if rest == maybe && r.asks {
+		rest = foreseen(r.rest, q.given, blind())
 	}
-	return out
+	mixed := always
+	if len(r.mixed) > 0 && rest != never {
+		mixed = foreseen(r.mixed, q.given, q.partialEnv())
+	}
+	switch {
+	case rest == never || mixed == never:
+		return never
+	case rest == maybe || mixed == maybe:
+		return maybe
+	default:
+		return out
+	}
 }
 
 // knownContext is what is known of the context without the arguments.

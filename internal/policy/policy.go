@@ -78,9 +78,11 @@ type rule struct {
 	fallible bool // evaluating can fail on values of the right type
 
 	// With the arguments unknown, a rule is three parts that must all hold.
-	known *cedar.Policy // conditions about the caller; nil for none
-	mixed *ast.Policy   // conditions about both; nil for none
-	rest  outlook       // what the conditions about the arguments say
+	known *cedar.Policy      // conditions about the caller; nil for none
+	mixed []source.Condition // about both
+	rest  []source.Condition // about the arguments
+	bare  outlook            // what the rest says, whatever the action is
+	asks  bool               // whether an argument is there, which the action may know
 }
 
 // scope is the head of a rule. The zero value of each part is "any".

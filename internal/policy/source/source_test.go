@@ -228,3 +228,24 @@ func TestText(t *testing.T) {
 		t.Error(a.Text(), b.Text(), c.Text())
 	}
 }
+
+// What is certain about has takes its place; everything else stays as it is.
+func TestSettled(t *testing.T) {
+	given := func(path []string) (there, certain bool) {
+		return path[len(path)-1] == "yes", path[len(path)-1] != "maybe"
+	}
+	for text, want := range map[string]string{
+		`context has yes`:   `true`,
+		`context has no`:    `false`,
+		`context has maybe`: `context has maybe`,
+		`context has yes && !(context has no) || context has maybe`:         `true && !false || context has maybe`,
+		`if context has yes then context has no else context.a has yes`:     `if true then false else true`,
+		`(context has yes) == (context has no)`:                             `(context has yes) == (context has no)`,
+		`context has no && context.no == "x" && ["a"].contains(context.no)`: `false && context.no == "x" && ["a"].contains(context.no)`,
+	} {
+		got := (&Tree{Node: condition(t, text).Settled(given)}).Text()
+		if got != condition(t, want).Text() {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}

@@ -211,6 +211,31 @@ func isFunction(name types.Path) bool {
 	return name == "decimal" || name == "ip" || name == "datetime" || name == "duration"
 }
 
+// Settled is the expression with what is certain about has put in its place:
+// given answers for a path whether it is there, and whether that is certain.
+func (t *Tree) Settled(given func(path []string) (there, certain bool)) ast.IsNode {
+	kid := func(i int) ast.IsNode { return t.Kids[i].Settled(given) }
+	switch n := t.Node.(type) {
+	case ast.NodeTypeHas:
+		if path, _, ok := Looks(t); ok {
+			if there, certain := given(path); certain {
+				return ast.NodeValue{Value: types.Boolean(there)}
+			}
+		}
+		return n
+	case ast.NodeTypeAnd:
+		return ast.NodeTypeAnd{BinaryNode: ast.BinaryNode{Left: kid(0), Right: kid(1)}}
+	case ast.NodeTypeOr:
+		return ast.NodeTypeOr{BinaryNode: ast.BinaryNode{Left: kid(0), Right: kid(1)}}
+	case ast.NodeTypeNot:
+		return ast.NodeTypeNot{UnaryNode: ast.UnaryNode{Arg: kid(0)}}
+	case ast.NodeTypeIfThenElse:
+		return ast.NodeTypeIfThenElse{If: kid(0), Then: kid(1), Else: kid(2)}
+	default:
+		return n
+	}
+}
+
 // Text is the expression in one fixed spelling, for comparing.
 func (t *Tree) Text() string {
 	p := ast.Permit().When(ast.NewNode(t.Node))
