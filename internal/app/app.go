@@ -201,6 +201,9 @@ func (a *App) Start(ctx context.Context) error {
 		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
 	}
 	a.began = a.config()
+	if err := a.restoreTasks(ctx); err != nil { // before anybody can ask for one
+		a.log.Error("tasks that were open before can't be reached", "error", err)
+	}
 	if err := a.open(ctx, a.began); err != nil {
 		return err
 	}

@@ -148,6 +148,8 @@ func (a *App) recorded(opened *store.Opened) (*sallyport.Call, *sallyport.Defini
 		call.Principal.Roles, call.Principal.Groups, call.Principal.Attributes = user.Roles, user.Groups, user.Attributes
 	}
 	switch {
+	case e.Kind == sallyport.KindTask:
+		return nil, nil, fmt.Errorf("%s is judged as the call that opened the task, which is %s", e.Name, e.Parent)
 	case opened.ArgsErr != nil:
 		return nil, nil, fmt.Errorf("the arguments are not there any more: %w", opened.ArgsErr)
 	case opened.Args != nil:
@@ -217,8 +219,8 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 	for _, f := range found {
 		e := &f.Entry
 		passed := e.Type == sallyport.Intent
-		if !passed && e.Cause != sallyport.CausePolicy && e.Cause != sallyport.CauseHold {
-			continue
+		if !passed && e.Cause != sallyport.CausePolicy && e.Cause != sallyport.CauseHold || e.Kind == sallyport.KindTask {
+			continue // the call that opened a task says all that an act on it could
 		}
 		opened, err := a.store.Open(ctx, e.Index)
 		if err != nil {
