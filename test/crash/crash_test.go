@@ -5,7 +5,9 @@ package crash
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -20,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sallyport/internal/control"
 )
 
 // kills is how many times the gateway dies: 200 in a normal run, or what
@@ -39,85 +43,175 @@ func kills(t *testing.T) int {
 	return n
 }
 
+// moments are when the gateway dies. Each names from when it is counted and the
+// most that may pass, so that between them they hit the start with the recovery
+// of what the last death left, the load, the passes that sign the log (one
+// every half second) and the orderly end.
+var moments = []struct {
+	name           string
+	from           func(t *testing.T, l *lane, g gateway)
+	earliest, span time.Duration
+}{
+	{"start", func(*testing.T, *lane, gateway) {}, 0, 0}, // as long as a start takes
+	{"load", untilEffect, 0, 150 * time.Millisecond},
+	{"signing", untilEffect, 400 * time.Millisecond, 300 * time.Millisecond},
+	{"end", func(t *testing.T, l *lane, g gateway) {
+		untilEffect(t, l, g)
+		g.command.Process.Signal(os.Interrupt)
+	}, 0, 30 * time.Millisecond},
+}
+
+// untilEffect waits until a call of this life of the gateway has acted.
+func untilEffect(t *testing.T, l *lane, g gateway) {
+	t.Helper()
+	select {
+	case <-l.effects.next():
+	case <-g.ended:
+		t.Fatalf("the gateway ended by itself:\n%s", g.output)
+	case <-time.After(30 * time.Second):
+		g.kill()
+		t.Fatalf("no call got through within 30 s:\n%s", g.output)
+	}
+}
+
+// lanes are how many gateways live and die beside each other, each in a
+// directory of its own.
+const lanes = 4
+
 func TestKilledUnderLoad(t *testing.T) {
 	binary := build(t)
-	effects := &effects{seen: map[string]bool{}}
-	server := httptest.NewServer(effects)
-	defer server.Close()
-	dir := t.TempDir()
-	configure(t, dir, server.URL)
-
-	g := launch(t, binary, dir)
-	(&caller{t: t, address: g.address}).waitForTool() // so that the server is pinned
-	g.command.Process.Kill()
-	g.command.Wait()
-
 	n := kills(t)
-	for kill := range n {
-		g := launch(t, binary, dir)
-		stop := make(chan struct{})
-		var wait sync.WaitGroup
-		for client := range 8 {
-			wait.Go(func() { load(g.address, fmt.Sprintf("%08x%08x", kill, client), stop) })
-		}
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
-		if err := g.command.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		g.command.Wait()
-		close(stop)
-		wait.Wait()
-		if kill%50 == 49 {
-			t.Logf("%d of %d kills, %d effects seen", kill+1, n, effects.count())
+	for i := range lanes {
+		t.Run(fmt.Sprint("lane ", i), func(t *testing.T) {
+			t.Parallel()
+			l := newLane(t, binary)
+			for kill := i; kill < n; kill += lanes {
+				l.live(t, kill)
+				if kill/lanes%5 == 4 {
+					l.verify(t)
+				}
+			}
+			l.judge(t, max(1, n/lanes/2))
+		})
+	}
+}
+
+// lane is one directory in which the gateway lives and dies.
+type lane struct {
+	binary, dir string
+	effects     *effects
+	start       time.Duration // how long the last start took that came to its end
+	checkpoints []string      // files, kept elsewhere
+}
+
+func newLane(t *testing.T, binary string) *lane {
+	l := &lane{binary: binary, dir: t.TempDir(), effects: &effects{seen: map[string]int{}}}
+	server := httptest.NewServer(l.effects)
+	t.Cleanup(server.Close)
+	configure(t, l.dir, server.URL)
+	g := launch(t, binary, l.dir)
+	(&caller{t: t, address: l.started(t, g)}).waitForTool() // so that the server is pinned
+	g.kill()
+	return l
+}
+
+// started waits until the gateway listens, and notes how long that took.
+func (l *lane) started(t *testing.T, g gateway) string {
+	t.Helper()
+	begin := time.Now()
+	address := g.address(t)
+	l.start = time.Since(begin)
+	return address
+}
+
+// live is one life of the gateway and its end.
+func (l *lane) live(t *testing.T, kill int) {
+	moment := moments[kill/lanes%len(moments)]
+	g := launch(t, l.binary, l.dir)
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	if moment.name != "start" {
+		address := l.started(t, g)
+		for client := range 4 {
+			wait.Go(func() { load(address, fmt.Sprintf("%08x%08x", kill, client), stop) })
 		}
 	}
+	moment.from(t, l, g)
+	time.Sleep(moment.earliest + rand.N(cmp.Or(moment.span, l.start))) // the moment itself
+	g.kill()
+	close(stop)
+	wait.Wait()
+}
 
-	g = launch(t, binary, dir)
-	verified := sallyport(t, binary, dir, "log", "verify")
-	entries := query(t, binary, dir)
+// verify looks at what a death left, before anything has cleaned up: the log
+// verifies, and has grown out of every checkpoint seen before.
+func (l *lane) verify(t *testing.T) {
+	t.Helper()
+	args := []string{"log", "verify", "-o", "json"}
+	for _, name := range l.checkpoints {
+		args = append(args, "--checkpoint", name)
+	}
+	var verified control.Verified
+	if err := json.Unmarshal([]byte(sallyport(t, l.binary, l.dir, args...)), &verified); err != nil || !verified.OK {
+		t.Fatalf("%v\n%s", err, verified.Report)
+	}
+	name := filepath.Join(l.dir, fmt.Sprint("checkpoint.", len(l.checkpoints)))
+	text, err := os.ReadFile(filepath.Join(l.dir, "state", "log", "checkpoint"))
+	if err := errors.Join(err, os.WriteFile(name, text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l.checkpoints = append(l.checkpoints, name)
+}
+
+// judge starts the gateway once more, ends it in order, and holds what the
+// server saw against the log.
+func (l *lane) judge(t *testing.T, atLeast int) {
+	g := launch(t, l.binary, l.dir)
+	l.started(t, g)
 	g.command.Process.Signal(os.Interrupt)
-	g.command.Wait()
-
-	intents, outcomes := map[string]string{}, map[string]string{}
-	for _, e := range entries {
+	<-g.ended
+	l.verify(t)
+	intents, outcomes := map[string]string{}, map[string][]string{}
+	for _, e := range query(t, l.binary, l.dir) {
 		switch e.Type {
 		case "intent":
 			intents[e.Trace] = e.Call
+			outcomes[e.Call] = append(outcomes[e.Call], "")
 		case "outcome":
-			outcomes[e.Call] = e.Outcome
+			outcomes[e.Call] = append(outcomes[e.Call], e.Outcome)
 		}
 	}
-	if effects.count() < n {
-		t.Fatalf("only %d effects in %d runs: the load never got through, nothing is shown\n%s", effects.count(), n, verified)
+	if l.effects.count() < atLeast {
+		t.Fatalf("only %d effects: the load never got through, nothing is shown", l.effects.count())
 	}
-	lost, open, unknown := 0, 0, 0
-	for trace := range effects.all() {
-		call, recorded := intents[trace]
-		if !recorded {
-			lost++
-			continue
+	for trace, times := range l.effects.all() {
+		if intents[trace] == "" {
+			t.Errorf("the effect of %s has no durable intent", trace)
 		}
-		switch outcomes[call] {
-		case "":
-			open++
-		case "unknown":
+		if times > 1 {
+			t.Errorf("the call %s reached the server %d times", trace, times)
+		}
+	}
+	unknown := 0
+	for call, ends := range outcomes {
+		if len(ends) != 2 || ends[0] != "" || ends[1] == "" {
+			t.Errorf("call %s: an intent must have one outcome, and has %q", call, ends[1:])
+		} else if ends[1] == "unknown" {
 			unknown++
 		}
 	}
-	t.Logf("%d kills, %d effects, %d intents, %d outcomes unknown", n, effects.count(), len(intents), unknown)
-	if lost > 0 {
-		t.Errorf("%d effects without a durable intent", lost)
+	if unknown == 0 && !testing.Short() {
+		t.Error("no call was ever under way at a death: the load is too weak to show anything")
 	}
-	if open > 0 {
-		t.Errorf("%d intents have no outcome, not even unknown", open)
-	}
+	t.Logf("%d effects, %d intents, %d outcomes unknown; the last start took %s", l.effects.count(), len(intents), unknown, l.start)
 }
 
 // effects is an MCP server that remembers every call that reached it, by the
 // trace id that the client gave it.
 type effects struct {
-	mu   sync.Mutex
-	seen map[string]bool
+	mu    sync.Mutex
+	seen  map[string]int
+	heard chan struct{} // closed at the next effect; nil when nobody waits
 }
 
 var traceparent = regexp.MustCompile(`00-[0-9a-f]{32}-[0-9a-f]{16}-01`)
@@ -145,7 +239,11 @@ func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		result = `{"tools":[{"name":"act","inputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}]}`
 	case "tools/call":
 		e.mu.Lock()
-		e.seen[string(traceparent.Find(body))] = true
+		e.seen[string(traceparent.Find(body))]++
+		if e.heard != nil {
+			close(e.heard)
+			e.heard = nil
+		}
 		e.mu.Unlock()
 		result = `{"content":[{"type":"text","text":"done"}]}`
 	case "ping":
@@ -162,7 +260,17 @@ func (e *effects) count() int {
 	return len(e.seen)
 }
 
-func (e *effects) all() map[string]bool {
+// next is closed at the next effect.
+func (e *effects) next() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.heard == nil {
+		e.heard = make(chan struct{})
+	}
+	return e.heard
+}
+
+func (e *effects) all() map[string]int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.seen
@@ -204,40 +312,60 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 }
 
 type gateway struct {
-	command *exec.Cmd
-	address string
+	command   *exec.Cmd
+	addresses string // file that it writes once it listens
+	output    *bytes.Buffer
+	ended     chan struct{} // closed when the process is gone; then output may be read
 }
 
+// launch starts the gateway and does not wait for it.
 func launch(t *testing.T, binary, dir string) gateway {
 	t.Helper()
-	addresses := filepath.Join(dir, "addresses.json")
-	os.Remove(addresses)
-	var output bytes.Buffer
-	command := exec.Command(binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"),
-		"--dir", filepath.Join(dir, "state"), "--addr-file", addresses)
-	command.Stdout, command.Stderr = &output, &output
-	if err := command.Start(); err != nil {
+	g := gateway{addresses: filepath.Join(dir, "addresses.json"), output: new(bytes.Buffer), ended: make(chan struct{})}
+	os.Remove(g.addresses)
+	g.command = exec.Command(binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"),
+		"--dir", filepath.Join(dir, "state"), "--addr-file", g.addresses)
+	g.command.Stdout, g.command.Stderr = g.output, g.output
+	if err := g.command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go func() {
+		g.command.Wait()
+		close(g.ended)
+	}()
 	t.Cleanup(func() {
-		command.Process.Kill()
+		g.kill()
 		if t.Failed() {
-			t.Logf("the gateway said:\n%.2000s", output.String())
+			t.Logf("the gateway said:\n%.2000s", g.output)
 		}
 	})
-	for range 400 {
+	return g
+}
+
+func (g gateway) kill() {
+	g.command.Process.Kill()
+	<-g.ended
+}
+
+// address waits until the gateway listens.
+func (g gateway) address(t *testing.T) string {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		var at struct {
 			Listeners map[string]string `json:"listeners"`
 		}
-		if text, err := os.ReadFile(addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
-			return gateway{command, at.Listeners["tester"]}
+		if text, err := os.ReadFile(g.addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
+			return at.Listeners["tester"]
 		}
-		time.Sleep(25 * time.Millisecond)
+		select {
+		case <-g.ended:
+			t.Fatalf("the gateway ended by itself:\n%s", g.output)
+		default:
+		}
 	}
-	command.Process.Kill()
-	command.Wait()
-	t.Fatalf("the gateway did not come up within 10 s:\n%s", output.String())
-	return gateway{}
+	g.kill()
+	t.Fatalf("the gateway did not come up within 30 s:\n%s", g.output)
+	return ""
 }
 
 // load calls as fast as it can until the gateway is gone.

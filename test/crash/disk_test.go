@@ -26,12 +26,12 @@ func TestDiskFull(t *testing.T) {
 		t.Skipf("SKIPPED: a full disk needs a small tmpfs, and mounting one needs root: %v %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", state).Run() })
-	effects := &effects{seen: map[string]bool{}}
+	effects := &effects{seen: map[string]int{}}
 	server := httptest.NewServer(effects)
 	defer server.Close()
 	configure(t, dir, server.URL)
 	g := launch(t, binary, dir)
-	c := &caller{t: t, address: g.address}
+	c := &caller{t: t, address: g.address(t)}
 	c.waitForTool()
 
 	if answer := c.call(); strings.Contains(answer, `"isError":true`) {
