@@ -201,9 +201,13 @@ func (a *App) Start(ctx context.Context) error {
 		a.record(ctx, "observe mode: policy verdicts are not enforced", "start", sallyport.Digest{}, sallyport.Digest{})
 	}
 	a.began = a.config()
-	if err := a.restoreTasks(ctx); err != nil { // before anybody can ask for one
-		a.log.Error("tasks that were open before can't be reached", "error", err)
-	}
+	restored := a.gateway.RestoringTasks()
+	a.working.Go(func() {
+		defer restored()
+		if err := a.restoreTasks(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("tasks that were open before can't be reached", "error", err)
+		}
+	})
 	if err := a.open(ctx, a.began); err != nil {
 		return err
 	}

@@ -1,14 +1,18 @@
 package gateway
 
-import "sallyport"
+import (
+	"context"
+
+	"sallyport"
+)
 
 // asJudged refuses what a server could read otherwise than policy does. It is
 // for the kinds whose params no pinned schema checks.
-func (g *Gateway) asJudged(call *sallyport.Call) error {
+func (g *Gateway) asJudged(ctx context.Context, call *sallyport.Call) error {
 	switch {
 	case call.Kind == sallyport.KindCompletion && !completes(call.Args):
 		return sallyport.Refuse(sallyport.CauseWire, "%s needs either a ref/prompt with a name or a ref/resource with a uri, and an argument whose name and value are strings", call.Method)
-	case call.Method == "subscriptions/listen" && !g.listens(call):
+	case call.Method == "subscriptions/listen" && !g.listens(ctx, call):
 		return sallyport.Refuse(sallyport.CauseWire, "%s may ask for lists, for one resource, and for tasks of its own", call.Method)
 	}
 	return nil
@@ -35,7 +39,7 @@ func objectOrNone(v sallyport.Value) bool {
 // listens reports whether a subscription asks for what it is judged by: flags,
 // the one resource of the call, and tasks that the principal opened. Anything
 // else could be a way to hear of what belongs to others.
-func (g *Gateway) listens(call *sallyport.Call) bool {
+func (g *Gateway) listens(ctx context.Context, call *sallyport.Call) bool {
 	wanted := call.Params.Get("notifications")
 	for name, value := range wanted.Members() {
 		switch {
@@ -49,6 +53,7 @@ func (g *Gateway) listens(call *sallyport.Call) bool {
 				return false
 			}
 		case name == "taskIds":
+			g.tasks.settle(ctx)
 			for _, task := range value.Items() {
 				id, _ := task.Text()
 				if g.tasks.ticket(call.Server, id, call.Principal) == nil {

@@ -27,7 +27,7 @@ func (g *Gateway) Open(ctx context.Context, credential sallyport.Credential, cal
 // open is Open for a call whose principal is known.
 func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	call.ID = g.NewID()
-	judged, err := g.judgedAs(call)
+	judged, err := g.judgedAs(ctx, call)
 	facts := &sallyport.Facts{Call: judged, Partial: true}
 	switch {
 	case err != nil:
@@ -48,7 +48,7 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	// What does not fit the schema is said only to who may use the tool: the
 	// words of a schema are not for everybody.
 	if err == nil {
-		err = g.asJudged(judged)
+		err = g.asJudged(ctx, judged)
 	}
 	if err != nil {
 		return nil, g.refuse(ctx, call, facts, err)

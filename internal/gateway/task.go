@@ -12,8 +12,9 @@ import (
 // tasks are the tickets of calls whose server answered with a task handle.
 // Only the principal whose call opened a task can reach it.
 type tasks struct {
-	mu      sync.RWMutex
-	tickets map[taskKey]*Ticket
+	mu        sync.RWMutex
+	tickets   map[taskKey]*Ticket
+	restoring chan struct{} // closed when those of before a restart are there; nil when there are none to come
 }
 
 type taskKey struct{ server, id string }
@@ -51,6 +52,30 @@ func (t *tasks) ticket(server, id string, principal sallyport.Principal) *Ticket
 	return ticket
 }
 
+// RestoringTasks says that RestoreTask will be called, until done: whoever asks
+// for a task meanwhile waits, and is not told that there is none.
+func (g *Gateway) RestoringTasks() (done func()) {
+	restoring := make(chan struct{})
+	g.tasks.mu.Lock()
+	defer g.tasks.mu.Unlock()
+	g.tasks.restoring = restoring
+	return func() { close(restoring) }
+}
+
+// settle waits until the tasks of before a restart are there.
+func (t *tasks) settle(ctx context.Context) {
+	t.mu.RLock()
+	restoring := t.restoring
+	t.mu.RUnlock()
+	if restoring == nil {
+		return
+	}
+	select {
+	case <-restoring:
+	case <-ctx.Done(): // and what is not there is refused
+	}
+}
+
 // RestoreTask reopens the ticket of a task after a restart, from the log.
 func (g *Gateway) RestoreTask(id string, call *sallyport.Call) {
 	ticket := &Ticket{Call: call, judged: call, gateway: g}
@@ -61,7 +86,8 @@ func (g *Gateway) RestoreTask(id string, call *sallyport.Call) {
 // task is the open ticket that a request about a task is under. A server of
 // which nothing is accepted any more has none: another program may be reached
 // under its name, and neither its words nor ours are the task's.
-func (g *Gateway) task(server string, params sallyport.Value, principal sallyport.Principal) (*Ticket, error) {
+func (g *Gateway) task(ctx context.Context, server string, params sallyport.Value, principal sallyport.Principal) (*Ticket, error) {
+	g.tasks.settle(ctx)
 	id, _ := params.Get("taskId").Text()
 	ticket := g.tasks.ticket(server, id, principal)
 	if ticket == nil {
@@ -73,14 +99,14 @@ func (g *Gateway) task(server string, params sallyport.Value, principal sallypor
 // judgedAs is the call that policy judges: the call itself, but for an act on a
 // task the one that opened it, as if its principal of now asked for it again.
 // What may not be begun any more may not be fed either.
-func (g *Gateway) judgedAs(call *sallyport.Call) (*sallyport.Call, error) {
+func (g *Gateway) judgedAs(ctx context.Context, call *sallyport.Call) (*sallyport.Call, error) {
 	if call.Kind != sallyport.KindTask {
 		return call, nil
 	}
 	if wire.FromClient[call.Method].Kind != sallyport.KindTask { // else anything could go out under an open task
 		return call, sallyport.Refuse(sallyport.CauseMethod, "%s: not an act on a task", call.Method)
 	}
-	ticket, err := g.task(call.Server, call.Params, call.Principal)
+	ticket, err := g.task(ctx, call.Server, call.Params, call.Principal)
 	if ticket == nil {
 		return call, err
 	}
@@ -133,7 +159,7 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 	if query.Method == "tasks/list" {
 		return g.listTasks(ctx, query)
 	}
-	ticket, err := g.task(query.Server, query.Params, query.Principal)
+	ticket, err := g.task(ctx, query.Server, query.Params, query.Principal)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -159,6 +185,7 @@ func (g *Gateway) listTasks(ctx context.Context, query *Query) (Answer, error) {
 	if err != nil || answer.Error.Type() != sallyport.Absent {
 		return answer, err
 	}
+	g.tasks.settle(ctx)
 	list := answer.Result.Get("tasks")
 	if list.Type() != sallyport.Array {
 		return Answer{}, sallyport.Refuse(sallyport.CauseWire, "server %q answered tasks/list without tasks", query.Server)

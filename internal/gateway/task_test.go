@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"sallyport"
 	"sallyport/internal/wire"
@@ -242,6 +244,42 @@ func TestNotifiedTasksAreJudgedAsTheirTool(t *testing.T) {
 	if len(hears.told) != 1 {
 		t.Errorf("heard %d notifications, want the last alone", len(hears.told))
 	}
+}
+
+// Who asks while the tasks of before a restart are read from the log waits for
+// them, and for no longer than it wants to.
+func TestTasksBeingRestoredAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, w := open(t)
+		w.query = func(*Query) (Answer, error) { return Answer{Result: sallyport.MustParse(`{}`)}, nil }
+		done := g.RestoringTasks()
+		hurry, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := g.Query(hurry, sallyport.Credential{}, &Query{Server: "shop", Method: "tasks/get", Params: sallyport.MustParse(`{"taskId":"t1"}`)})
+		refusedBecause(t, err, sallyport.CauseMethod)
+		answered := make(chan error, 3)
+		go func() { _, err := get(t, g, "t1"); answered <- err }()
+		go func() { _, err := act(t, g, "tasks/cancel", `{"taskId":"t1"}`); answered <- err }()
+		go func() {
+			params := sallyport.MustParse(`{"notifications":{"taskIds":["t1"]}}`)
+			_, err := g.Call(t.Context(), sallyport.Credential{}, &sallyport.Call{Kind: sallyport.KindSubscribe, Server: "shop",
+				Method: "subscriptions/listen", Params: params, Args: sallyport.MustParse(`{"uri":""}`)}, &agent{})
+			answered <- err
+		}()
+		synctest.Wait()
+		if len(answered) > 0 {
+			t.Fatalf("answered before the log was read: %v", <-answered)
+		}
+		call := pay()
+		call.ID, call.Principal = "c_0", w.principal
+		g.RestoreTask("t1", call)
+		done()
+		for range 3 {
+			if err := <-answered; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // A task survives a restart, with the arguments by which it is judged.
