@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -74,9 +75,11 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 		}
 	}
 	show := terminal.NewConsole(c.out)
+	lines := terminal.NewLines(c.errs)
+	defer lines.Close()
 	options := app.Options{
 		Dir: dir, Config: flags.config, Version: version(), Observe: flags.observe, Command: command,
-		Log: c.logger(flags.quiet), Tell: show.Tell,
+		Log: c.logger(lines, flags.quiet), Tell: show.Tell,
 	}
 	if options.Config, err = filepath.Abs(options.Config); err != nil {
 		return err
@@ -136,9 +139,9 @@ func (c *cli) settle(ctx context.Context, a *app.App, limit time.Duration) {
 	a.Settle(ctx)
 }
 
-// logger writes structured lines to standard error. At a terminal the console
-// shows the calls, so only what went wrong is logged.
-func (c *cli) logger(quiet bool) *slog.Logger {
+// logger writes structured lines. At a terminal the console shows the calls,
+// so only what went wrong is logged.
+func (c *cli) logger(lines io.Writer, quiet bool) *slog.Logger {
 	level := slog.LevelInfo
 	if quiet || terminal.Is(c.out) {
 		level = slog.LevelError
@@ -146,7 +149,7 @@ func (c *cli) logger(quiet bool) *slog.Logger {
 	if quiet && !terminal.Is(c.out) {
 		level = slog.LevelWarn
 	}
-	return slog.New(slog.NewJSONHandler(c.errs, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}))
 }
 
 // look shows a server's manifest at first sight and asks whether to accept it.
