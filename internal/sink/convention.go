@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -69,11 +70,21 @@ func spanAttributes(entry *sallyport.Entry, failure string) []attribute.KeyValue
 	return attributes
 }
 
-// named are the attributes of bounded number. The name of a tool that nobody
-// pinned is left out: an agent that invents names must not grow our metrics.
+// nameless reports whether an entry names what nobody pinned. Such names are
+// left out: an agent that invents names must not grow our metrics.
+func nameless(entry *sallyport.Entry) bool {
+	switch entry.Cause {
+	case sallyport.CauseUnknown, sallyport.CausePin, sallyport.CauseServer, sallyport.CauseMethod:
+		return true
+	default:
+		return false
+	}
+}
+
+// named are the attributes of bounded number.
 func named(entry *sallyport.Entry) []attribute.KeyValue {
 	attributes := []attribute.KeyValue{methodName.String(method(entry)), serverKey.String(entry.Server)}
-	if entry.Cause == sallyport.CauseUnknown || entry.Cause == sallyport.CausePin || entry.Cause == sallyport.CauseServer || entry.Cause == sallyport.CauseMethod {
+	if nameless(entry) {
 		return attributes[:1]
 	}
 	switch entry.Kind {
@@ -85,20 +96,44 @@ func named(entry *sallyport.Entry) []attribute.KeyValue {
 	return attributes
 }
 
-func operationAttributes(entry *sallyport.Entry) metric.MeasurementOption {
-	attributes := named(entry)
-	if entry.Outcome != sallyport.OutcomeOK {
-		attributes = append(attributes, errorTypeKey.String(errorType(entry.Outcome)))
-	}
-	return metric.WithAttributeSet(attribute.NewSet(attributes...))
+// seriesCache remembers the attributes of each series of a metric: making and
+// sorting them costs more than counting. It is as large as the metrics are.
+type seriesCache struct{ known sync.Map } // series → metric.MeasurementOption
+
+// series is what tells one series from another.
+type series struct {
+	entryType            sallyport.EntryType
+	method, server, name string
+	verdict              sallyport.Verdict
+	cause                sallyport.Cause
+	outcome              sallyport.Outcome
 }
 
-func decisionAttributes(entry *sallyport.Entry) metric.MeasurementOption {
-	attributes := append(named(entry), verdictKey.String(entry.Verdict.String()))
-	if entry.Cause != "" {
-		attributes = append(attributes, causeKey.String(string(entry.Cause)))
+func (c *seriesCache) of(entry *sallyport.Entry) metric.MeasurementOption {
+	key := series{entry.Type, method(entry), entry.Server, entry.Name, entry.Verdict, entry.Cause, entry.Outcome}
+	switch {
+	case nameless(entry):
+		key.server, key.name = "", ""
+	case entry.Kind != sallyport.KindTool && entry.Kind != sallyport.KindPrompt:
+		key.name = ""
 	}
-	return metric.WithAttributeSet(attribute.NewSet(attributes...))
+	if option, known := c.known.Load(key); known {
+		return option.(metric.MeasurementOption)
+	}
+	attributes := named(entry)
+	if entry.Type == sallyport.Closed {
+		if entry.Outcome != sallyport.OutcomeOK {
+			attributes = append(attributes, errorTypeKey.String(errorType(entry.Outcome)))
+		}
+	} else {
+		attributes = append(attributes, verdictKey.String(entry.Verdict.String()))
+		if entry.Cause != "" {
+			attributes = append(attributes, causeKey.String(string(entry.Cause)))
+		}
+	}
+	option := metric.WithAttributeSet(attribute.NewSet(attributes...))
+	c.known.Store(key, option)
+	return option
 }
 
 // errorType is "tool_error" where the tool itself said isError.

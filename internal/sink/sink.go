@@ -46,6 +46,7 @@ type Sink struct {
 	duration metric.Float64Histogram
 	decided  metric.Int64Counter
 	registry *prometheus.Registry
+	series   seriesCache
 	stop     []func(context.Context) error
 }
 
@@ -108,7 +109,7 @@ func (s *Sink) Close(ctx context.Context) error {
 
 // Decided implements gateway.Watcher.
 func (s *Sink) Decided(entry *sallyport.Entry) {
-	s.decided.Add(context.Background(), 1, decisionAttributes(entry))
+	s.decided.Add(context.Background(), 1, s.series.of(entry))
 	if entry.Type != sallyport.Intent {
 		s.span(entry, entry.Time.Add(-entry.Took), string(entry.Cause))
 	}
@@ -126,7 +127,7 @@ func (s *Sink) Decided(entry *sallyport.Entry) {
 
 // Ended implements gateway.Watcher.
 func (s *Sink) Ended(entry *sallyport.Entry) {
-	s.duration.Record(context.Background(), entry.Took.Seconds(), operationAttributes(entry))
+	s.duration.Record(context.Background(), entry.Took.Seconds(), s.series.of(entry))
 	failure := ""
 	if entry.Outcome != sallyport.OutcomeOK {
 		failure = errorType(entry.Outcome)
