@@ -23,12 +23,13 @@ const (
 	maxWaiting = 64 << 20
 	// appendDelay is how long an accepted record may wait for company.
 	appendDelay = 5 * time.Millisecond
-	// pace is the least time between the starts of two transactions while
-	// crowd or more calls are under way. An fsync costs as much processor time
-	// as ten records, so under load it is shared by more of them; a lone agent
-	// never waits.
-	pace  = time.Millisecond
-	crowd = 4
+	// pace is, for each call under way, the least time between the starts of
+	// two transactions, up to slowest, once there are crowd of them. A
+	// transaction costs as much processor time as 60 records, so the busier it
+	// is the more of them share one; a lone agent never waits.
+	pace    = 200 * time.Microsecond
+	slowest = 4 * time.Millisecond
+	crowd   = 4
 	// retryDelay is how often accepted records are tried again after a failure.
 	retryDelay = 500 * time.Millisecond
 )
@@ -356,7 +357,8 @@ func (c *committer) gather(ctx context.Context) (group []*waiting, stopping bool
 		}
 		group, urgent = c.drain(group, urgent)
 	}
-	if rest := pace - time.Since(c.started); rest > 0 && c.underway >= crowd && !stopping {
+	apart := min(time.Duration(c.underway)*pace, slowest)
+	if rest := apart - time.Since(c.started); rest > 0 && c.underway >= crowd && !stopping {
 		for end := time.After(rest); end != nil && len(group) < maxGroup; {
 			select {
 			case w := <-c.queue:
