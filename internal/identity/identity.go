@@ -128,6 +128,9 @@ func (i *Identities) publish() {
 	next := &index{tokens: map[sallyport.Digest]*known{}, agents: map[string]*known{}}
 	for name, agent := range i.people.Agents {
 		next.agents[name] = i.know(name, agent)
+		if !i.credentials[name].Revoked.IsZero() {
+			next.agents[name].problem = fmt.Errorf("agent %s was revoked: a human can let it in again with \"sallyport agents rotate %s\"", name, name)
+		}
 	}
 	for name, c := range i.credentials {
 		if !c.Revoked.IsZero() {
@@ -221,9 +224,12 @@ func (i *Identities) Principal(agent string) (principal sallyport.Principal, kno
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	declaration, declared := i.people.Agents[agent]
+	c, exists := i.credentials[agent]
+	if !c.Revoked.IsZero() {
+		return sallyport.Principal{}, false
+	}
 	if !declared {
-		c, exists := i.credentials[agent]
-		if !exists || c.Declared || !c.Revoked.IsZero() {
+		if !exists || c.Declared {
 			return sallyport.Principal{}, false
 		}
 		declaration = c.Agent

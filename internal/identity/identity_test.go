@@ -209,6 +209,40 @@ func TestRevocationSurvivesRestart(t *testing.T) {
 	}
 }
 
+// Whoever comes in on a listener needs no token, so ending the token alone
+// would end nothing.
+func TestRevocationShutsTheListener(t *testing.T) {
+	i, store, clock := open(t)
+	listener := sallyport.Credential{Listener: "declared"}
+	if _, _, err := i.Identify(t.Context(), listener); err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Revoke(t.Context(), "declared"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Load(t.Context(), store, people, clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for when, i := range map[string]*Identities{"at once": i, "after a restart": again} {
+		if _, _, err := i.Identify(t.Context(), listener); err == nil || !strings.Contains(err.Error(), "was revoked") {
+			t.Errorf("%s: %v", when, err)
+		}
+		if _, known := i.Principal("declared"); known {
+			t.Errorf("%s: it can still be used", when)
+		}
+	}
+	if _, err := again.Rotate(t.Context(), "declared", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := again.Identify(t.Context(), listener); err != nil {
+		t.Errorf("a human let it in again: %v", err)
+	}
+	if err := i.Revoke(t.Context(), "nobody"); !errors.Is(err, ErrNoAgent) {
+		t.Errorf("an agent that is none: %v", err)
+	}
+}
+
 func TestConfigureTakesAgentsOut(t *testing.T) {
 	i, _, _ := open(t)
 	token := mustAdd(t, i, "declared", Agent{})
@@ -311,6 +345,9 @@ func TestList(t *testing.T) {
 	for _, s := range i.List() {
 		if !strings.Contains(s.State, want[s.Name]) || want[s.Name] == "" {
 			t.Errorf("%s: %q", s.Name, s.State)
+		}
+		if s.Name == "declared" && s.Tenant != "acme" {
+			t.Errorf("declared is of tenant %q, want its user's", s.Tenant)
 		}
 		delete(want, s.Name)
 	}

@@ -38,7 +38,8 @@ type credential struct {
 type Status struct {
 	Name     string
 	Agent    Agent
-	Declared bool // in the configuration; else it was added with its token
+	Tenant   string // the agent's or, when it has none of its own, its user's
+	Declared bool   // in the configuration; else it was added with its token
 	Created  time.Time
 	Expires  time.Time // zero when it has no token
 	State    string    // "active", "no token", "expired", "revoked", or why it can't be used
@@ -49,8 +50,11 @@ var agentName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
 // ValidName reports whether an agent may be called so.
 func ValidName(name string) bool { return agentName.MatchString(name) }
 
-// ErrHasToken says that an agent has a valid token already.
-var ErrHasToken = errors.New("has a token already")
+// Errors of changes.
+var (
+	ErrHasToken = errors.New("has a token already")
+	ErrNoAgent  = errors.New("there is no such agent; \"sallyport agents list\" shows all")
+)
 
 // Add makes an agent with a token, or the first token of an agent that the
 // configuration declares; then agent must be empty. The token is returned
@@ -84,7 +88,7 @@ func (i *Identities) Rotate(ctx context.Context, name string, lifetime time.Dura
 	c, exists := i.credentials[name]
 	if !exists {
 		if _, declared := i.people.Agents[name]; !declared {
-			return "", fmt.Errorf("there is no agent %s; \"sallyport agents list\" shows all", name)
+			return "", fmt.Errorf("%s: %w", name, ErrNoAgent)
 		}
 		c.Declared = true
 	}
@@ -104,13 +108,17 @@ func (i *Identities) mint(ctx context.Context, name string, c credential, lifeti
 	return token, i.save(ctx, name, c)
 }
 
-// Revoke ends an agent's token: its next call is refused.
+// Revoke ends an agent's token and shuts its listener: its next call is
+// refused, whichever way it comes in.
 func (i *Identities) Revoke(ctx context.Context, name string) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	c, exists := i.credentials[name]
 	if !exists {
-		return fmt.Errorf("agent %s has no token; \"sallyport agents list\" shows all agents", name)
+		if _, declared := i.people.Agents[name]; !declared {
+			return fmt.Errorf("%s: %w", name, ErrNoAgent)
+		}
+		c.Declared = true // it has no token, but it may have a listener
 	}
 	if !c.Revoked.IsZero() {
 		return nil
@@ -161,8 +169,12 @@ func (i *Identities) status(name string) Status {
 	if !declared {
 		agent = c.Agent
 	}
-	s := Status{Name: name, Agent: agent, Declared: declared, Created: c.Created, Expires: c.Expires, State: "active"}
-	problem := i.know(name, agent).problem
+	known := i.know(name, agent)
+	problem := known.problem
+	s := Status{
+		Name: name, Agent: agent, Tenant: known.principal.Tenant, Declared: declared,
+		Created: c.Created, Expires: c.Expires, State: "active",
+	}
 	switch {
 	case exists && !c.Revoked.IsZero():
 		s.State = "revoked"
