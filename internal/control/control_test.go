@@ -159,6 +159,8 @@ func TestVerbs(t *testing.T) {
 				{errors.New("plain"), ""},
 				{fmt.Errorf("wrapped: %w", identity.ErrWrongSecret), Denied},
 				{identity.ErrNotEnrolled, Denied},
+				{identity.ErrEnrolled, Denied},
+				{fmt.Errorf("%w: try again in 2s", identity.ErrTooSoon), Denied},
 				{&CodedError{Failed, "failed"}, Failed},
 			} {
 				g.err = test.err

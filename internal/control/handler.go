@@ -149,8 +149,10 @@ func codeOf(err error) Code {
 	if coded, ok := errors.AsType[*CodedError](err); ok {
 		return coded.Code
 	}
-	if errors.Is(err, identity.ErrWrongSecret) || errors.Is(err, identity.ErrNotEnrolled) {
-		return Denied
+	for _, denied := range []error{identity.ErrNotEnrolled, identity.ErrEnrolled, identity.ErrWrongSecret, identity.ErrTooSoon} {
+		if errors.Is(err, denied) {
+			return Denied
+		}
 	}
 	return ""
 }

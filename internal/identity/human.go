@@ -48,7 +48,9 @@ type Human struct {
 // Errors of the human's credential.
 var (
 	ErrNotEnrolled = errors.New("no human has enrolled yet: run \"sallyport enroll\" first")
+	ErrEnrolled    = errors.New("a human has enrolled already: to replace the secret, give the current one as well")
 	ErrWrongSecret = errors.New("that is not the enrolled secret")
+	ErrTooSoon     = errors.New("too many wrong secrets")
 	errDamaged     = errors.New("the human's credential is damaged")
 )
 
@@ -74,7 +76,7 @@ func (h *Human) Enroll(ctx context.Context, secret, current string) error {
 	defer h.mu.Unlock()
 	if h.record != "" {
 		if current == "" {
-			return errors.New("a human has enrolled already: to replace the secret, give the current one as well")
+			return ErrEnrolled
 		}
 		if err := h.verify(current); err != nil {
 			return err
@@ -107,7 +109,7 @@ func (h *Human) Verify(secret string) error {
 
 func (h *Human) verify(secret string) error {
 	if wait := h.barred.Sub(h.now()); wait > 0 {
-		return fmt.Errorf("too many wrong secrets: try again in %s", wait.Round(time.Second)+time.Second)
+		return fmt.Errorf("%w: try again in %s", ErrTooSoon, wait.Round(time.Second)+time.Second)
 	}
 	salt, key, err := parsePHC(h.record)
 	if err != nil {
