@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,17 @@ func Clients() []Client {
 	return []Client{ClaudeCode, ClaudeDesktop, Cursor, VSCode, Windsurf, GeminiCLI, Codex}
 }
 
+// ErrUnknownClient says that there is no client of a name.
+var ErrUnknownClient = errors.New("unknown client")
+
+func clientNames() string {
+	var names []string
+	for _, c := range Clients() {
+		names = append(names, string(c))
+	}
+	return strings.Join(names, ", ")
+}
+
 // selectClients returns the clients named, or all when none is.
 func selectClients(names []string) ([]Client, error) {
 	if len(names) == 0 {
@@ -38,7 +50,7 @@ func selectClients(names []string) ([]Client, error) {
 	for _, name := range names {
 		c := Client(strings.TrimSpace(name))
 		if !slices.Contains(Clients(), c) {
-			return nil, fmt.Errorf("unknown client %q: choose from %v", name, Clients())
+			return nil, fmt.Errorf("%w %q: choose from %s", ErrUnknownClient, name, clientNames())
 		}
 		selected = append(selected, c)
 	}

@@ -27,11 +27,16 @@ func replaceFile(path string, before, after []byte) error {
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o200 == 0 {
-		return fmt.Errorf("%s is read-only: something else manages it, so point it at Sallyport there", path)
+	if readOnly(info) {
+		return fmt.Errorf("%s: %s", path, whyFixed)
 	}
 	return writeFile(path, after, info)
 }
+
+// whyFixed says why a read-only file is left alone.
+const whyFixed = "the file is read-only: something else manages it, so point it at Sallyport there"
+
+func readOnly(info fs.FileInfo) bool { return info.Mode().Perm()&0o200 == 0 }
 
 // writeFile writes a file so that a crash leaves either the old one or the new
 // one, and returns once it is durable. With like, mode and owner are taken from

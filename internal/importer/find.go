@@ -25,6 +25,7 @@ type File struct {
 
 	target string // what Path stands for, symbolic links followed
 	text   []byte
+	fixed  bool // it is read-only
 	home   string
 }
 
@@ -79,7 +80,11 @@ func readFile(p place) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	file := File{Client: p.client, Path: p.path, Project: p.project, target: target, text: text}
+	info, err := os.Stat(target)
+	if err != nil {
+		return File{}, err
+	}
+	file := File{Client: p.client, Path: p.path, Project: p.project, target: target, text: text, fixed: readOnly(info)}
 	if blank := bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff"))); len(blank) == 0 {
 		return file, nil
 	}

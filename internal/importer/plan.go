@@ -86,7 +86,7 @@ func NewPlan(files []File, opt Options) (Plan, error) {
 			if s.Wrapped || s.pointsAt(opt.Endpoints) {
 				continue
 			}
-			resolved, reason := s.ready(file.home, opt.Lookup)
+			resolved, reason := s.ready(file, opt.Lookup)
 			if reason != "" {
 				if len(s.written) > 0 {
 					reason += " (its credentials stay in the file)"
@@ -115,11 +115,14 @@ func NewPlan(files []File, opt Options) (Plan, error) {
 
 // ready returns the server with its references filled in, or why it can't go
 // behind Sallyport.
-func (s Server) ready(home string, lookup Lookup) (Server, string) {
+func (s Server) ready(file File, lookup Lookup) (Server, string) {
 	if s.Problem != "" {
 		return s, s.Problem
 	}
-	resolved, missing := s.resolve(home, lookup)
+	if file.fixed {
+		return s, whyFixed
+	}
+	resolved, missing := s.resolve(file.home, lookup)
 	if len(missing) > 0 {
 		return s, fmt.Sprintf("it needs a value that only the client has: %s", strings.Join(missing, ", "))
 	}
@@ -141,8 +144,9 @@ func serverName(key string) string {
 	return name
 }
 
-// name gives every candidate its name: equal definitions share one, different
-// ones never do. The order of the files doesn't matter.
+// name gives every candidate its name: equal definitions share one, that of
+// the first client; different ones never do. The order of the files doesn't
+// matter.
 func name(candidates []Server, known map[string]string) {
 	order := make([]*Server, len(candidates))
 	for i := range candidates {
@@ -151,8 +155,8 @@ func name(candidates []Server, known map[string]string) {
 	rank := func(c Client) int { return slices.Index(Clients(), c) }
 	slices.SortStableFunc(order, func(a, b *Server) int {
 		return cmp.Or(
-			strings.Compare(serverName(a.Key), serverName(b.Key)),
 			rank(a.Client)-rank(b.Client),
+			strings.Compare(serverName(a.Key), serverName(b.Key)),
 			strings.Compare(a.File, b.File),
 			slices.Compare(a.path, b.path),
 		)

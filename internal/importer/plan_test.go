@@ -56,8 +56,8 @@ func TestNames(t *testing.T) {
 		"claude-code projects//p/mcpServers/files": "files-claude-code", // other key, other directory
 		"cursor mcpServers/files":                  "files-cursor",
 		"codex mcp_servers/files":                  "files", // the same server
-		"claude-code mcpServers/Same!":             "another-name",
-		"cursor mcpServers/another name":           "another-name",
+		"claude-code mcpServers/Same!":             "same",
+		"cursor mcpServers/another name":           "same",
 	}
 	files := m.find(t)
 	for range 20 {

@@ -266,3 +266,11 @@ func TestProposalQuotesNoServer(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// A server that did not answer is not passed over in silence.
+func TestStarterPolicySaysWhatItDoesNotKnow(t *testing.T) {
+	text := StarterPolicy("developer", []Proposal{{Server: Server{Name: "far"}}})
+	if !strings.Contains(text, "// far\n// Its tools are not known") {
+		t.Errorf("%s", text)
+	}
+}

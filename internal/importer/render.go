@@ -193,6 +193,9 @@ func writePermits(b *strings.Builder, role string, p Proposal, used map[sallypor
 		}
 	}
 	fmt.Fprintf(b, "\n// %s\n", name)
+	if len(p.Tools)+p.Odd == 0 {
+		b.WriteString("// Its tools are not known, so nothing is permitted yet: once it answers, give\n// them effects and write a permit.\n")
+	}
 	if unknown > 0 {
 		fmt.Fprintf(b, "// Tools refused because nothing says what they do: %d. Give them an effect first.\n", unknown)
 	}

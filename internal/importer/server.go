@@ -223,18 +223,26 @@ func (s Server) pointsAt(endpoints map[Client]Endpoint) bool {
 // digest identifies what a server is, whatever it is called and whoever uses
 // it: two entries with one digest are one server.
 func (s Server) digest() string {
-	definition := struct {
-		Transport    Transport
-		Command, Cwd string
-		Args         []string
-		Env          map[string]string
-		URL          string
-		Headers      map[string]string
-	}{s.Transport, s.Command, s.Cwd, nil, reveal(s.Env), s.URL.value, reveal(s.Headers)}
+	d := Definition{Transport: s.Transport, Command: s.Command, Cwd: s.Cwd, Env: reveal(s.Env), URL: s.URL.value, Headers: reveal(s.Headers)}
 	for _, arg := range s.Args {
-		definition.Args = append(definition.Args, arg.value)
+		d.Args = append(d.Args, arg.value)
 	}
-	encoded, err := json.Marshal(definition)
+	return d.Digest()
+}
+
+// Definition is how a server is reached, credentials included.
+type Definition struct {
+	Transport    Transport
+	Command, Cwd string
+	Args         []string
+	Env          map[string]string
+	URL          string
+	Headers      map[string]string
+}
+
+// Digest identifies the server that is reached so.
+func (d Definition) Digest() string {
+	encoded, err := json.Marshal(d)
 	if err != nil {
 		panic(err) // strings, and maps of strings, always encode
 	}

@@ -60,15 +60,50 @@ func (f *Found) consult() error {
 	if err != nil {
 		return fmt.Errorf("the configuration can't be read, so nothing can be added to it:\n%w", err)
 	}
-	for name := range c.Servers {
+	secrets, err := importer.OpenSecrets(f.dir)
+	if err != nil {
+		return err
+	}
+	for name, server := range c.Servers {
 		if _, known := f.known[name]; !known {
-			f.known[name] = ""
+			f.known[name] = digestOf(server, secrets.Get)
 		}
 	}
 	if f.base == "" {
 		f.base = "http://" + c.Listen
 	}
 	return nil
+}
+
+// digestOf identifies a server that is configured already, so that an entry of
+// a client that means the same one gets its name.
+func digestOf(s config.Server, secret func(name string) (string, bool)) string {
+	reveal := func(t config.Text) string {
+		if value, ok := secret(t.Secret); ok {
+			return value
+		}
+		return t.Value
+	}
+	table := func(texts map[string]config.Text) map[string]string {
+		plain := make(map[string]string, len(texts))
+		for name, text := range texts {
+			plain[name] = reveal(text)
+		}
+		return plain
+	}
+	d := importer.Definition{
+		Transport: importer.Transport(s.Transport), Command: s.Command, Cwd: s.Cwd, Env: table(s.Env), URL: reveal(s.URL), Headers: table(s.Headers),
+	}
+	for _, arg := range s.Args {
+		d.Args = append(d.Args, reveal(arg))
+	}
+	switch {
+	case s.Command != "":
+		d.Transport = importer.Stdio
+	case s.Transport == "":
+		d.Transport = importer.HTTP
+	}
+	return d.Digest()
 }
 
 // Plan works out the edits of the clients' files. A client without a token

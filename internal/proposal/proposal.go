@@ -177,7 +177,7 @@ func newRules(dir, text string) ([]byte, error) {
 		return nil, problems
 	}
 	var out []byte
-	from := 0
+	from, fresh := 0, false
 	for i, s := range statements {
 		end := len(text)
 		if i+1 < len(statements) {
@@ -186,9 +186,12 @@ func newRules(dir, text string) ([]byte, error) {
 		if taken[idOf(s.Policy)] {
 			out = append(out, text[from:s.Policy.Position.Offset]...)
 		} else {
-			out = append(out, text[from:end]...)
+			out, fresh = append(out, text[from:end]...), true
 		}
 		from = end
+	}
+	if !fresh {
+		return nil, nil // nothing but comments
 	}
 	return out, nil
 }
