@@ -68,12 +68,17 @@ func (c *cli) enroll(ctx context.Context, gate *control.Client, currentFile stri
 
 // humanSecret asks for the enrolled secret, or says that there is none yet.
 func (c *cli) humanSecret(ctx context.Context, gate *control.Client) (string, error) {
-	state, err := control.Get[control.Enrolled](ctx, gate, "/human")
-	if err != nil {
+	if err := enrolled(ctx, gate); err != nil {
 		return "", err
 	}
-	if !state.Enrolled {
-		return "", &codeError{exitDenied, identity.ErrNotEnrolled.Error()}
-	}
 	return c.secret("Secret: ")
+}
+
+// enrolled is an error as long as no human has enrolled.
+func enrolled(ctx context.Context, gate *control.Client) error {
+	state, err := control.Get[control.Enrolled](ctx, gate, "/human")
+	if err == nil && !state.Enrolled {
+		err = &codeError{exitDenied, identity.ErrNotEnrolled.Error()}
+	}
+	return err
 }

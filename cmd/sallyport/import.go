@@ -154,7 +154,11 @@ func (i *importing) find(ctx context.Context) (err error) {
 		url = at.URL
 	}
 	var broken error
-	if i.found, broken, err = proposal.Find(i.dir, url, binary, i.from); err == nil && broken != nil {
+	i.found, broken, err = proposal.Find(i.dir, url, binary, i.from)
+	switch {
+	case errors.Is(err, importer.ErrUnknownClient):
+		return usage("--from: %v", err)
+	case err == nil && broken != nil:
 		fmt.Fprintf(i.cli.errs, "sallyport: left out: %v\n", broken)
 	}
 	return err
@@ -265,35 +269,64 @@ func (i *importing) mintFirst(ctx context.Context, files proposal.Files, tokens 
 	return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 }
 
-// mintMore adds to a state directory that is in use. That needs the human.
+// mintMore adds to a state directory that is in use. That needs the human, who
+// is shown what waits and accepts exactly that.
 func (i *importing) mintMore(ctx context.Context, files proposal.Files, tokens map[importer.Client]string) error {
 	return i.cli.withDir(ctx, i.dir, func(ctx context.Context, gate *control.Client) error {
-		secret, err := i.cli.humanSecret(ctx, gate)
-		if err != nil {
-			return err
-		}
-		if err := files.Write(i.dir); err != nil {
+		if err := enrolled(ctx, gate); err != nil {
 			return err
 		}
 		status, err := control.Post[control.PolicyStatus](ctx, gate, "/policy/reload", struct{}{})
 		if err != nil {
 			return err
 		}
+		if status.Pending != nil || status.Broken != "" {
+			// Somebody else's change must not be accepted along with this one.
+			return errors.New("the configuration or a policy was changed and is not in force: look at it first with \"sallyport policy status\", and accept it or take it back; nothing was written")
+		}
+		if err := files.Write(i.dir); err != nil {
+			return err
+		}
+		if status, err = control.Post[control.PolicyStatus](ctx, gate, "/policy/reload", struct{}{}); err != nil {
+			return err
+		}
+		if status.Broken != "" {
+			return errors.New("what import added can't be taken into force; the clients' files are as they were:\n" + status.Broken)
+		}
+		if i.cli.output == "table" && status.Pending != nil {
+			i.cli.print(status, func(t *terminal.Table) { showStatus(t, status) })
+		}
+		secret, err := i.cli.secret("Secret: ")
+		if err != nil {
+			return err
+		}
 		if status.Pending != nil {
 			if _, err := control.Post[struct{}](ctx, gate, "/policy/accept", control.Accept{Secret: secret, Digest: status.Pending.Digest}); err != nil {
-				return err
+				return fmt.Errorf("%w: what import added waits for \"sallyport policy accept\"; the clients' files are as they were", err)
 			}
 		}
-		for _, name := range files.Agents {
-			agent := control.NewAgent{Secret: secret, Name: name, Lifetime: identity.DefaultLifetime}
-			token, err := control.Post[control.Token](ctx, gate, "/agents/"+url.PathEscape(name)+"/rotate", agent)
-			if err != nil {
-				return err
-			}
-			tokens[importer.Client(name)] = token.Token
-		}
-		return nil
+		return i.keepOrRotate(ctx, gate, secret, files.Agents, tokens)
 	})
+}
+
+// keepOrRotate gets a token for each client: the one that it has, as long as
+// it is good, since entries that were wrapped earlier hold it.
+func (i *importing) keepOrRotate(ctx context.Context, gate *control.Client, secret string, agents []string, tokens map[importer.Client]string) error {
+	for _, name := range agents {
+		client := importer.Client(name)
+		agent := control.NewAgent{Secret: secret, Name: name, Lifetime: identity.DefaultLifetime}
+		kept, err := terminal.SecretFile(i.found.TokenFile(client), nil)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		agent.Unless = kept
+		token, err := control.Post[control.Token](ctx, gate, "/agents/"+url.PathEscape(name)+"/rotate", agent)
+		if err != nil {
+			return err
+		}
+		tokens[client] = token.Token
+	}
+	return nil
 }
 
 func (c *cli) unwrapCommand() *cobra.Command {

@@ -17,7 +17,7 @@ func (a *App) Agents() []control.Agent {
 	all := []control.Agent{}
 	for _, s := range a.identities.List() {
 		all = append(all, control.Agent{
-			Name: s.Name, Role: s.Agent.Role, For: s.Agent.User, Tenant: s.Agent.Tenant,
+			Name: s.Name, Role: s.Agent.Role, For: s.Agent.User, Tenant: s.Tenant,
 			Declared: s.Declared, State: s.State, Expires: s.Expires, Listener: listeners[s.Name],
 		})
 	}
@@ -37,10 +37,30 @@ func (a *App) RotateAgent(ctx context.Context, agent control.NewAgent) (control.
 	if err := a.verify(ctx, agent.Secret); err != nil {
 		return control.Token{}, err
 	}
+	if token, good := a.stillGood(ctx, agent.Name, agent.Unless); good {
+		return token, nil
+	}
 	return a.mint(ctx, agent, "agent rotated "+agent.Name, operator,
 		func(ctx context.Context, name string, _ identity.Agent, lifetime time.Duration) (string, error) {
 			return a.identities.Rotate(ctx, name, lifetime)
 		})
+}
+
+// stillGood says whether a token is the agent's and would be let in.
+func (a *App) stillGood(ctx context.Context, agent, token string) (control.Token, bool) {
+	if token == "" {
+		return control.Token{}, false
+	}
+	principal, _, err := a.identities.Identify(ctx, sallyport.Credential{Token: token})
+	if err != nil || principal.Agent != agent {
+		return control.Token{}, false
+	}
+	for _, s := range a.identities.List() {
+		if s.Name == agent {
+			return control.Token{Agent: agent, Token: token, Expires: s.Expires}, true
+		}
+	}
+	return control.Token{}, false
 }
 
 // ErrHasToken says that tokens were given out before.
@@ -67,7 +87,7 @@ func (a *App) StarterAgent(preferred string) string {
 // declares, for whoever starts a gateway that has never given out any.
 func (a *App) FirstTokens(ctx context.Context, names ...string) ([]control.Token, error) {
 	for _, s := range a.identities.List() {
-		if !s.Created.IsZero() {
+		if !s.Created.IsZero() || s.State == "revoked" {
 			return nil, ErrHasToken
 		}
 	}
@@ -106,7 +126,9 @@ func (a *App) mint(ctx context.Context, agent control.NewAgent, subject, by stri
 // RevokeAgent implements control.Agents. It only tightens: nobody is asked.
 func (a *App) RevokeAgent(ctx context.Context, name string) error {
 	err := a.identities.Revoke(ctx, name)
-	a.record(ctx, "agent revoked "+name, "control socket", sallyport.Digest{}, sallyport.Digest{})
+	if !errors.Is(err, identity.ErrNoAgent) { // after any other error it is revoked until the next start
+		a.record(ctx, "agent revoked "+name, "control socket", sallyport.Digest{}, sallyport.Digest{})
+	}
 	return err
 }
 

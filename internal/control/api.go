@@ -114,6 +114,8 @@ type NewAgent struct {
 	For      string        `json:"for,omitempty"`
 	Tenant   string        `json:"tenant,omitempty"`
 	Lifetime time.Duration `json:"lifetime"`
+	// Unless is a token that is kept, and no new one made, while it is good.
+	Unless string `json:"unless,omitempty"`
 }
 
 // Token is a fresh token, shown once.
