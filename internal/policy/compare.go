@@ -25,9 +25,9 @@ func (l Looser) String() string {
 
 // Compare says why replacing the old set by the new is not provably tighter:
 // nothing when every call gets the same verdict or a stricter one. Provable are
-// removed permits and conditions added to permits, added forbids, questions
-// that become refusals, and whatever does not change what rules say: comments,
-// names, @because, order. All else is taken for looser.
+// removed permits and conditions added to permits or narrowed, added and widened
+// forbids, questions that become refusals, and whatever does not change what
+// rules say: comments, names, @because, order. All else is taken for looser.
 //
 // Who has which role is not part of a policy set: whoever changes that must
 // compare it too.
@@ -66,37 +66,44 @@ func (c *comparison) looser(r *rule, pin bool, format string, args ...any) {
 
 // permit: what it permits, one of the old permits must have permitted.
 func (c *comparison) permit(r *rule) {
-	for _, was := range c.old.rules {
-		if was.permit && c.scopeWithin(r, was) && narrows(r, was) {
-			return
-		}
+	within := func(was *rule) bool { return was.permit && c.scopeWithin(r, was) && narrows(r, was) }
+	namesake := named(c.old, r)
+	switch {
+	case namesake != nil && within(namesake) || slices.ContainsFunc(c.old.rules, within):
+	case namesake != nil:
+		c.looser(r, false, "permits something else than before")
+	default:
+		c.looser(r, false, "is a new permit")
 	}
-	for _, was := range c.old.rules {
-		if was.ID == r.ID {
-			c.looser(r, false, "permits something else than before")
-			return
-		}
-	}
-	c.looser(r, false, "is a new permit")
 }
 
-// forbid: what an old one refused or asked, one of the new must.
+// forbid: what an old one refused or asked, one of the new must, and also what
+// the old one could not be judged on, and so refused.
 func (c *comparison) forbid(was *rule) {
-	for _, r := range c.new.rules {
-		if r.permit || r.result != was.result || !c.scopeCovers(r, was) || !(narrows(r, was) && narrows(was, r)) {
-			continue
+	covers := func(r *rule) bool {
+		if r.permit || r.result != was.result || r.Ask != nil && !slices.Equal(r.Ask, was.Ask) || !c.scopeCovers(r, was) {
+			return false
 		}
-		if r.Ask == nil || slices.Equal(r.Ask, was.Ask) {
-			return
-		}
+		return slices.EqualFunc(r.parts(), was.parts(), source.Condition.Same) ||
+			!r.fallible && !was.fallible && narrows(was, r) && seesAll(r, was)
 	}
-	for _, r := range c.new.rules {
-		if r.ID == was.ID {
-			c.looser(r, false, "no longer forbids exactly what it did, or asks others")
-			return
-		}
+	namesake := named(c.new, was)
+	switch {
+	case namesake != nil && covers(namesake) || slices.ContainsFunc(c.new.rules, covers):
+	case namesake != nil:
+		c.looser(namesake, false, "no longer forbids all that it did, or asks others")
+	default:
+		c.looser(was, false, "is a forbid that is gone")
 	}
-	c.looser(was, false, "is a forbid that is gone")
+}
+
+// named is the rule of a set that has another's name: mostly that rule as it was
+// or has become, and so the first to look at.
+func named(in *Rules, r *rule) *rule {
+	if i := slices.IndexFunc(in.rules, func(other *rule) bool { return other.ID == r.ID }); i >= 0 {
+		return in.rules[i]
+	}
+	return nil
 }
 
 // gone: a permit refuses too, the calls that it can't be judged on. Where
@@ -106,15 +113,13 @@ func (c *comparison) gone(was *rule) {
 	if len(was.reads) == 0 && !was.fallible {
 		return
 	}
+	refuses := func(g *rule) bool { return !g.result && seesAll(g, was) && (!was.fallible || narrows(g, was)) }
+	everywhere := func(g *rule) bool { return refuses(g) && c.scopeCovers(g, was) }
+	if same := named(c.new, was); same != nil && everywhere(same) || slices.ContainsFunc(c.new.rules, everywhere) {
+		return
+	}
 	for _, r := range c.new.rules {
-		if !r.permit || !c.overlap(was, r) {
-			continue
-		}
-		guarded := slices.ContainsFunc(c.new.rules, func(g *rule) bool {
-			covers := c.scopeCovers(g, was) || g == r
-			return covers && !g.result && seesAll(g, was) && (!was.fallible || narrows(g, was))
-		})
-		if !guarded {
+		if r.permit && c.overlap(was, r) && !refuses(r) {
 			c.looser(r, false, "permits calls that rule %q (%s:%d) could not be judged on before, and so refused", was.ID, was.File, was.Line)
 			return
 		}
@@ -202,30 +207,25 @@ func (c *comparison) overlap(was, r *rule) bool {
 	})
 }
 
-// narrows reports whether r has all conditions of the wider rule, and so
-// applies only where that does. Where evaluating can fail, the order counts: a
-// condition that comes first can keep another from failing, and failing refuses.
+// narrows reports whether r has all conditions of the wider rule or stricter
+// ones, and so applies only where that does. Where evaluating can fail, the
+// order counts: a condition that comes first can keep another from failing, and
+// failing refuses.
 func narrows(r, wider *rule) bool {
 	have, want := r.parts(), wider.parts()
 	if wider.fallible {
-		return len(have) >= len(want) && slices.Equal(have[:len(want)], want)
+		return len(have) >= len(want) && slices.EqualFunc(have[:len(want)], want, source.Condition.Same)
 	}
 	for _, part := range want {
-		if !slices.Contains(have, part) {
+		if !slices.ContainsFunc(have, func(c source.Condition) bool { return source.Implies(c, part) }) {
 			return false
 		}
 	}
 	return true
 }
 
-// parts are the conditions in a form that can be compared.
-func (r *rule) parts() []string {
-	var out []string
-	for _, c := range source.Conjuncts(r.conditions) {
-		out = append(out, fmt.Sprint(c.Want)+c.Body.Text())
-	}
-	return out
-}
+// parts are the conditions that must all come out as wanted.
+func (r *rule) parts() []source.Condition { return source.Conjuncts(r.conditions) }
 
 // seesAll reports whether g can't be judged on any call on which was can't.
 func seesAll(g, was *rule) bool {

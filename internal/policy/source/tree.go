@@ -3,8 +3,6 @@ package source
 import (
 	"slices"
 
-	"github.com/cedar-policy/cedar-go"
-	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 )
@@ -234,10 +232,4 @@ func (t *Tree) Settled(given func(path []string) (there, certain bool)) ast.IsNo
 	default:
 		return n
 	}
-}
-
-// Text is the expression in one fixed spelling, for comparing.
-func (t *Tree) Text() string {
-	p := ast.Permit().When(ast.NewNode(t.Node))
-	return string(cedar.NewPolicyFromAST((*publicast.Policy)(p)).MarshalCedar())
 }
