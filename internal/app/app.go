@@ -96,8 +96,15 @@ type current struct {
 // config is the configuration in force.
 func (a *App) config() *config.Config { return a.current.Load().config }
 
-// serverNames are the names of the servers in order.
-func (a *App) serverNames() []string { return a.current.Load().names }
+// serversFor are the names, in order, of the servers that an agent may know of.
+func (a *App) serversFor(principal sallyport.Principal) []string {
+	names := a.current.Load().names
+	hidden := func(name string) bool { return !a.gateway.Reveals(principal, name) }
+	if !slices.ContainsFunc(names, hidden) {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), hidden)
+}
 
 func (a *App) setConfig(c *config.Config) {
 	a.current.Store(&current{c, slices.Sorted(maps.Keys(c.Servers))})

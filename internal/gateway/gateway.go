@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"sallyport"
@@ -17,6 +18,7 @@ type Gateway struct {
 	Parts
 	tasks    tasks
 	sessions sessions
+	revealed atomic.Pointer[revelations]
 }
 
 // Parts are what the gateway is wired from.

@@ -107,8 +107,12 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 // hello asks a server who it is (initialize or server/discover, with the
 // agent's own params) and gives back its hello as the server said it, in
 // whichever era that was. Words that nobody has accepted are withheld:
-// instructions go straight into a model's context.
+// instructions go straight into a model's context. Who may use nothing of the
+// server hears what is said of a server that is not there.
 func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
+	if !g.Reveals(query.Principal, query.Server) {
+		return Answer{}, sallyport.Refuse(sallyport.CauseServer, "there is no server %q", query.Server)
+	}
 	answer, err := g.Upstream.Query(ctx, query)
 	if err != nil || answer.Error.Type() != sallyport.Absent {
 		return answer, err

@@ -20,7 +20,7 @@ const payRules = `
 func enforce(t testing.TB, g *Gateway, w *world, text string) {
 	t.Helper()
 	rules, err := policy.Load([]policy.File{{Name: "pay.cedar", Text: []byte(text)}}, g.Pins.Definitions(), policy.Declared{
-		Servers: []string{"shop"}, Agents: []string{"bot"}, Users: []string{"ana"}, Groups: []string{"finance"}, Tenants: []string{"acme"},
+		Servers: []string{"shop"}, Agents: []string{"bot", "bob"}, Users: []string{"ana"}, Groups: []string{"finance"}, Tenants: []string{"acme"},
 	})
 	if err != nil {
 		t.Fatal(err)

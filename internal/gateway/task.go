@@ -14,10 +14,18 @@ import (
 type tasks struct {
 	mu        sync.RWMutex
 	tickets   map[taskKey]*Ticket
+	held      map[holder]int
 	restoring chan struct{} // closed when those of before a restart are there; nil when there are none to come
 }
 
 type taskKey struct{ server, id string }
+
+// holder is who holds tasks at a server.
+type holder struct{ server, tenant, user, agent string }
+
+func holderOf(server string, p *sallyport.Principal) holder {
+	return holder{server, p.Tenant, p.User, p.Agent}
+}
 
 // taskOf is the handle in an answer that opened a task (tasks extension of
 // MCP 2026-07-28; experimental tasks of 2025-11-25), "" for any other answer.
@@ -36,17 +44,28 @@ func (t *tasks) open(id string, ticket *Ticket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.tickets == nil {
-		t.tickets = map[taskKey]*Ticket{}
+		t.tickets, t.held = map[taskKey]*Ticket{}, map[holder]int{}
 	}
-	t.tickets[taskKey{ticket.Call.Server, id}] = ticket
+	key := taskKey{ticket.Call.Server, id}
+	if before := t.tickets[key]; before != nil {
+		t.held[holderOf(key.server, &before.Call.Principal)]--
+	}
+	t.tickets[key] = ticket
+	t.held[holderOf(key.server, &ticket.Call.Principal)]++
+}
+
+// any reports whether a principal holds a task at a server.
+func (t *tasks) any(server string, principal sallyport.Principal) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.held[holderOf(server, &principal)] > 0
 }
 
 func (t *tasks) ticket(server, id string, principal sallyport.Principal) *Ticket {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	ticket := t.tickets[taskKey{server, id}]
-	if ticket == nil || ticket.Call.Principal.Agent != principal.Agent ||
-		ticket.Call.Principal.User != principal.User || ticket.Call.Principal.Tenant != principal.Tenant {
+	if ticket == nil || holderOf(server, &ticket.Call.Principal) != holderOf(server, &principal) {
 		return nil
 	}
 	return ticket

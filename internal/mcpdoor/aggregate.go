@@ -19,7 +19,7 @@ func (x *exchange) route() (server string, params sallyport.Value, fault *wire.E
 		return x.server, x.message.Params, nil
 	}
 	server, own, ok := wire.Unname(x.message.Method, x.message.Params)
-	if !ok || !slices.Contains(x.door.Servers(), server) {
+	if !ok || !slices.Contains(x.here, server) {
 		return "", params, &wire.Error{Code: wire.CodeInvalidParams, Message: x.message.Method +
 			" names nothing that is here: on /mcp tools and prompts are called SERVER__NAME, resources sallyport:SERVER/URI"}
 	}
@@ -52,7 +52,7 @@ func (x *exchange) listAll(ctx context.Context, row wire.Method) reply {
 	}
 	ctx, cancel := context.WithTimeout(ctx, listWait)
 	defer cancel()
-	shares := eachServer(x.door.Servers(), func(server string) share { return x.share(ctx, server, row) })
+	shares := eachServer(x.here, func(server string) share { return x.share(ctx, server, row) })
 	dst := append(sallyport.AppendString([]byte("{"), row.Items), ":["...)
 	count, ttl, answered := 0, int64(-1), 0
 	for _, s := range shares {

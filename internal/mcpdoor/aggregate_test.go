@@ -110,10 +110,8 @@ func TestAggregateWithoutOne(t *testing.T) {
 func TestAggregateFilters(t *testing.T) {
 	w := serve(t, Options{})
 	a := w.connect("/mcp", bobToken, `{}`)
-	if tools := names(a.rpc("1", "tools/list", `{}`).value(t).Get("result").Get("tools"), "name"); strings.HasSuffix(tools, " cloud__echo") || !strings.Contains(tools, "desk__echo") {
-		t.Errorf("bob sees %s", tools)
-	}
-	a.rpc("2", "tools/call", `{"name":"cloud__echo"}`)
+	want(t, "bob's resources", names(a.rpc("1", "resources/list", `{}`).value(t).Get("result").Get("resources"), "uri"), "sallyport:desk/desk://a")
+	a.rpc("2", "resources/read", `{"uri":"sallyport:cloud/cloud://a"}`)
 	want(t, "at the server", w.seen(), "")
 }
 
@@ -141,7 +139,7 @@ func TestListen(t *testing.T) {
 
 func TestListenToAll(t *testing.T) {
 	w := serve(t, Options{})
-	a := w.modern("/mcp", bobToken, `{}`) // who may not use the cloud
+	a := w.modern("/mcp", bobToken, `{}`) // who may not read of the cloud
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	next, leave, _ := a.open(a.ask(ctx, `5`, "subscriptions/listen", "", `"notifications":{"toolsListChanged":true,"resourceSubscriptions":["sallyport:desk/desk://a","sallyport:cloud/cloud://a"]}`))

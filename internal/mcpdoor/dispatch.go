@@ -19,6 +19,7 @@ type exchange struct {
 	credential sallyport.Credential
 	owner      owner
 	session    *session // nil in the stateless era
+	here       []string // the servers that the agent may know of
 	server     string   // of the path; "" for all servers
 	revision   string
 	transport  string // "http" or "stdio"
@@ -284,7 +285,7 @@ func (x *exchange) underTask(ctx context.Context, query *gateway.Query) (gateway
 
 // queryAll asks every server, and is content when one of them could answer.
 func (x *exchange) queryAll(ctx context.Context) reply {
-	replies := eachServer(x.door.Servers(), func(server string) reply {
+	replies := eachServer(x.here, func(server string) reply {
 		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
 		return x.answered(ctx, server, answer, err)
 	})
@@ -304,7 +305,7 @@ func (x *exchange) servers() []string {
 	if x.server != "" {
 		return []string{x.server}
 	}
-	return x.door.Servers()
+	return x.here
 }
 
 // eachServer does something with every server at the same time and gives the

@@ -46,7 +46,7 @@ type Parts struct {
 	Gateway    Gateway
 	Identifier gateway.Identifier
 	Guests     Guests
-	Servers    func() []string                                 // names, in the order in which they are shown
+	Servers    func(principal sallyport.Principal) []string    // names of those it may know of, in the order in which they are shown
 	Tool       func(server, tool string) *sallyport.Definition // as accepted; nil for none
 	Now        func() time.Time
 	Version    string // of the gateway

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,11 +44,14 @@ type world struct {
 	down     map[string]bool
 	execute  func(ctx context.Context, ticket *gateway.Ticket, client gateway.Client) (gateway.Answer, error)
 	pinsSave []gateway.Pin
+	pins     *gateway.Pins
+	rules    atomic.Pointer[policy.Rules]
 }
 
 const (
 	anaToken = "token-of-ana"
 	bobToken = "token-of-bob"
+	eveToken = "token-of-eve"
 )
 
 var tools = map[string][]string{
@@ -72,7 +77,8 @@ const rules = `
 permit (principal, action, resource);
 @id("small-refunds") @because("Refunds above 100 need a person.")
 forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input has amount && context.input.amount > 100 };
-@id("no-bob") forbid (principal == Agent::"bob", action in Action::"server:cloud", resource);
+@id("no-bob") forbid (principal == Agent::"bob", action == Action::"cloud/resource:read", resource);
+@id("no-eve") forbid (principal == Agent::"eve", action in Action::"server:cloud", resource);
 `
 
 func newWorld(t testing.TB, options Options) *world {
@@ -81,9 +87,9 @@ func newWorld(t testing.TB, options Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var loaded *policy.Rules
+	w.pins = pins
 	w.gateway, err = gateway.New(gateway.Parts{
-		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return loaded }, Log: w, Upstream: w, Watcher: w,
+		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
 	})
 	if err != nil {
@@ -109,19 +115,25 @@ func newWorld(t testing.TB, options Options) *world {
 			t.Fatal(err)
 		}
 	}
-	loaded, err = policy.Load([]policy.File{{Name: "t.cedar", Text: []byte(rules)}}, pins.Definitions(), policy.Declared{
-		Servers: w.servers(), Agents: []string{"ana", "bob"}, Users: []string{"ana", "bob"}, Tenants: []string{"acme"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.forbid(t, "")
 	w.door, err = New(Parts{
-		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.servers, Tool: pins.Tool, Now: time.Now, Version: "1",
+		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Now: time.Now, Version: "1",
 	}, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.door.Close)
 	return w
+}
+
+// forbid takes the rules into force, with more.
+func (w *world) forbid(t testing.TB, more string) {
+	loaded, err := policy.Load([]policy.File{{Name: "t.cedar", Text: []byte(rules + more)}}, w.pins.Definitions(), policy.Declared{
+		Servers: w.servers(), Agents: []string{"ana", "bob", "eve"}, Users: []string{"ana", "bob", "eve"}, Tenants: []string{"acme"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rules.Store(loaded)
 }
 
 // serve opens the door over HTTP.
@@ -140,6 +152,10 @@ func serve(t testing.TB, options Options) *world {
 }
 
 func (w *world) servers() []string { return []string{"desk", "cloud"} }
+
+func (w *world) serversFor(principal sallyport.Principal) []string {
+	return slices.DeleteFunc(w.servers(), func(name string) bool { return !w.gateway.Reveals(principal, name) })
+}
 
 func (w *world) newID() string {
 	w.mu.Lock()
@@ -161,6 +177,8 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 		name = "ana"
 	case c.Token == bobToken:
 		name = "bob"
+	case c.Token == eveToken:
+		name = "eve"
 	default:
 		return sallyport.Principal{}, sallyport.Run{}, errors.New("no token, no call")
 	}

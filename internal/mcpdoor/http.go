@@ -42,9 +42,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnauthorized, nil, wire.CodeRefused, err.Error())
 		return
 	}
-	x.owner = ownerOf(principal)
+	x.owner, x.here = ownerOf(principal), d.Servers(principal)
 	known := false
-	if x.server, known = d.path(r.URL.Path); !known {
+	if x.server, known = x.path(r.URL.Path); !known {
 		refuse(w, http.StatusNotFound, nil, wire.CodeRefused, "no such path: /mcp shows all servers, /mcp/NAME one of them")
 		return
 	}
@@ -61,13 +61,14 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// path tells which server a path means, "" for all.
-func (d *Door) path(path string) (server string, known bool) {
+// path tells which server a path means, "" for all. One that the agent may not
+// know of is as unknown as one that does not exist.
+func (x *exchange) path(path string) (server string, known bool) {
 	if path == "/mcp" {
 		return "", true
 	}
 	server, below := strings.CutPrefix(path, "/mcp/")
-	return server, below && server != "" && slices.Contains(d.Servers(), server)
+	return server, below && server != "" && slices.Contains(x.here, server)
 }
 
 // refuse answers with an error of the transport; id is raw or nil.

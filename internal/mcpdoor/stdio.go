@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,8 +26,11 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, cred
 	if err != nil {
 		return err
 	}
+	if server != "" && !slices.Contains(d.Servers(principal), server) {
+		return fmt.Errorf("there is no server %q", server)
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &line{door: d, ctx: ctx, server: server, credential: credential, owner: ownerOf(principal),
+	l := &line{door: d, ctx: ctx, server: server, credential: credential, principal: principal,
 		out: out, slots: make(chan struct{}, maxOpen)}
 	err = l.read(in)
 	cancel()
@@ -43,7 +47,7 @@ type line struct {
 	ctx        context.Context
 	server     string
 	credential sallyport.Credential
-	owner      owner
+	principal  sallyport.Principal
 	session    *session // after initialize
 	serving    sync.WaitGroup
 	slots      chan struct{}
@@ -76,8 +80,8 @@ func (l *line) take(text []byte) {
 		l.answer(m.AnswerID(), reply{err: malformed.Object()})
 		return
 	}
-	x := &exchange{door: l.door, credential: l.credential, owner: l.owner, server: l.server, transport: "stdio",
-		session: l.session, message: m, back: l}
+	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), here: l.door.Servers(l.principal),
+		server: l.server, transport: "stdio", session: l.session, message: m, back: l}
 	stateless := m.Claim().Type() != sallyport.Absent
 	switch {
 	case m.IsResponse():
@@ -142,7 +146,7 @@ func (l *line) serve(x *exchange) {
 
 // follow passes on what the session hears outside any request.
 func (l *line) follow(s *session) {
-	x := &exchange{door: l.door, credential: l.credential, owner: l.owner, back: l}
+	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), back: l}
 	_, leave := s.listen(l.ctx, 0) // while the pipe is open the session is in use
 	defer leave()
 	var seq uint32
