@@ -334,8 +334,11 @@ func (c *cli) verifyExport(name string, v control.Verification) error {
 func (c *cli) showVerified(v control.Verified) error {
 	err := c.print(v, func(t *terminal.Table) {
 		t.Line(strings.TrimSuffix(v.Report.String(), "\n"))
+		for _, more := range v.NotCovered[len(v.Report.NotCovered()):] {
+			t.Line("  - " + more)
+		}
 		for _, tile := range v.Damaged {
-			t.Line("  - tile " + tile + " differs from the entries")
+			t.Line("WRONG: " + tile + " differs from the entries; \"sallyport log reindex\" makes it again")
 		}
 	})
 	if err == nil && !v.OK {
@@ -406,16 +409,21 @@ func (c *cli) logCheckpoint() *cobra.Command {
 
 func (c *cli) logReindex() *cobra.Command {
 	return &cobra.Command{
-		Use: "reindex", Short: "Build the projections for queries anew from the entries", Args: exactly(),
+		Use: "reindex", Short: "Build the projections for queries, and damaged tiles, anew from the entries", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withLog(cmd, func(ctx context.Context, gate *control.Client) error {
 				stop := terminal.Progress(c.errs, "reindexing")
-				_, err := control.Post[struct{}](ctx, gate, "/log/reindex", struct{}{})
+				made, err := control.Post[control.Reindexed](ctx, gate, "/log/reindex", struct{}{})
 				stop()
 				if err != nil {
 					return err
 				}
-				return c.print(map[string]bool{"reindexed": true}, func(t *terminal.Table) { t.Line("The projections were built anew.") })
+				return c.print(made, func(t *terminal.Table) {
+					t.Line("The projections were built anew.")
+					for _, tile := range made.Tiles {
+						t.Line("Made again: " + tile)
+					}
+				})
 			})
 		},
 	}

@@ -88,6 +88,9 @@ func newSequencer(ctx context.Context, r *Reader, signer *tlog.Signer, empty boo
 	if err := os.MkdirAll(r.logPath(""), 0o700); err != nil {
 		return nil, err
 	}
+	if key, err := r.Key(); err == nil && !empty && key != signer.Key() {
+		return nil, fmt.Errorf("%w: log.key is not the key of log/key; restore the whole directory from one copy", ErrReplaced)
+	}
 	if err := writeFile(r.logPath("key"), []byte(signer.Key()+"\n"), true); err != nil {
 		return nil, err
 	}
@@ -121,7 +124,7 @@ func (s *sequencer) resume(ctx context.Context) error {
 	}
 	tree, err := tlog.Resume(checkpoint, s.reader.readTile)
 	if err != nil {
-		if _, err := s.repair(ctx, checkpoint); err != nil {
+		if _, err := s.reader.RepairTiles(ctx); err != nil {
 			return err
 		}
 		if tree, err = tlog.Resume(checkpoint, s.reader.readTile); err != nil {
@@ -251,22 +254,37 @@ func (s *sequencer) publish(tree *tlog.Tree) error {
 	return writeFile(s.reader.logPath("checkpoint"), text, true)
 }
 
-// repair makes tiles again that are missing or damaged.
-func (s *sequencer) repair(ctx context.Context, checkpoint proof.Checkpoint) (repaired []string, err error) {
-	return s.reader.compareTiles(ctx, checkpoint, s.reader.writeTile)
+// RepairTiles is Reader.RepairTiles, between two passes.
+func (s *Store) RepairTiles(ctx context.Context) (repaired []string, err error) {
+	s.sequencer.pass.Lock()
+	defer s.sequencer.pass.Unlock()
+	return s.Reader.RepairTiles(ctx)
 }
 
 // RepairTiles makes tiles again that are missing or differ from the entries,
 // and names them. It changes nothing, and fails with ErrReplaced, when the
 // entries do not have the root that the checkpoint signs.
-func (s *Store) RepairTiles(ctx context.Context) (repaired []string, err error) {
-	s.sequencer.pass.Lock()
-	defer s.sequencer.pass.Unlock()
-	checkpoint, _, err := s.Checkpoint()
+func (r *Reader) RepairTiles(ctx context.Context) (repaired []string, err error) {
+	damaged, err := r.CheckTiles(ctx)
+	if err != nil || len(damaged) == 0 {
+		return nil, err
+	}
+	checkpoint, _, err := r.Checkpoint()
 	if err != nil {
 		return nil, err
 	}
-	return s.sequencer.repair(ctx, checkpoint)
+	again := map[string]bool{}
+	for _, path := range damaged {
+		again[path] = true
+	}
+	_, err = r.walkTiles(ctx, checkpoint.Size, func(tile tlog.Tile, text []byte) error {
+		if !again[tile.Path()] {
+			return nil
+		}
+		repaired = append(repaired, tile.Path())
+		return r.writeTile(tile, text)
+	})
+	return repaired, err
 }
 
 // CheckTiles names the tiles that are missing or differ from the entries. It
@@ -277,27 +295,16 @@ func (r *Reader) CheckTiles(ctx context.Context) (damaged []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.compareTiles(ctx, checkpoint, func(tlog.Tile, []byte) error { return nil })
-}
-
-// compareTiles runs fix on every tile under the checkpoint that isn't as the
-// entries make it. It looks at the root first, and only then at the tiles.
-func (r *Reader) compareTiles(ctx context.Context, checkpoint proof.Checkpoint, fix func(tlog.Tile, []byte) error) (differ []string, err error) {
-	root, err := r.walkTiles(ctx, checkpoint.Size, func(tlog.Tile, []byte) error { return nil })
-	if err != nil {
-		return nil, err
-	}
-	if root != checkpoint.Root {
+	root, err := r.walkTiles(ctx, checkpoint.Size, func(tile tlog.Tile, text []byte) error {
+		if have, err := r.readTile(tile); err != nil || !bytes.Equal(have, text) {
+			damaged = append(damaged, tile.Path())
+		}
+		return nil
+	})
+	if err == nil && root != checkpoint.Root {
 		return nil, fmt.Errorf("%w: its entries do not have the root that the checkpoint signs", ErrReplaced)
 	}
-	_, err = r.walkTiles(ctx, checkpoint.Size, func(tile tlog.Tile, text []byte) error {
-		if have, err := r.readTile(tile); err == nil && bytes.Equal(have, text) {
-			return nil
-		}
-		differ = append(differ, tile.Path())
-		return fix(tile, text)
-	})
-	return differ, err
+	return damaged, err
 }
 
 // walkTiles makes all tiles of the first size entries and returns their root.

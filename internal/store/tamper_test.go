@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/tlog"
 	"sallyport/proof"
 )
 
@@ -312,6 +313,22 @@ func TestMissingProofIsDetected(t *testing.T) {
 	l.openFails()
 }
 
+// Another key signs nothing of this log, and what others verify it with stays.
+func TestReplacedKeyIsDetected(t *testing.T) {
+	l := newTampered(t)
+	secret, err := tlog.NewSecret()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, "log.key"), []byte(secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.openFails()
+	if r := l.verify(proof.Options{Checkpoints: [][]byte{l.checkpoint}}); !r.OK() {
+		t.Errorf("%s", r)
+	}
+}
+
 func TestDamagedTileIsDetectedAndRepaired(t *testing.T) {
 	l := newTampered(t)
 	damage := func(name string) {
@@ -340,7 +357,7 @@ func TestDamagedTileIsDetectedAndRepaired(t *testing.T) {
 			}
 		}
 		r.Close()
-		s := open(t, l.dir)
+		s := open(t, l.dir) // which repairs what it needs itself
 		if _, err := s.RepairTiles(t.Context()); err != nil {
 			t.Fatal(err)
 		}
