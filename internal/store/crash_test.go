@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 		load(dir)
 		return
 	}
+	if dir := os.Getenv("SALLYPORT_TEST_FAULT"); dir != "" {
+		supervised(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 
