@@ -222,6 +222,10 @@ func (c *checker) declares(t *source.Tree, path []string) {
 		at = at.Kids[0]
 	}
 	name, full := path[reached], "context."+source.PathText(path[:reached+1])
+	if full == "context.result" {
+		c.problem(at.At, `only a rule marked @on("result") can look at context.result`)
+		return
+	}
 	var names []string
 	for _, a := range c.scope {
 		if a.hides(path[:reached+1]) {
@@ -444,14 +448,11 @@ func (c *checker) complain(a *action, part *source.Tree, err error) {
 		}
 		return false
 	})
-	switch {
-	case culprit != nil:
+	if culprit != nil {
 		c.problem(culprit.At, "%s", problem)
-	case strings.Contains(text, "saw decimal"):
-		c.problem(part.Start(), `%s; a number is a decimal here: compare with .lessThan(decimal("1.0")), .greaterThan(…)`, text)
-	default:
-		c.problem(part.Start(), "%s", text)
+		return
 	}
+	c.problem(part.Start(), "%s", source.Hinted(text))
 }
 
 // flat is the first of the validator's joined errors, without its quotation.

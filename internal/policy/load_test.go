@@ -49,7 +49,7 @@ func TestLoadProblems(t *testing.T) {
 		{"has of the principal", `forbid (principal, action, resource) when { principal has name };`, `p.cedar:1:59: principal has no attributes; what is known is in context`},
 		{"reaching into an expression", `forbid (principal, action, resource) when { (if true then context.input else context.input) has ammount };`, `p.cedar:1:97: write the whole path here, from context or principal; conditions can't reach into other expressions`},
 		{"context as a whole", `forbid (principal, action, resource) when { [context] == [] };`, `p.cedar:1:46: context as a whole can't be compared; name the parts`},
-		{"result in a rule about calls", `forbid (principal, action, resource) when { context.result.isError };`, `p.cedar:1:53: no action in this rule's scope has context.result`},
+		{"result in a rule about calls", `forbid (principal, action, resource) when { context.result.isError };`, `p.cedar:1:53: only a rule marked @on("result") can look at context.result`},
 		{"opaque by its schema", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input has reference };`, `p.cedar:1:93: context.input.reference can be of several kinds, which Cedar can't hold; ask context.opaque.contains("reference") instead`},
 		{"not in all actions of the scope", `forbid (principal, action in Action::"server:desk", resource) when { context.input.id == "1" };`, "p.cedar:1:84: desk/answer:elicitation has no context.input.id; test it with `has` first, or name other actions in the scope"},
 		{"optional without has", `forbid (principal, action == Action::"desk/tool:send_email", resource) when { 1 == 1 && !context.input.urgent };`, "p.cedar:1:104: context.input.urgent is optional in desk/tool:send_email; test it with `has` first, in the same condition"},
@@ -63,12 +63,18 @@ func TestLoadProblems(t *testing.T) {
 		{"in not", `forbid (principal, action == Action::"desk/tool:refund", resource) when { !(context.input.customer == 5) };`, `p.cedar:1:77: the types Long and String are not compatible`},
 		{"types that can't be equal", `forbid (principal, action == Action::"desk/tool:get_ticket", resource) when { context.input.id == 5 };`, `p.cedar:1:79: the types Long and String are not compatible`},
 		{"a condition that is no truth value", `forbid (principal, action, resource) when { context.user.name };`, `p.cedar:1:45: unexpected type: expected Bool but saw String`},
-		{"a decimal that isn't one", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount == decimal("1") };`, "p.cedar:1:75: error during extension function argument validation: failed to parse as a decimal value: `\"1\"`"},
+		{"a decimal that isn't one", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount == decimal("1") };`, "p.cedar:1:75: error during extension function argument validation: failed to parse as a decimal value: `\"1\"`; a decimal has one to four places: decimal(\"1.0\")"},
+		{"a decimal compared with an integer", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(5) };`, `p.cedar:1:75: unexpected type: expected decimal but saw Long; write decimal("1.0")`},
+		{"an argument made an address", `forbid (principal, action == Action::"desk/tool:refund", resource) when { ip(context.input.customer).isLoopback() };`, `p.cedar:1:75: extension constructors may not be called with non-literal expressions; ip, decimal and their like are made of what is written here, not of arguments`},
 		{"a word that the enumeration lacks", `forbid (principal, action == Action::"desk/tool:update_ticket", resource) when { context.input.status == "close" };`, `p.cedar:1:106: context.input.status is never "close"; did you mean "closed"?`},
 		{"a word that the enumeration lacks, in a set", `forbid (principal, action == Action::"desk/tool:update_ticket", resource) when { ["open", "done"].contains(context.input.status) };`, `p.cedar:1:91: context.input.status is never "done"`},
 		{"a group that isn't", `forbid (principal, action, resource) when { context.user.groups.contains("suport-leads") };`, `p.cedar:1:74: context.user.groups is never "suport-leads"; did you mean "support-leads"?`},
 		{"an opaque path that can't be", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.contains("refrence") };`, `p.cedar:1:99: context.opaque is never "refrence"; did you mean "reference"?`},
 
+		{"an annotation in another case", `@Ask("finance") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @Ask; did you mean "ask"?`},
+		{"an annotation that is not built", `@mask("input.amount") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @mask; did you mean "ask"?`},
+		{"another that is not built", `@id("x") @route("judge") permit (principal, action, resource);`, `p.cedar:1:11: there is no annotation @route`},
+		{"two of an annotation", `@ask("finance") @ask("legal") forbid (principal, action, resource);`, `p.cedar:1:21: duplicate annotation: @ask`},
 		{"an unknown annotation", `@askk("finance") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @askk; did you mean "ask"?`},
 		{"asking nobody known", `@ask("finanse") forbid (principal, action, resource);`, `p.cedar:1:2: no group "finanse" is declared; did you mean "finance"?`},
 		{"asking nobody", `@ask forbid (principal, action, resource);`, `p.cedar:1:2: no group "" is declared`},
@@ -100,10 +106,10 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 		"b.cedar", "permit (principal in Role::\"x\", action, resource);\npermit (principal, action, resource) when { };\nforbid (principal, action, resource) when { context.nothing };",
 		"a.cedar", "nonsense;\npermit (principal, action, resource);\n\"",
 	), pinned(t), declared)
-	want := `a.cedar:1:1: unexpected effect: nonsense
+	want := `a.cedar:1:1: unexpected effect: nonsense; a rule begins with permit or forbid
 a.cedar:3:1: this string does not end on its line
 b.cedar:1:22: no role "x" is declared
-b.cedar:2:45: invalid primary
+b.cedar:2:45: invalid primary; a value stands here: context.…, principal, action, resource or a literal
 b.cedar:3:53: no action in this rule's scope has context.nothing`
 	if err == nil || err.Error() != want {
 		t.Errorf("\n got %v\nwant %s", err, want)

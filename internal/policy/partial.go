@@ -76,10 +76,7 @@ func foreseen(conditions []source.Condition, given func(path []string) (there, c
 // can't hold, is not there; one that is required is: a call of which that isn't
 // true can't be judged by the rule that asks, and so is refused.
 func (q *question) given(path []string) (there, certain bool) {
-	if len(path) < 3 || path[1] != "input" {
-		return false, false
-	}
-	in := q.act.at(path[1 : len(path)-1])
+	in := q.act.at(path[1 : len(path)-1]) // nil for all but arguments
 	if in == nil || in.Kind != shape.Record {
 		return false, false
 	}

@@ -49,3 +49,27 @@ func distance(a, b string, limit int) int {
 	}
 	return row[len(b)]
 }
+
+// hints say what to write instead where the library's words leave that open.
+var hints = []struct{ problem, hint string }{
+	{"unexpected effect", "a rule begins with permit or forbid"},
+	{"invalid primary", "a value stands here: context.…, principal, action, resource or a literal"},
+	{"expected ident", `one entity stands here, such as Role::"…"; a condition takes several: principal in [Role::"a", Role::"b"]`},
+	{"unexpected '='", "compare with =="},
+	{`unexpected '\''`, "strings stand in double quotes"},
+	{"unexpected '“'", "strings stand in straight double quotes"},
+	{"saw decimal", `a number is a decimal here: compare with .lessThan(decimal("1.0")), .greaterThan(…)`},
+	{"expected decimal but saw Long", `write decimal("1.0")`},
+	{"failed to parse as a decimal", `a decimal has one to four places: decimal("1.0")`},
+	{"non-literal expressions", "ip, decimal and their like are made of what is written here, not of arguments"},
+}
+
+// Hinted is the library's text of a problem with a hint, where there is one.
+func Hinted(text string) string {
+	for _, h := range hints {
+		if strings.Contains(text, h.problem) {
+			return text + "; " + h.hint
+		}
+	}
+	return text
+}

@@ -109,7 +109,7 @@ func (f File) tokens() ([]token, *Problem) {
 		m := cedarToken.FindStringSubmatch(rest)
 		if m == nil {
 			r, _ := utf8.DecodeRuneInString(rest)
-			problem := f.Problem(at, "unexpected %q", r)
+			problem := f.Problem(at, "%s", Hinted(fmt.Sprintf("unexpected %q", r)))
 			if r == '"' {
 				problem.Text = "this string does not end on its line"
 			}
@@ -231,5 +231,5 @@ func (s *Statement) syntax(err error) Problem {
 			text = fmt.Sprintf("expected %q at the end of this policy", m[2])
 		}
 	}
-	return s.File.Problem(at, "%s", text)
+	return s.File.Problem(at, "%s", Hinted(text))
 }
