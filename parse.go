@@ -18,6 +18,11 @@ import (
 // away from its own stack limit.
 const MaxDepth = 64
 
+// MaxValues is the most values and names that Parse accepts in one document. A
+// value takes two bytes of text and many times that of memory, in every reader
+// that keeps it: without this bound a message of a few megabytes costs hundreds.
+const MaxValues = 1 << 20
+
 // SyntaxError says why bytes are not the strict JSON that Sallyport accepts.
 type SyntaxError struct {
 	Offset int64 // in bytes from the start
@@ -29,8 +34,8 @@ func (e *SyntaxError) Error() string {
 }
 
 // Parse reads exactly one JSON value strictly (RFC 8259 and I-JSON, RFC 7493):
-// duplicate names, invalid UTF-8, lone surrogates, trailing data and nesting
-// beyond MaxDepth are a *SyntaxError. Strictness is a security property: two
+// duplicate names, invalid UTF-8, lone surrogates, trailing data, nesting
+// beyond MaxDepth and more than MaxValues are a *SyntaxError. Strictness is a security property: two
 // parsers that read the same bytes differently would let an agent show policy
 // one argument and the server another.
 //
@@ -96,6 +101,9 @@ func (p *parser) document() error {
 	var open [MaxDepth]int32 // nodes of the containers around here
 	depth := 0
 	for {
+		if len(p.nodes) >= MaxValues {
+			return p.fail("more than %d values", MaxValues)
+		}
 		c := p.next()
 		switch c {
 		case '{', '[':

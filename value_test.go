@@ -84,6 +84,8 @@ func TestParseRefuses(t *testing.T) {
 		"vertical tab":             "\v1",
 		"no-break space":           "\u00a01",
 		"comma first":              `[,1]`,
+		"too many values":          "[" + strings.Repeat("0,", sallyport.MaxValues) + "0]",
+		"too many empty objects":   "[" + strings.Repeat("{},", sallyport.MaxValues) + "0]",
 		"comma alone":              `{,}`,
 		"close alone":              `]`,
 	} {
