@@ -51,6 +51,9 @@ var floors = map[string]int{
 	"sallyport/internal/guard":    3, // touches connections: which requests may come in
 	"sallyport/internal/sse":      3, // touches connections: event streams
 	"sallyport/internal/mcpdoor":  4, // translates MCP
+
+	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
+
 	"sallyport/internal/shim":     4, // carries stdio clients to the door
 	"sallyport/internal/control":  4, // translates the CLI
 	"sallyport/internal/importer": 4, // translates clients' files

@@ -136,3 +136,71 @@ func TestBodyHasItsTime(t *testing.T) {
 		t.Errorf("deadlines %v", w.set)
 	}
 }
+
+// Who has its share of large messages waits; others and small ones do not.
+func TestRoom(t *testing.T) {
+	const limit = 1 << 20
+	var m Room
+	now, cancel := context.WithCancel(t.Context())
+	cancel() // nobody waits with this one
+	for range shareOf {
+		if err := m.enter(now, "greedy", limit, limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.enter(now, "greedy", small+1, limit); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("more than a share: %v", err)
+	}
+	if err := m.enter(now, "greedy", small, limit); err != nil {
+		t.Errorf("a small message: %v", err)
+	}
+	if err := m.enter(now, "quiet", limit, limit); err != nil {
+		t.Errorf("another owner: %v", err)
+	}
+	waiting := make(chan error, 1)
+	go func() { waiting <- m.enter(t.Context(), "greedy", limit, limit) }()
+	m.leave("greedy", small)
+	m.leave("greedy", limit)
+	if err := <-waiting; err != nil {
+		t.Errorf("after room was given back: %v", err)
+	}
+	for owner := range roomOf - shareOf - 1 {
+		if err := m.enter(now, owner, limit, limit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.enter(now, "late", limit, limit); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("more than the room: %v", err)
+	}
+	m.leave("quiet", limit)
+	for range shareOf {
+		m.leave("greedy", limit)
+	}
+	for owner := range roomOf - shareOf - 1 {
+		m.leave(owner, limit)
+	}
+	if m.used != 0 || len(m.held) != 0 {
+		t.Errorf("not given back: %d, %v", m.used, m.held)
+	}
+}
+
+// A message takes what it has, not what it could have had.
+func TestRoomOfABody(t *testing.T) {
+	var m Room
+	for _, announced := range []int64{-1, 5} {
+		r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("12345"))
+		r.ContentLength = announced
+		text, leave, _, err := m.Body(httptest.NewRecorder(), r, "a", 1<<20)
+		if err != nil || string(text) != "12345" || m.used != 5 {
+			t.Errorf("%q, %v, %d bytes taken", text, err, m.used)
+		}
+		leave()
+	}
+	r := httptest.NewRequest(http.MethodPost, "/mcp", strings.NewReader("12345"))
+	if _, _, status, err := m.Body(httptest.NewRecorder(), r, "a", 4); status != http.StatusRequestEntityTooLarge || err == nil {
+		t.Errorf("too long: %d %v", status, err)
+	}
+	if m.used != 0 || len(m.held) != 0 {
+		t.Errorf("not given back: %d, %v", m.used, m.held)
+	}
+}

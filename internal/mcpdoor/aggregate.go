@@ -151,23 +151,30 @@ func (x *exchange) hellos(ctx context.Context) []hello {
 // patience is often 60 s.
 const helloWait = 45 * time.Second
 
+// maxHello bounds what an agent says of itself, in bytes: it is kept as long
+// as the session, and sessions are many.
+const maxHello = 64 << 10
+
 // initialize begins a session (up to 2025-11-25). On success x.session is set.
 func (x *exchange) initialize(ctx context.Context) reply {
 	wanted, ok := x.message.Params.Get("protocolVersion").Text()
 	if !ok {
 		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "initialize needs a protocolVersion"})
 	}
+	if len(x.message.Params.Raw()) > maxHello {
+		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "initialize has too much to say: capabilities and clientInfo are kept with the session, and have at most 64 KiB"})
+	}
 	x.revision = wire.Negotiate(wanted)
 	s := &session{owner: x.owner, server: x.server, revision: x.revision,
 		capabilities: x.message.Params.Get("capabilities")}
-	if err := x.door.sessions.begin(s); err != nil {
+	if err := x.door.begin(s); err != nil {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
 	}
 	x.door.Guests.Greet(s.id, x.message.Params)
 	x.session = s
 	hellos := x.hellos(ctx)
 	if x.server != "" && hellos[0].words.Type() == sallyport.Absent {
-		x.door.sessions.remove(s)
+		x.door.sessions.Remove(s.id)
 		x.session = nil
 		return hellos[0].failed
 	}

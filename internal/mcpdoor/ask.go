@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/crowd"
 	"sallyport/internal/wire"
 )
 
@@ -416,7 +417,7 @@ func (p *parked) close() {
 	p.mu.Unlock()
 	for _, handle := range handles {
 		if e := p.remove(handle); e != nil {
-			e.cancel(errClosed)
+			e.cancel(crowd.ErrClosed)
 		}
 	}
 }

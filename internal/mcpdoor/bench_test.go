@@ -45,7 +45,7 @@ func BenchmarkCall(b *testing.B) {
 		text := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"%s"}]}}`, strings.Repeat("x", size))
 		w.door.Gateway = &fast{w.gateway, []byte(text)}
 		session := &session{owner: owner{"acme", "ana", "ana"}, server: "desk", revision: "2025-11-25"}
-		if err := w.door.sessions.begin(session); err != nil {
+		if err := w.door.begin(session); err != nil {
 			b.Fatal(err)
 		}
 		arguments := `"arguments":{"customer":"cus_000117","amount":125.50,"currency":"EUR","reason":"The parcel came late","notify":true,"lines":[1,2,3]}`

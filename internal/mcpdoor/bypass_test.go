@@ -326,7 +326,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	w := newWorld(t, Options{Sessions: 4})
 	begin := func(agent string) *session {
 		s := &session{owner: owner{agent: agent}}
-		if err := w.door.sessions.begin(s); err != nil {
+		if err := w.door.begin(s); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Millisecond) // so that one is older
@@ -340,7 +340,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	begin("greedy")
 	begin("greedy") // the fifth: the greedy one's longest idle gives way
-	find := func(s *session) bool { return w.door.sessions.find(s.id, s.owner, "") != nil }
+	find := func(s *session) bool { return w.door.find(s.id, s.owner, "") != nil }
 	if !find(quiet) || !find(first) || find(second) {
 		t.Errorf("quiet %v, busy %v, idle %v", find(quiet), find(first), find(second))
 	}
@@ -353,7 +353,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	if ctx.Err() == nil || find(quiet) || len(w.left) != 5 {
 		t.Errorf("after Close: %v, left %d", ctx.Err(), len(w.left))
 	}
-	if err := w.door.sessions.begin(&session{}); err == nil {
+	if err := w.door.begin(&session{}); err == nil {
 		t.Error("a session began after Close")
 	}
 }
@@ -392,7 +392,7 @@ func FuzzHTTP(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, revision, method, name string) {
 		for _, path := range []string{"/mcp", "/mcp/desk"} {
 			session := &session{owner: owner{"acme", "ana", "ana"}, server: strings.TrimPrefix(strings.TrimPrefix(path, "/mcp"), "/"), revision: "2025-11-25"}
-			if err := w.door.sessions.begin(session); err != nil {
+			if err := w.door.begin(session); err != nil {
 				t.Fatal(err)
 			}
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+path, strings.NewReader(body))
@@ -406,13 +406,13 @@ func FuzzHTTP(f *testing.F) {
 			out := httptest.NewRecorder()
 			w.door.ServeHTTP(out, r)
 			if out.Code == http.StatusAccepted || out.Header().Get("Content-Type") == "text/event-stream" {
-				w.door.sessions.remove(session)
+				w.door.sessions.Remove(session.id)
 				continue
 			}
 			if _, err := sallyport.Parse(out.Body.Bytes()); err != nil {
 				t.Errorf("HTTP %d with %q: %v", out.Code, out.Body, err)
 			}
-			w.door.sessions.remove(session)
+			w.door.sessions.Remove(session.id)
 		}
 	})
 }

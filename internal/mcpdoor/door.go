@@ -12,10 +12,13 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/guard"
+	"sallyport/internal/mcpdoor/crowd"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
@@ -64,7 +67,7 @@ type Options struct {
 	Hosts, Origins []string
 
 	Body     int           // bytes of one message, default 8 MiB
-	Sessions int           // at once, default 16,384
+	Sessions int           // at once, default 16,384; one agent can have three quarters of them
 	Idle     time.Duration // after which a session ends that nobody uses, default 24 h
 	Patience time.Duration // how long a question to a stateless agent stays open, default 10 min
 }
@@ -73,7 +76,9 @@ type Options struct {
 type Door struct {
 	Parts
 	Options
-	sessions sessions
+	sessions *crowd.Table[owner, *session]
+	kept     atomic.Int64 // bytes of events of all sessions
+	room     guard.Room
 	parked   parked
 	draining chan struct{}
 	drain    sync.Once
@@ -98,7 +103,10 @@ func New(parts Parts, options Options) (*Door, error) {
 		options.Patience = 10 * time.Minute
 	}
 	d := &Door{Parts: parts, Options: options, draining: make(chan struct{})}
-	d.sessions.door = d
+	d.sessions = crowd.New[owner](crowd.Rules[*session]{
+		Max: options.Sessions, Share: max(1, options.Sessions*3/4), Idle: options.Idle, Now: parts.Now,
+		Ended: func(s *session) { s.end(d) },
+	})
 	return d, nil
 }
 
@@ -109,7 +117,7 @@ func (d *Door) Drain() { d.drain.Do(func() { close(d.draining) }) }
 // Close ends every session, and every call of one or that waits for an agent.
 func (d *Door) Close() {
 	d.Drain()
-	d.sessions.close()
+	d.sessions.Close()
 	d.parked.close()
 }
 

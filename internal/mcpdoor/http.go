@@ -95,11 +95,12 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 		refuse(w, http.StatusNotAcceptable, nil, wire.CodeInvalidRequest, "Accept must name application/json and text/event-stream")
 		return
 	}
-	body, status, err := guard.Body(w, r, d.Body)
+	body, leave, status, err := d.room.Body(w, r, x.owner, d.Body)
 	if err != nil {
 		refuse(w, status, nil, wire.CodeInvalidRequest, err.Error())
 		return
 	}
+	defer leave()
 	m, err := wire.Parse(body)
 	if malformed, ok := errors.AsType[*wire.Error](err); ok {
 		refuseWith(w, http.StatusBadRequest, m.AnswerID(), malformed)
@@ -152,7 +153,7 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 		answer := x.initialize(r.Context())
 		switch {
 		case x.session != nil && r.Context().Err() != nil: // nobody learns its id
-			d.sessions.remove(x.session)
+			d.sessions.Remove(x.session.id)
 		case x.session != nil:
 			w.Header()[wire.HeaderSession] = []string{x.session.id}
 		}
@@ -201,7 +202,7 @@ func (d *Door) findSession(w http.ResponseWriter, r *http.Request, x *exchange) 
 		refuse(w, http.StatusBadRequest, x.message.ID.Raw(), wire.CodeInvalidRequest, "the header "+wire.HeaderSession+" is missing: initialize first")
 		return false
 	}
-	if x.session = d.sessions.find(ids[0], x.owner, x.server); x.session == nil {
+	if x.session = d.find(ids[0], x.owner, x.server); x.session == nil {
 		refuse(w, http.StatusNotFound, x.message.ID.Raw(), wire.CodeInvalidRequest, "no such session: initialize anew")
 		return false
 	}
@@ -290,7 +291,7 @@ func (s *session) listen(ctx context.Context, stream uint32) (context.Context, f
 
 func (d *Door) delete(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if d.findSession(w, r, x) {
-		d.sessions.remove(x.session)
+		d.sessions.Remove(x.session.id)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"sallyport"
 	"sallyport/internal/gateway"
@@ -29,7 +27,6 @@ type session struct {
 	server       string // of the path; "" for all servers
 	revision     string
 	capabilities sallyport.Value // of the agent
-	used         atomic.Int64    // Unix nanoseconds
 	over         chan struct{}   // closed when the session ends
 	said         sse.Log         // what its streams said last
 	calls        calls
@@ -44,19 +41,7 @@ type session struct {
 var (
 	errCancelled   = errors.New("cancelled by the agent")
 	errSessionOver = errors.New("the session has ended")
-	errClosed      = errors.New("the door is closed")
 )
-
-// sessions are all sessions of a door.
-type sessions struct {
-	door   *Door
-	mu     sync.RWMutex
-	open   map[string]*session
-	held   map[owner]int
-	sweep  *time.Timer
-	closed bool
-	kept   atomic.Int64 // bytes of events of all sessions
-}
 
 // random is 256 bits that nobody can guess, as text.
 func random() string {
@@ -65,134 +50,26 @@ func random() string {
 	return base64.RawURLEncoding.EncodeToString(bits[:])
 }
 
-// begin opens a session. When there are as many as may be, the owner with the
-// most of them loses the one that was idle for longest, so that nobody can
-// crowd out others.
-func (t *sessions) begin(s *session) error {
+// begin opens a session.
+func (d *Door) begin(s *session) error {
 	s.id, s.over = random(), make(chan struct{})
-	s.used.Store(t.door.Now().UnixNano())
-	s.said.Budget = &t.kept
-	s.detach = t.door.Gateway.Attach(s.id, s.tell)
-	evicted, err := t.admit(s)
-	if evicted != nil {
-		evicted.end(t.door)
-	}
+	s.said.Budget = &d.kept
+	s.detach = d.Gateway.Attach(s.id, s.tell)
+	err := d.sessions.Admit(s.id, s.owner, s)
 	if err != nil {
 		s.detach()
 	}
 	return err
 }
 
-func (t *sessions) admit(s *session) (evicted *session, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil, errClosed
-	}
-	if len(t.open) >= t.door.Options.Sessions {
-		if evicted = t.longestIdle(); evicted == nil {
-			return nil, errors.New("all sessions are busy: try again later")
-		}
-		t.forget(evicted)
-	}
-	if t.open == nil {
-		t.open, t.held = map[string]*session{}, map[owner]int{}
-	}
-	t.open[s.id] = s
-	t.held[s.owner]++
-	if t.sweep == nil {
-		t.sweep = time.AfterFunc(t.interval(), t.expire)
-	}
-	return evicted, nil
-}
-
 // find gives the session to its owner on the path where it began; to all
 // others it does not exist.
-func (t *sessions) find(id string, who owner, server string) *session {
-	t.mu.RLock()
-	s := t.open[id]
-	t.mu.RUnlock()
-	if s == nil || s.owner != who || s.server != server {
+func (d *Door) find(id string, who owner, server string) *session {
+	s, ok := d.sessions.Find(id, who)
+	if !ok || s.server != server {
 		return nil
 	}
-	s.used.Store(t.door.Now().UnixNano())
 	return s
-}
-
-func (t *sessions) remove(s *session) {
-	t.mu.Lock()
-	present := t.open[s.id] == s
-	if present {
-		t.forget(s)
-	}
-	t.mu.Unlock()
-	if present {
-		s.end(t.door)
-	}
-}
-
-// forget takes a session out of the table; t.mu is held.
-func (t *sessions) forget(s *session) {
-	delete(t.open, s.id)
-	if t.held[s.owner]--; t.held[s.owner] == 0 {
-		delete(t.held, s.owner)
-	}
-}
-
-// longestIdle is the session to give up; t.mu is held.
-func (t *sessions) longestIdle() *session {
-	var most owner
-	for who, n := range t.held {
-		if n > t.held[most] {
-			most = who
-		}
-	}
-	var oldest *session
-	for _, s := range t.open {
-		if s.owner == most && !s.busy() && (oldest == nil || s.used.Load() < oldest.used.Load()) {
-			oldest = s
-		}
-	}
-	return oldest
-}
-
-func (t *sessions) interval() time.Duration { return min(t.door.Idle/2+time.Millisecond, time.Minute) }
-
-// expire ends what nobody has used for long, and comes back while there are
-// sessions.
-func (t *sessions) expire() {
-	before := t.door.Now().Add(-t.door.Idle).UnixNano()
-	var idle []*session
-	t.mu.Lock()
-	for _, s := range t.open {
-		if s.used.Load() < before && !s.busy() {
-			idle = append(idle, s)
-			t.forget(s)
-		}
-	}
-	if len(t.open) > 0 && !t.closed {
-		t.sweep.Reset(t.interval())
-	} else {
-		t.sweep = nil
-	}
-	t.mu.Unlock()
-	for _, s := range idle {
-		s.end(t.door)
-	}
-}
-
-func (t *sessions) close() {
-	t.mu.Lock()
-	t.closed = true
-	open := t.open
-	t.open, t.held = nil, nil
-	if t.sweep != nil {
-		t.sweep.Stop()
-	}
-	t.mu.Unlock()
-	for _, s := range open {
-		s.end(t.door)
-	}
 }
 
 // end cancels what runs and frees everything. The session is in no table any
@@ -207,7 +84,8 @@ func (s *session) end(d *Door) {
 	d.Guests.Leave(s.id)
 }
 
-func (s *session) busy() bool {
+// Busy reports whether a request or a stream of the session is open.
+func (s *session) Busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hearing != nil || s.calls.any()

@@ -35,7 +35,7 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, cred
 	err = l.read(in)
 	cancel()
 	if l.session != nil {
-		d.sessions.remove(l.session)
+		d.sessions.Remove(l.session.id)
 	}
 	l.serving.Wait()
 	return err

@@ -43,7 +43,7 @@ func TestGetStream(t *testing.T) {
 	leave2()
 
 	// What is missed meanwhile is there for who says where it was.
-	w.until(func() bool { s := w.door.sessions.find(a.session, owner{"acme", "ana", "ana"}, ""); return !s.busy() })
+	w.until(func() bool { s := w.door.find(a.session, owner{"acme", "ana", "ana"}, ""); return !s.Busy() })
 	heard("desk", "notifications/prompts/list_changed", `{}`)
 	back := a.request(t.Context(), http.MethodGet, "")
 	back.Header.Set("Last-Event-ID", "0-2")
