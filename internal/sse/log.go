@@ -45,11 +45,14 @@ type Log struct {
 	wake    chan struct{}       // closed when something changes; nil when nobody waits
 }
 
-// Bounds of what is kept: of one log, and of all together.
+// Bounds of what is kept: of one log, and of all together. Each log keeps
+// maxOwn bytes whatever the others take, or one agent's chatter would cost the
+// others what their servers tell them.
 const (
 	maxEvents = 256
 	maxBytes  = 1 << 20
 	maxBudget = 64 << 20
+	maxOwn    = 4 << 10
 )
 
 // Add says something on a stream and wakes who waits for it.
@@ -65,7 +68,7 @@ func (l *Log) Add(stream uint32, text []byte) Event {
 	l.size += len(text)
 	all := l.Budget.Add(int64(len(text)))
 	n := 0
-	for n < len(l.kept) && (len(l.kept)-n > maxEvents || l.size > maxBytes || all > maxBudget) {
+	for n < len(l.kept) && (len(l.kept)-n > maxEvents || l.size > maxBytes || all > maxBudget && l.size > maxOwn) {
 		freed := len(l.kept[n].Text)
 		l.lost = l.kept[n].Seq
 		l.size -= freed
