@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"sallyport"
 )
@@ -109,11 +110,12 @@ func (c *Console) line(e *sallyport.Entry) string {
 	return line
 }
 
-// Entry is a line for any entry of the log.
+// Entry is a line for any entry of the log, whenever that was.
 func (c *Console) Entry(e *sallyport.Entry) string {
+	day := Paint(c.color, Dim, e.Time.Local().Format(time.DateOnly)) + " "
 	switch e.Type {
 	case sallyport.Change:
-		line := c.time(e) + Paint(c.color, Bold, "change") + " " + Visible(e.Subject)
+		line := day + c.time(e) + Paint(c.color, Bold, "change") + " " + Visible(e.Subject)
 		if e.By != "" {
 			line += Paint(c.color, Dim, "  by "+Visible(e.By))
 		}
@@ -126,13 +128,13 @@ func (c *Console) Entry(e *sallyport.Entry) string {
 		if e.Outcome != sallyport.OutcomeOK {
 			color = Yellow
 		}
-		line := c.time(e) + Paint(c.color, color, string(e.Outcome)) + "  " + Paint(c.color, Dim, fmt.Sprintf("%s %v", e.Call, e.Took))
+		line := day + c.time(e) + Paint(c.color, color, string(e.Outcome)) + "  " + Paint(c.color, Dim, fmt.Sprintf("%s %v", e.Call, e.Took))
 		if e.Reason != "" {
 			line += "  " + Visible(e.Reason)
 		}
 		return line
 	default:
-		return c.line(e) + Paint(c.color, Dim, "  "+e.Call)
+		return day + c.line(e) + Paint(c.color, Dim, "  "+e.Call)
 	}
 }
 

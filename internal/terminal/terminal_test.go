@@ -129,6 +129,8 @@ func TestConsoleLines(t *testing.T) {
 		test.entry.Time, test.entry.Principal = at, who
 		if got := c.Entry(&test.entry); !strings.Contains(got, test.want) {
 			t.Errorf("%q, want %q", got, test.want)
+		} else if !strings.HasPrefix(got, "2026-11-22 12:00:00  ") {
+			t.Errorf("%q does not say when", got)
 		}
 	}
 }
