@@ -157,7 +157,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.watch.Fetch, a.watch.Saw, a.watch.Log = a.servers.Manifest, a.saw, a.log
+	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
 	} // else Start says why; without rules everything is refused
@@ -286,6 +286,10 @@ func (a *App) heard(server, session string, principal sallyport.Principal, messa
 	a.gateway.Heard(server, session, message)
 }
 
+func (a *App) lost(server string, err error) {
+	a.tell(fmt.Sprintf("Server %s can't be reached, and is tried again: %v", server, err))
+}
+
 func (a *App) tell(text string) {
 	if a.options.Tell != nil {
 		a.options.Tell(text)
@@ -324,8 +328,9 @@ func (a *App) Close(ctx context.Context) error {
 // Dir is the state directory.
 func (a *App) Dir() string { return a.options.Dir }
 
-// Settle waits until every server has been tried once.
-func (a *App) Settle(ctx context.Context) { a.watch.Settle(ctx) }
+// Settle waits until every server has been tried once. It reports whether
+// they all were when ctx ended.
+func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {

@@ -202,7 +202,7 @@ func (a *App) examineServers(add examiner) {
 	for _, s := range a.Servers() {
 		switch {
 		case s.State == watch.Unreachable:
-			add(control.Broken, "", "server %s can't be reached: %s", s.Name, s.Error)
+			add(control.Broken, "look at how the configuration says that it is started or reached; it is tried again by itself", "server %s can't be reached: %s", s.Name, s.Error)
 		case s.Pinned+s.Quarantined == 0:
 			add(control.Warning, "sallyport servers pin "+s.Name, "server %s waits to be looked at: nothing of it can be used", s.Name)
 		case s.Quarantined+s.New > 0:
@@ -219,7 +219,7 @@ func (a *App) examineServers(add examiner) {
 func (a *App) examineAgents(add examiner) {
 	for _, agent := range a.Agents() {
 		switch {
-		case agent.Listener != "":
+		case agent.Listener != "" && agent.State != "revoked":
 			add(control.Note, "", "whoever can connect to %s is agent %s", agent.Listener, agent.Name)
 		case agent.State == "active" && time.Until(agent.Expires) < 7*24*time.Hour:
 			add(control.Warning, "sallyport agents rotate "+agent.Name, "the token of agent %s expires on %s", agent.Name, agent.Expires.Format(time.DateOnly))

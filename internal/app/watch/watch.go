@@ -36,7 +36,10 @@ type Watch struct {
 	Fetch func(ctx context.Context, server string) (manifest.Manifest, error)
 	// Saw takes it in. An error makes the server be looked at again later.
 	Saw func(ctx context.Context, m manifest.Manifest) error
-	Log *slog.Logger
+	// Lost is told once when a server can't be reached, or reached any more. It
+	// must not block.
+	Lost func(server string, err error)
+	Log  *slog.Logger
 
 	mu      sync.Mutex
 	servers map[string]*watched
@@ -69,6 +72,9 @@ func (w *Watch) Follow(ctx context.Context, server string) {
 
 // Refuse shows a server that can't even be tried.
 func (w *Watch) Refuse(server string, err error) {
+	if !w.Refused(server) {
+		w.Lost(server, err)
+	}
 	w.Forget(server)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,6 +189,9 @@ func (w *Watch) run(ctx context.Context, server string, s *watched) {
 		}
 		if known == nil || known.Error() != err.Error() {
 			w.Log.Warn("server unreachable", "server", server, "error", err)
+		}
+		if known == nil {
+			w.Lost(server, err)
 		}
 		if !w.idle(ctx, s, wait) {
 			return

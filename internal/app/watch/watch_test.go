@@ -14,8 +14,8 @@ import (
 
 // peer is a server that a test lets fail.
 type peer struct {
-	fetched, seen atomic.Int32
-	err           atomic.Pointer[error]
+	fetched, seen, lost atomic.Int32
+	err                 atomic.Pointer[error]
 }
 
 func (p *peer) fails(err error) { p.err.Store(&err) }
@@ -29,8 +29,9 @@ func watching(p *peer) *Watch {
 			}
 			return manifest.Manifest{Server: server}, nil
 		},
-		Saw: func(context.Context, manifest.Manifest) error { p.seen.Add(1); return nil },
-		Log: slog.New(slog.DiscardHandler),
+		Saw:  func(context.Context, manifest.Manifest) error { p.seen.Add(1); return nil },
+		Lost: func(string, error) { p.lost.Add(1) },
+		Log:  slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -50,6 +51,9 @@ func TestComesBack(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if n := p.fetched.Load(); n < 10 || n > 20 {
 			t.Errorf("an unreachable server was tried %d times in ten minutes", n)
+		}
+		if n := p.lost.Load(); n != 1 {
+			t.Errorf("it was told %d times", n)
 		}
 		p.fails(nil)
 		time.Sleep(retryLast)
@@ -108,6 +112,10 @@ func TestRefused(t *testing.T) {
 		w := watching(p)
 		defer w.Close()
 		w.Refuse("s", errors.New("no secret"))
+		w.Refuse("s", errors.New("no secret"))
+		if n := p.lost.Load(); n != 1 {
+			t.Errorf("it was told %d times", n)
+		}
 		if !w.Settled() || !w.Refused("s") || w.Refused("another") {
 			t.Error("a server that can't be tried is waited for")
 		}
