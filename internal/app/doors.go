@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"sallyport/internal/config"
@@ -126,8 +127,11 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		return nil, err
 	}
 	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use, perhaps by another gateway: stop that, or choose another address with listen: in %s", address, a.configPath)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; another gateway may run there: choose another address with listen: in the configuration", err)
+		return nil, fmt.Errorf("nobody can connect: %w: choose another address with listen: in %s", err, a.configPath)
 	}
 	if c.TLS != nil && agent == "" {
 		certificate, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)

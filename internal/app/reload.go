@@ -43,6 +43,9 @@ func (a *App) Reload(ctx context.Context) {
 
 // reload is Reload for a caller that holds changing.
 func (a *App) reload(ctx context.Context) {
+	if ctx.Err() != nil {
+		return // stopping
+	}
 	if a.law.first && !a.watch.Settled() {
 		return // what is accepted first should have been checked against all servers
 	}
