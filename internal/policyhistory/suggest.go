@@ -42,7 +42,7 @@ func Suggest(records []Observed) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "// Suggested from %d calls. A rule here says what was done, not that it should be:\n// read each one before you use it.\n", learned)
+	fmt.Fprintf(&b, "// Suggested from %s. A rule here says what was done, not that it should be:\n// read each one before you use it.\n", count(learned, "call"))
 	ids := map[string]int{}
 	for _, k := range slices.SortedFunc(maps.Keys(groups), compareKeys) {
 		rule(&b, k, groups[k], ids)
