@@ -29,7 +29,7 @@ func (c *cli) agentsList() *cobra.Command {
 				return c.print(agents, func(t *terminal.Table) {
 					t.Row("AGENT", "ROLE", "FOR", "TENANT", "STATE", "EXPIRES", "LISTENER")
 					for _, a := range agents {
-						t.Row(a.Name, a.Role, a.For, a.Tenant, a.State, day(a.Expires), a.Listener)
+						t.Row(a.Name, a.Role, a.For, a.Tenant, a.State, minute(a.Expires), a.Listener)
 					}
 				})
 			})
@@ -37,11 +37,12 @@ func (c *cli) agentsList() *cobra.Command {
 	}
 }
 
-func day(t time.Time) string {
+// minute is the end of a token, to the minute: one may be given for an hour.
+func minute(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format(time.DateOnly)
+	return t.Local().Format("2006-01-02 15:04")
 }
 
 func (c *cli) agentsAdd() *cobra.Command {
@@ -55,7 +56,7 @@ func (c *cli) agentsAdd() *cobra.Command {
 An agent that the configuration declares takes its role, user and tenant from
 there: give its name alone.`,
 		Example: "  sallyport agents add support-bot --role support --for ana --tenant acme",
-		Args:    exactly("NAME"),
+		Args:    exactly("NAME"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			agent.Name = args[0]
 			return c.mint(cmd, "/agents", agent, expires)
@@ -64,6 +65,9 @@ there: give its name alone.`,
 	cmd.Flags().StringVar(&agent.Role, "role", "", "its role, as the configuration declares it")
 	cmd.Flags().StringVar(&agent.For, "for", "", "the user for whom it acts")
 	cmd.Flags().StringVar(&agent.Tenant, "tenant", "", "its tenant (default: the user's)")
+	for _, flag := range []string{"role", "for", "tenant"} {
+		cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+	}
 	c.tokenFlags(cmd, &expires)
 	return cmd
 }
@@ -102,7 +106,7 @@ func (c *cli) mint(cmd *cobra.Command, path string, agent control.NewAgent, expi
 		return c.print(token, func(t *terminal.Table) {
 			t.Line(token.Token)
 			t.Line("")
-			t.Line("This is agent " + token.Agent + " until " + day(token.Expires) + ". The token is not shown again.")
+			t.Line("This is agent " + token.Agent + " until " + minute(token.Expires) + ". The token is not shown again.")
 		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,12 +57,12 @@ func (c *cli) withLog(cmd *cobra.Command, verb func(ctx context.Context, gate *c
 }
 
 func (c *cli) logTail() *cobra.Command {
-	var lines int
+	var lines uint
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Show the last entries and then each new one", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.withLog(cmd, func(ctx context.Context, gate *control.Client) error {
-				answer, err := gate.Stream(ctx, http.MethodGet, "/log/tail?lines="+strconv.Itoa(lines), nil)
+				answer, err := gate.Stream(ctx, http.MethodGet, "/log/tail?lines="+strconv.FormatUint(uint64(lines), 10), nil)
 				if err != nil {
 					return err
 				}
@@ -74,7 +75,7 @@ func (c *cli) logTail() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVarP(&lines, "lines", "n", 10, "how many of the last entries")
+	cmd.Flags().UintVarP(&lines, "lines", "n", 10, "how many of the last entries")
 	return cmd
 }
 
@@ -125,7 +126,7 @@ func eachEntry(answer io.Reader, each func(raw []byte, entry *sallyport.Entry) e
 
 func (c *cli) logQuery() *cobra.Command {
 	var observed bool
-	var limit int
+	var limit uint
 	var since, until string
 	texts := map[string]*string{}
 	cmd := &cobra.Command{
@@ -135,11 +136,16 @@ the call that it ended.`,
 		Example: `  sallyport log query --agent support-bot --verdict deny
   sallyport log query --since 2h --limit 0 -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q := url.Values{"limit": {strconv.Itoa(limit)}}
+			q := url.Values{"limit": {strconv.FormatUint(uint64(limit), 10)}}
 			for name, value := range texts {
-				if *value != "" {
-					q.Set(name, *value)
+				if *value == "" {
+					continue
 				}
+				// Nothing found must not look like nothing happened.
+				if words := queryWords[name]; words != nil && !slices.Contains(words, *value) {
+					return usage("--%s is %s, not %q", name, strings.Join(words, ", "), *value)
+				}
+				q.Set(name, *value)
 			}
 			if observed {
 				q.Set("observed", "true")
@@ -163,30 +169,33 @@ the call that it ended.`,
 			})
 		},
 	}
+	for name, words := range queryWords {
+		texts[name] = cmd.Flags().String(name, "", "one of "+strings.Join(words, ", "))
+		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
 	for name, help := range map[string]string{
 		"agent": "calls of this agent", "user": "calls for this user", "tenant": "calls of this tenant", "run": "calls of this run",
 		"server": "calls of this server", "name": "calls of this tool, prompt or resource",
-		"type": "intent, refusal, hold or change", "verdict": "allow, hold or deny", "outcome": "ok, tool-error, error, withheld or unknown",
 	} {
 		texts[name] = cmd.Flags().String(name, "", help)
 	}
 	cmd.Flags().BoolVar(&observed, "observed", false, "only what observe mode let through against the policy")
 	cmd.Flags().StringVar(&since, "since", "", "not older than this: 2h, 30d, or a time like 2026-11-22T09:00:00Z")
 	cmd.Flags().StringVar(&until, "until", "", "older than this")
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many calls; 0 for all")
+	cmd.Flags().UintVar(&limit, "limit", 50, "at most so many calls; 0 for all")
 	cmd.RegisterFlagCompletionFunc("agent", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return c.completeAgents(cmd, nil, "")
 	})
 	cmd.RegisterFlagCompletionFunc("server", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return c.completeServers(cmd, nil, "")
 	})
-	for name, words := range map[string][]string{
-		"type": {"intent", "refusal", "hold", "change"}, "verdict": {"allow", "hold", "deny"},
-		"outcome": {"ok", "tool-error", "error", "withheld", "unknown"},
-	} {
-		cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
-	}
 	return cmd
+}
+
+// queryWords are what flags of "log query" may say.
+var queryWords = map[string][]string{
+	"type": {"intent", "refusal", "hold", "change"}, "verdict": {"allow", "hold", "deny"},
+	"outcome": {"ok", "tool-error", "error", "withheld", "unknown"},
 }
 
 // moment reads a time, or how long ago it was.
@@ -240,7 +249,8 @@ func (c *cli) printArray(answer io.Reader) error {
 
 func (c *cli) logShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show a call, or the entry with an index, with what was sent and what came back", Args: exactly("ID"),
+		Use: "show ID", Short: "Show a call, or the entry with an index, with what was sent and what came back",
+		Args: exactly("ID"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.withLog(cmd, func(ctx context.Context, gate *control.Client) error {
 				shown, err := control.Get[[]control.Shown](ctx, gate, "/log/show/"+url.PathEscape(args[0]))
@@ -349,7 +359,7 @@ func (c *cli) showVerified(v control.Verified) error {
 
 func (c *cli) logExport() *cobra.Command {
 	var wanted control.Export
-	var against []int
+	var against []uint
 	var file string
 	cmd := &cobra.Command{
 		Use:   "export",
@@ -358,6 +368,9 @@ func (c *cli) logExport() *cobra.Command {
 --payloads asks for them; then they are in the file in the clear.`,
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wanted.To != 0 && wanted.From >= wanted.To {
+				return usage("there are no entries from %d to %d: --to is the index behind the last", wanted.From, wanted.To)
+			}
 			for _, size := range against {
 				wanted.Against = append(wanted.Against, uint64(size))
 			}
@@ -374,7 +387,7 @@ func (c *cli) logExport() *cobra.Command {
 	cmd.Flags().StringVar(&file, "file", "", "write to this file (mode 0600) instead of standard output")
 	cmd.Flags().Uint64Var(&wanted.From, "from", 0, "index of the first entry")
 	cmd.Flags().Uint64Var(&wanted.To, "to", 0, "index behind the last entry; 0 for the end")
-	cmd.Flags().IntSliceVar(&against, "against", nil, "sizes of checkpoints kept elsewhere, with which a part is to be compared")
+	cmd.Flags().UintSliceVar(&against, "against", nil, "sizes of checkpoints kept elsewhere, with which a part is to be compared")
 	cmd.Flags().BoolVar(&wanted.Payloads, "payloads", false, "with arguments and results, in the clear")
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -54,13 +55,33 @@ func run(args []string, in io.Reader, out, errs io.Writer) (code int) {
 	if err == nil {
 		return exitOK
 	}
-	if text := err.Error(); text != "" {
+	if text := sentence(err); text != "" {
 		fmt.Fprintln(errs, "sallyport: "+strings.TrimRight(text, "\n"))
 	}
 	return exitCode(err)
 }
 
-// exitError carries an exit code. Its text may be empty when all is said.
+// sentence is an error's text without the names of system calls, which tell a
+// person nothing.
+func sentence(err error) string {
+	text := err.Error()
+	broken, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return text
+	}
+	plain := broken.Path + ": " + broken.Err.Error()
+	switch {
+	case errors.Is(broken, fs.ErrNotExist) && broken.Op == "mkdir":
+		plain = broken.Path + " can't be made there"
+	case errors.Is(broken, fs.ErrNotExist):
+		plain = broken.Path + " does not exist"
+	case errors.Is(broken, fs.ErrPermission):
+		plain = "you have no permission for " + broken.Path
+	}
+	return strings.Replace(text, broken.Error(), plain, 1)
+}
+
+// codeError carries an exit code. Its text may be empty when all is said.
 type codeError struct {
 	code int
 	text string
@@ -123,7 +144,8 @@ human or timed out.`,
 	root.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "how to print: table, json or yaml")
 	root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v; \"%s --help\" shows what there is", err, cmd.CommandPath())
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // how Go says it, behind what is wrong
+		return usage("%s; \"%s --help\" shows what there is", text, cmd.CommandPath())
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if c.output != "table" && c.output != "json" && c.output != "yaml" {
@@ -151,6 +173,21 @@ human or timed out.`,
 	}
 	root.SetHelpCommandGroupID("look")
 	root.SetCompletionCommandGroupID("look")
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "help":
+			command.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usage("there is no \"%s %s\"; \"%[1]s --help\" shows what there is", found.CommandPath(), strings.Join(rest, " "))
+				}
+				return nil
+			}
+		case "completion":
+			refuseOthers(command)
+		}
+	}
 	return root
 }
 
@@ -169,15 +206,21 @@ func exactly(names ...string) cobra.PositionalArgs {
 
 // group is a command that only has others below it.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
+	g := &cobra.Command{Use: use, Short: short}
+	refuseOthers(g)
+	g.AddCommand(commands...)
+	return g
+}
+
+// refuseOthers makes a command show what is below it, and refuse what is not.
+func refuseOthers(g *cobra.Command) {
+	g.Args = cobra.ArbitraryArgs
 	g.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return usage("there is no \"%s %s\"; \"%s --help\" shows what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
 		}
 		return cmd.Help()
 	}
-	g.AddCommand(commands...)
-	return g
 }
 
 func (c *cli) versionCommand() *cobra.Command {

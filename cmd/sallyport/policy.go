@@ -191,7 +191,7 @@ func (c *cli) showTested(t *terminal.Table, tested control.Tested) {
 
 func (c *cli) policyWhy() *cobra.Command {
 	return &cobra.Command{
-		Use: "why ID", Short: "Say why a recorded call was decided as it was", Args: exactly("ID"),
+		Use: "why ID", Short: "Say why a recorded call was decided as it was", Args: exactly("ID"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
 				why, err := control.Get[control.Why](ctx, gate, "/policy/why/"+url.PathEscape(args[0]))

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -95,7 +96,9 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 	if err != nil {
 		return err
 	}
+	c.looking.Lock() // questions come after the welcome
 	if err := a.Start(ctx); err != nil {
+		c.looking.Unlock()
 		return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 	}
 	err = c.serve(ctx, a, show, flags, atTerminal)
@@ -106,21 +109,15 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 
 // serve says where the gateway is and shows what happens until ctx ends.
 func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, flags upFlags, atTerminal bool) error {
-	if flags.addrFile != "" {
-		if err := writeAddresses(flags.addrFile, a.Addresses()); err != nil {
-			return err
-		}
-	}
-	if err := c.welcome(ctx, a); err != nil {
+	err := c.greet(ctx, a, flags.addrFile, atTerminal)
+	c.looking.Unlock()
+	if err != nil {
 		return err
 	}
 	if atTerminal {
-		c.settle(ctx, a, time.Minute) // one question at a time
-	}
-	if atTerminal && !a.Enrolled() && terminal.Ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
-		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
-			fmt.Fprintln(c.errs, "sallyport:", err)
-		}
+		c.settle(ctx, a)
+		c.offerEnrolment(ctx, a)
+		fmt.Fprintln(c.out, "Decided calls are shown here. Ctrl-C stops the gateway.")
 	}
 	go show.Show()
 	<-ctx.Done()
@@ -131,12 +128,51 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, fla
 	return nil
 }
 
-// settle waits until every server was tried once, but not for ever: one may
+// greet says where the gateway is: to whoever started it and, in a file, to
+// programs. Where nobody is asked about servers it waits for them a moment.
+func (c *cli) greet(ctx context.Context, a *app.App, addrFile string, atTerminal bool) error {
+	if addrFile != "" {
+		if err := writeAddresses(addrFile, a.Addresses()); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
+	if !atTerminal {
+		settled, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		a.Settle(settled)
+	}
+	return c.welcome(ctx, a)
+}
+
+// settle waits until every server was tried once, and a person asked about
+// it, so that there is one question at a time; but not for ever: a server may
 // have to be downloaded first.
-func (c *cli) settle(ctx context.Context, a *app.App, limit time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func (c *cli) settle(ctx context.Context, a *app.App) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	soon, cancelSoon := context.WithTimeout(ctx, 2*time.Second)
+	defer cancelSoon()
+	if !a.Settle(soon) && c.looking.TryLock() { // else a question is on the screen
+		fmt.Fprintln(c.out, "Waiting for servers; one that is new here may have to be downloaded first.")
+		c.looking.Unlock()
+	}
 	a.Settle(ctx)
+}
+
+// offerEnrolment asks whether to enroll, as long as nobody has.
+func (c *cli) offerEnrolment(ctx context.Context, a *app.App) {
+	if a.Enrolled() {
+		return
+	}
+	if terminal.Ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
+		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
+			fmt.Fprintln(c.errs, "sallyport:", err)
+		}
+	}
+	if !a.Enrolled() {
+		fmt.Fprintln(c.out, "Whenever you want to, in another terminal: sallyport enroll")
+	}
 }
 
 // logger writes structured lines. At a terminal the console shows the calls,
@@ -159,6 +195,10 @@ func (c *cli) look(ctx context.Context, changes control.Changes) bool {
 	c.print(changes, func(t *terminal.Table) {
 		t.Line("\nServer " + changes.Server + " is here for the first time. It offers:\n")
 		showChanges(t, changes)
+		t.Line("\nIn short:")
+		for _, change := range changes.Changes {
+			t.Row("  "+change.Key, strings.Join(change.Effects, ", "))
+		}
 	})
 	return terminal.Ask(ctx, fmt.Sprintf("Accept these %d items of %s?", len(changes.Changes), changes.Server))
 }
@@ -193,11 +233,9 @@ func writeAddresses(name string, at app.Addresses) error {
 	return os.Rename(name+".new", name)
 }
 
-// welcome says where the gateway listens and how to connect.
+// welcome says how to connect.
 func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	at := a.Addresses()
-	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
-	c.settle(ctx, a, 3*time.Second)
 	status := a.PolicyStatus()
 	if status.Mode == string(config.Observe) {
 		fmt.Fprintln(c.out, c.paint(terminal.Yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
@@ -207,7 +245,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	}
 	agent := a.StarterAgent(starterAgent)
 	if agent == "" {
-		fmt.Fprintln(c.out, "\nNo agent is declared yet: sallyport agents add NAME --role ROLE --for USER")
+		fmt.Fprintln(c.out, "\nNo agent is declared yet. For a user of the configuration: sallyport agents add NAME --role ROLE --for USER")
 		return nil
 	}
 	tokens, err := a.FirstTokens(ctx, agent)
@@ -220,7 +258,7 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	}
 	token := tokens[0]
 	fmt.Fprintf(c.out, "\nAgent %s has this token until %s. It is shown this once;\n\"sallyport agents rotate %s\" makes a new one.\n\n  %s\n\n",
-		agent, day(token.Expires), agent, token.Token)
+		agent, minute(token.Expires), agent, token.Token)
 	fmt.Fprint(c.out, connectLines(a.URL(), token.Token))
 	return nil
 }

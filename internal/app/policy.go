@@ -43,6 +43,10 @@ func ReadFiles(paths []string) (control.Files, error) {
 			return files, err
 		}
 	}
+	if len(paths) > 0 && files.Policies == nil && files.Suites == nil {
+		// Without any, those of the configuration would be meant.
+		return files, fmt.Errorf("there are no *.cedar or *.test.yaml files in %s", strings.Join(paths, ", "))
+	}
 	return files, nil
 }
 
