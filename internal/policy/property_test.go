@@ -113,6 +113,9 @@ func drawPolicy(t *rapid.T) string {
 // argument that no action in the drawn scope has.
 func drawRules(t *rapid.T, defs []sallyport.Definition, most int) *Rules {
 	var good []string
+	if rapid.Bool().Draw(t, "everything is permitted") { // else little is, and little held
+		good = append(good, "permit (principal, action, resource);")
+	}
 	for range rapid.IntRange(0, most).Draw(t, "n") {
 		text := drawPolicy(t)
 		if _, err := Load(files("p.cedar", text), defs, declared); err == nil {
