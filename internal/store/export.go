@@ -2,6 +2,7 @@ package store
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,7 +151,17 @@ func (s *Store) Verify(ctx context.Context, o proof.Options) (*proof.Report, err
 
 func verify(ctx context.Context, export func(context.Context, io.Writer, ExportOptions) error, o proof.Options) (*proof.Report, error) {
 	in, out := io.Pipe()
-	go func() { out.CloseWithError(export(ctx, out, ExportOptions{})) }()
-	defer in.Close()
-	return proof.Verify(in, o)
+	exported := make(chan error, 1)
+	go func() {
+		err := export(ctx, out, ExportOptions{})
+		out.CloseWithError(err)
+		exported <- err
+	}()
+	report, err := proof.Verify(in, o)
+	in.Close()
+	if errors.Is(err, proof.ErrNotExport) {
+		// It never began: why not says more than that there is nothing.
+		err = cmp.Or(<-exported, err)
+	}
+	return report, err
 }

@@ -113,7 +113,7 @@ func newSequencer(ctx context.Context, r *Reader, signer *tlog.Signer, empty boo
 func (s *sequencer) resume(ctx context.Context) error {
 	checkpoint, _, err := s.reader.Checkpoint()
 	if err != nil {
-		return fmt.Errorf("%w: log/checkpoint: %w", ErrReplaced, err)
+		return fmt.Errorf("%w: %w", ErrReplaced, err)
 	}
 	size, err := s.reader.Size(ctx)
 	if err != nil {
@@ -359,8 +359,11 @@ func (r *Reader) Checkpoint() (proof.Checkpoint, []byte, error) {
 	}
 	text, err := os.ReadFile(r.logPath("checkpoint"))
 	if err != nil {
-		return proof.Checkpoint{}, nil, err
+		return proof.Checkpoint{}, nil, fmt.Errorf("log/checkpoint: %w", err)
 	}
 	checkpoint, _, err := proof.OpenCheckpoint(text, key)
+	if err != nil {
+		err = fmt.Errorf("log/checkpoint: %w", err)
+	}
 	return checkpoint, text, err
 }

@@ -212,6 +212,24 @@ func TestUnsignedEditsAreDetected(t *testing.T) {
 	}
 }
 
+// Without its write-ahead log the database of a killed gateway is an older one.
+func TestMissingWriteAheadLogIsDetected(t *testing.T) {
+	live := t.TempDir()
+	s := open(t, live)
+	calls(t, s, 20)
+	if err := s.sequencer.advance(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := &tampered{t: t, dir: t.TempDir()}
+	if err := os.CopyFS(l.dir, os.DirFS(live)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(l.dir, "sallyport.db-wal")); err != nil {
+		t.Fatal(err)
+	}
+	l.openFails()
+}
+
 func TestTruncationIsDetected(t *testing.T) {
 	l := newTampered(t)
 	l.sql("DELETE FROM entries WHERE idx >= 390")

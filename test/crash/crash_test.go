@@ -152,7 +152,7 @@ func (l *lane) verify(t *testing.T) {
 		args = append(args, "--checkpoint", name)
 	}
 	var verified control.Verified
-	if err := json.Unmarshal([]byte(sallyport(t, l.binary, l.dir, args...)), &verified); err != nil || !verified.OK {
+	if err := json.Unmarshal([]byte(run(t, l.binary, l.dir, args...)), &verified); err != nil || !verified.OK {
 		t.Fatalf("%v\n%s", err, verified.Report)
 	}
 	name := filepath.Join(l.dir, fmt.Sprint("checkpoint.", len(l.checkpoints)))
@@ -418,7 +418,7 @@ type entry struct {
 
 func query(t *testing.T, binary, dir string) []entry {
 	t.Helper()
-	out := sallyport(t, binary, dir, "log", "query", "--limit", "0", "-o", "json")
+	out := run(t, binary, dir, "log", "query", "--limit", "0", "-o", "json")
 	var entries []entry
 	if err := json.Unmarshal([]byte(out), &entries); err != nil {
 		t.Fatalf("log query -o json: %v\n%.500s", err, out)
@@ -426,7 +426,7 @@ func query(t *testing.T, binary, dir string) []entry {
 	return entries
 }
 
-func sallyport(t *testing.T, binary, dir string, args ...string) string {
+func run(t *testing.T, binary, dir string, args ...string) string {
 	t.Helper()
 	command := exec.Command(binary, append(args, "--dir", filepath.Join(dir, "state"))...)
 	var out, errs bytes.Buffer

@@ -89,7 +89,7 @@ func TestDiskFull(t *testing.T) {
 	if !passed {
 		t.Error("space is back for 5 s, and calls are still refused")
 	}
-	if out := sallyport(t, binary, dir, "log", "verify"); out == "" {
+	if out := run(t, binary, dir, "log", "verify"); out == "" {
 		t.Error("log verify says nothing")
 	}
 	recorded := map[string]bool{}
