@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -99,7 +100,12 @@ type fault struct {
 	first int
 	last  int           // 0 for never ending
 	errno syscall.Errno // 0 for death
-	only  string        // none but those on this file, "" for all
+	only  string        // none but those on this file, or in this directory/; "" for all
+}
+
+func (f *fault) on(dir, name string) bool {
+	inside := strings.HasSuffix(f.only, "/") && strings.Contains(name, f.only)
+	return strings.HasPrefix(name, dir) && (inside || strings.HasSuffix(name, f.only))
 }
 
 // faulty runs a life under a fault and returns what it said, and how many calls
@@ -173,7 +179,7 @@ func supervise(listener int, child *os.Process, dir string, f fault, count *atom
 		if writes[number] {
 			name, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", thread, argument))
 		}
-		if strings.HasPrefix(name, dir) && strings.HasSuffix(name, f.only) {
+		if f.on(dir, name) {
 			if at := int(count.Add(1)); at >= f.first && f.first > 0 && (f.last == 0 || at <= f.last) {
 				if f.errno == 0 {
 					child.Kill()
@@ -313,5 +319,27 @@ func TestFailedSyncRefuses(t *testing.T) {
 			}
 			judgeFaulty(t, dir, f, said)
 		}
+	}
+}
+
+// Whichever part of the directory has no space for a while: calls are refused
+// where they could not be recorded, and go on when it is back. Tiles and
+// checkpoints can wait.
+func TestNoSpaceForAPart(t *testing.T) {
+	past := lived(t)
+	for only, refuses := range map[string]bool{"sallyport.db-wal": true, "payloads/": true, "log/tile/": false, "log/": false} {
+		_, all := faulty(t, copied(t, past), fault{only: only})
+		dir, f := copied(t, past), fault{first: all / 2, last: all/2 + 3, errno: unix.ENOSPC, only: only}
+		said, _ := faulty(t, dir, f)
+		refused := slices.IndexFunc(said, func(line string) bool { return strings.HasPrefix(line, "refused") })
+		switch {
+		case refuses && refused < 0:
+			t.Errorf("%+v: nothing was refused", f)
+		case refuses && !slices.ContainsFunc(said[refused:], func(line string) bool { return strings.HasPrefix(line, "durable") }):
+			t.Errorf("%+v: it does not go on: %q", f, said)
+		case !refuses && refused >= 0:
+			t.Errorf("%+v: %s", f, said[refused])
+		}
+		judgeFaulty(t, dir, f, said)
 	}
 }
