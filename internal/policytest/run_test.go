@@ -232,3 +232,22 @@ tests:
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
+
+// A permit that may apply before the arguments are known has not applied.
+func TestCoverageIsNotWhatMayBe(t *testing.T) {
+	const never = `@id("both") permit (principal in Role::"support", action == Action::"desk/tool:refund", resource) when { context.input.customer == "a" && context.input.customer == "b" };
+@id("asks") @ask("finance") forbid (principal, action == Action::"desk/tool:get_ticket", resource);
+@id("reads") permit (principal in Role::"support", action == Action::"desk/tool:get_ticket", resource);
+@id("no") forbid (principal, action in Action::"server:cloud", resource);`
+	report, err := Run(rules(t, never), world(t), suites(head+"matrix:\n- {role: support, servers: {desk: {pay: deny}}}\nnever:\n- {name: n, call: {server: cloud}}\n- {name: m, call: {server: desk, tool: get_ticket}, unless: {held: true}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, c := range report.Coverage {
+		got[c.Rule.ID] = c.Fired > 0
+	}
+	if got["both"] || !got["no"] || !got["asks"] {
+		t.Errorf("made to apply: %v", got)
+	}
+}

@@ -32,7 +32,9 @@ func (r *runner) sweep(facts *sallyport.Facts, callers []sallyport.Principal, fi
 		asked := *facts
 		asked.Call, asked.Partial = &c, true
 		before := policy.Decide(r.rules, &asked)
-		r.count(before)
+		if before.Verdict != sallyport.Allow { // else its rules are those that may apply
+			r.count(before)
+		}
 		if before.Verdict <= enough {
 			out.note(before.Verdict, &c)
 			continue
