@@ -249,6 +249,22 @@ func TestSuggestQuotesNames(t *testing.T) {
 	}
 }
 
+// However a server calls its tools, no two rules get the same name.
+func TestSuggestNamesRulesApart(t *testing.T) {
+	defs := map[string]*sallyport.Definition{}
+	var records []Observed
+	for _, name := range []string{"a b", "a?b", "a-b-2", "a!b"} {
+		d := &sallyport.Definition{Server: "s", Kind: sallyport.KindTool, Name: name, Raw: sallyport.MustParse(`{}`)}
+		d.Digest = sallyport.DigestOf([]byte(name))
+		defs[d.Action()] = d
+		o := observed(defs, d.Action(), `{}`)
+		records = append(records, o)
+	}
+	if r := load(t, Suggest(records), defs); len(r.All()) != 4 {
+		t.Errorf("%d rules", len(r.All()))
+	}
+}
+
 // Whatever was observed, the suggestion loads and allows all of it.
 func TestSuggestionAllowsWhatWasSeen(t *testing.T) {
 	defs := pinned(t)

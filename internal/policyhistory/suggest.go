@@ -43,7 +43,7 @@ func Suggest(records []Observed) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "// Suggested from %s. A rule here says what was done, not that it should be:\n// read each one before you use it.\n", count(learned, "call"))
-	ids := map[string]int{}
+	ids := map[string]bool{}
 	for _, k := range slices.SortedFunc(maps.Keys(groups), compareKeys) {
 		rule(&b, k, groups[k], ids)
 	}
@@ -79,7 +79,7 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func rule(b *strings.Builder, k key, calls []Observed, ids map[string]int) {
+func rule(b *strings.Builder, k key, calls []Observed, ids map[string]bool) {
 	agents := map[string]bool{}
 	for _, r := range calls {
 		agents[r.Call.Principal.Agent] = true
@@ -112,7 +112,7 @@ func quoted(names []string) string {
 }
 
 // name is the rule's, unlike any other.
-func name(k key, ids map[string]int) string {
+func name(k key, ids map[string]bool) string {
 	plain := func(r rune) rune {
 		if r == '_' || r == '-' || r == '.' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
@@ -120,11 +120,12 @@ func name(k key, ids map[string]int) string {
 		return '-'
 	}
 	id := strings.Map(plain, strings.Replace(k.role+k.agent+"-"+k.action, "/tool:", "-", 1))
-	ids[id]++
-	if n := ids[id]; n > 1 {
-		id = fmt.Sprintf("%s-%d", id, n)
+	unlike := id
+	for n := 2; ids[unlike]; n++ {
+		unlike = fmt.Sprintf("%s-%d", id, n)
 	}
-	return id
+	ids[unlike] = true
+	return unlike
 }
 
 func literal(word string) string { return string(types.String(word).MarshalCedar()) }
