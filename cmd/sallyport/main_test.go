@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 //	code N sallyport ARGS…   run and expect exactly this exit code
 //	mode NAME OCTAL          expect a file's permissions
 //	eventually sallyport …   run until it succeeds, up to 10 s
+//	prints FORMAT sallyport … run and expect json or yaml on standard output and nothing else
 //	first NAME REGEXP        set the variable to the first match in the last output
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -47,7 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"up": startGateway, "down": stopGateway, "call": callTool, "code": exitsWith,
-			"mode": hasMode, "eventually": eventually, "first": firstMatch,
+			"mode": hasMode, "eventually": eventually, "first": firstMatch, "prints": printsFormat,
 		},
 	})
 }
@@ -197,6 +199,22 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s never succeeded: %v", strings.Join(args, " "), err)
+}
+
+func printsFormat(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec(args[1], append(args[2:], "-o", args[0])...))
+	text := ts.ReadFile("stdout")
+	var value any
+	if args[0] == "json" {
+		ts.Check(json.Unmarshal([]byte(text), &value))
+	} else {
+		ts.Check(yaml.Unmarshal([]byte(text), &value))
+	}
+	switch value.(type) {
+	case map[string]any, []any:
+	default:
+		ts.Fatalf("%s is no value of %s:\n%s", strings.Join(args[1:], " "), args[0], text)
+	}
 }
 
 func firstMatch(ts *testscript.TestScript, neg bool, args []string) {
