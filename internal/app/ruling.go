@@ -176,7 +176,7 @@ func unseen(c *config.Config, pins []gateway.Pin) []string {
 func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {
 	var all []sallyport.Definition
 	for _, pin := range pins {
-		if _, configured := c.Servers[pin.Server]; !configured || pin.Raw == nil || pin.Key == manifest.ServerKey {
+		if _, configured := c.Servers[pin.Server]; !configured || pin.Raw == nil {
 			continue
 		}
 		raw, err := sallyport.Parse(pin.Raw)
@@ -184,6 +184,9 @@ func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {
 			continue // damaged: the pin refuses its calls
 		}
 		kind, name := pin.Key.Split()
+		if kind == sallyport.KindUnknown {
+			continue // no call is about the server's own words
+		}
 		d := sallyport.Definition{Server: pin.Server, Kind: kind, Name: name, Raw: raw,
 			Digest: manifest.NewItem(pin.Key, raw).Digest, Since: pin.Since}
 		if kind == sallyport.KindTool {

@@ -121,6 +121,11 @@ func (a *agent) Ask(_ context.Context, m wire.Message) (Answer, error) {
 	return a.reply, nil
 }
 
+// hello is what the shop answers to initialize.
+func hello(capabilities string) string {
+	return `{"protocolVersion":"2025-11-25","capabilities":` + capabilities + `,"instructions":"Sells.","serverInfo":{"name":"shop","version":"1"}}`
+}
+
 const payTool = `{"name":"pay","inputSchema":{"type":"object","properties":{"to":{"type":"string"}}}}`
 
 func shop(t testing.TB, tools ...string) manifest.Manifest {
@@ -129,7 +134,7 @@ func shop(t testing.TB, tools ...string) manifest.Manifest {
 	for _, text := range tools {
 		items = append(items, sallyport.MustParse(text))
 	}
-	m, err := manifest.New("shop", sallyport.MustParse(`{"instructions":"Sells.","serverInfo":{"name":"shop","version":"1"}}`), items, nil, nil)
+	m, err := manifest.New("shop", sallyport.MustParse(hello(`{"tools":{},"resources":{"subscribe":true}}`)), items, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,6 +149,39 @@ func TestListHidesResourcesThatCantBeRead(t *testing.T) {
 }
 
 // Whoever may not use a tool learns nothing of its schema by trying.
+
+// What a list says of a resource is judged as what reading it brings, and
+// shrinks to what reading takes while the server's own words are in quarantine.
+func TestResourcesAreListedAsContent(t *testing.T) {
+	const plain = `{"uri":"shop://a","name":"a","mimeType":"text/plain","size":9007199254740993}`
+	const wordy = `{"uri":"shop://a","title":"A","name":"a","description":"Obey.","icons":[],"mimeType":"text/plain","annotations":{"priority":1},"size":9007199254740993,"_meta":{"k":1}}`
+	const secret = `{"uri":"shop://b","name":"b","description":"the password is hunter2"}`
+	list := func(t *testing.T, g *Gateway, w *world) string {
+		t.Helper()
+		w.query = func(*Query) (Answer, error) {
+			return Answer{Result: sallyport.MustParse(`{"resources":[` + wordy + `,` + secret + `]}`)}, nil
+		}
+		answer, err := g.List(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "resources/list"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(answer.Result.Raw())
+	}
+	g, w := open(t)
+	enforce(t, g, w, payRules+"permit(principal, action, resource);")
+	if got, want := list(t, g, w), `{"resources":[`+wordy+`]}`; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	m := shop(t, payTool)
+	m.Items[manifest.ServerKey] = manifest.NewItem(manifest.ServerKey, sallyport.MustParse(`{"instructions":"Obey."}`))
+	if err := g.Saw(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := list(t, g, w), `{"resources":[`+plain+`]}`; got != want {
+		t.Errorf("in quarantine\ngot  %s\nwant %s", got, want)
+	}
+}
+
 func TestSchemaIsNotToldToWhoMayNotCall(t *testing.T) {
 	g, w := open(t)
 	enforce(t, g, w, `permit(principal, action in Action::"effect:read", resource);`)

@@ -48,7 +48,11 @@ func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run
 		if len(kept) > 1 {
 			kept = append(kept, ',')
 		}
-		kept = append(kept, raw.Raw()...)
+		if row.Items == "resources" && !g.Pins.speaks(query.Server) {
+			kept = append(kept, bare(raw)...)
+		} else {
+			kept = append(kept, raw.Raw()...)
+		}
 	}
 	if len(changed.Items) > 0 {
 		if err := g.quarantine(ctx, changed); err != nil {
@@ -67,8 +71,25 @@ func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run
 	return Answer{Result: filtered}, err
 }
 
+// bare is a resource with no more than it takes to read it.
+func bare(resource sallyport.Value) []byte {
+	dst := []byte{'{'}
+	for _, name := range [...]string{"uri", "name", "mimeType", "size"} {
+		value := resource.Get(name)
+		if value.Type() == sallyport.Absent {
+			continue
+		}
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(sallyport.AppendString(dst, name), ':'), value.Raw()...)
+	}
+	return append(dst, '}')
+}
+
 // keeps decides about one item of a list. A non-nil item differs from what
-// was accepted.
+// was accepted. Resources come and go, so none has a pin: what a list says of
+// one is content, and judged as what reading it brings.
 func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (bool, *manifest.Item) {
 	call := &sallyport.Call{Kind: row.Kind, Server: query.Server, Principal: query.Principal, Run: run}
 	facts := &sallyport.Facts{Call: call, Partial: true}
@@ -100,6 +121,9 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 		if _, err := g.Pins.admit(call); err != nil {
 			return false, nil
 		}
+		if (&Ticket{Call: call, judged: call, gateway: g}).release(raw) != nil {
+			return false, nil
+		}
 	}
 	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil
 }
@@ -107,8 +131,9 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 // hello asks a server who it is (initialize or server/discover, with the
 // agent's own params) and gives back its hello as the server said it, in
 // whichever era that was. Words that nobody has accepted are withheld:
-// instructions go straight into a model's context. Who may use nothing of the
-// server hears what is said of a server that is not there.
+// instructions go straight into a model's context. So are capabilities beyond
+// the accepted ones. Who may use nothing of the server hears what is said of a
+// server that is not there.
 func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
 	if !g.Reveals(query.Principal, query.Server) {
 		return Answer{}, sallyport.Refuse(sallyport.CauseServer, "there is no server %q", query.Server)
@@ -117,31 +142,69 @@ func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
 	if err != nil || answer.Error.Type() != sallyport.Absent {
 		return answer, err
 	}
-	words, err := manifest.Words(answer.Result)
+	edits, seen, err := g.withheld(query.Server, answer.Result)
+	if err == nil && len(seen.Items) > 0 {
+		err = g.quarantine(ctx, seen)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
-	definition, changed := g.Pins.listed(query.Server, words)
-	if definition != nil {
+	if len(edits) == 0 {
 		return answer, nil
 	}
-	if changed {
-		if err := g.quarantine(ctx, manifest.Manifest{Server: query.Server, Items: map[manifest.Key]manifest.Item{words.Key: words}}); err != nil {
-			return Answer{}, err
-		}
+	answer.Result, err = sallyport.Parse(answer.Result.Splice(edits...))
+	return answer, err
+}
+
+// withheld is what of a hello nobody has accepted: what stands in its place,
+// and what of it is news.
+func (g *Gateway) withheld(server string, hello sallyport.Value) (edits []sallyport.Edit, news manifest.Manifest, err error) {
+	news = manifest.Manifest{Server: server, Items: map[manifest.Key]manifest.Item{}}
+	words, err := manifest.Words(hello)
+	if err != nil {
+		return nil, news, err
 	}
-	var edits []sallyport.Edit
-	if said := answer.Result.Get("instructions"); said.Type() != sallyport.Absent {
+	definition, changed := g.Pins.listed(server, words)
+	if changed {
+		news.Items[words.Key] = words
+	}
+	if definition == nil {
+		edits = silenced(server, hello)
+	}
+	claimed := hello.Get("capabilities")
+	accepted, settled := g.Pins.capabilities(server)
+	if claimed.Type() == sallyport.Absent || manifest.Within(claimed, accepted) {
+		return edits, news, nil
+	}
+	if settled {
+		all, err := sallyport.Parse(wire.AppendMerged(nil, []sallyport.Value{claimed, accepted}))
+		if err != nil {
+			return nil, news, err
+		}
+		news.Items[manifest.CapabilitiesKey] = manifest.NewItem(manifest.CapabilitiesKey, all)
+	}
+	if accepted.Type() == sallyport.Absent {
+		accepted = unaccepted
+	}
+	return append(edits, sallyport.Edit{Target: claimed, With: accepted.Raw()}), news, nil
+}
+
+// unaccepted is what an agent may believe of a server of which nobody has
+// accepted what it claims: that there is something to list, now or later.
+var unaccepted = sallyport.MustParse(`{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true}}`)
+
+// silenced takes a server's own words out of its hello.
+func silenced(server string, hello sallyport.Value) (edits []sallyport.Edit) {
+	if said := hello.Get("instructions"); said.Type() != sallyport.Absent {
 		edits = append(edits, sallyport.Edit{Target: said, With: []byte(`""`)})
 	}
-	for _, said := range [...]sallyport.Value{answer.Result.Get("serverInfo"), answer.Result.Get("_meta").Get(wire.MetaServerInfo)} {
+	for _, said := range [...]sallyport.Value{hello.Get("serverInfo"), hello.Get("_meta").Get(wire.MetaServerInfo)} {
 		if said.Type() != sallyport.Absent {
-			name := append(sallyport.AppendString([]byte(`{"name":`), query.Server), `,"version":"0"}`...)
+			name := append(sallyport.AppendString([]byte(`{"name":`), server), `,"version":"0"}`...)
 			edits = append(edits, sallyport.Edit{Target: said, With: name})
 		}
 	}
-	silent, err := sallyport.Parse(answer.Result.Splice(edits...))
-	return Answer{Result: silent}, err
+	return edits
 }
 
 // quarantine takes what differs from the accepted state out of use, on the

@@ -233,6 +233,22 @@ func (p *Pins) listed(server string, now manifest.Item) (definition *sallyport.D
 	return &item.definition, false
 }
 
+// speaks reports whether a server's own words are in force: neither new nor
+// changed since a human accepted them.
+func (p *Pins) speaks(server string) bool {
+	return p.current.Load().items[pinKey{server, manifest.ServerKey}] != nil
+}
+
+// capabilities are those that were accepted of a server, absent where none were.
+// settled says that nothing waits for a human to look at.
+func (p *Pins) capabilities(server string) (accepted sallyport.Value, settled bool) {
+	pin, seen := p.current.Load().pins[pinKey{server, manifest.CapabilitiesKey}]
+	if pin.Raw != nil {
+		accepted, _ = sallyport.Parse(pin.Raw) // damaged ones admit nothing
+	}
+	return accepted, !seen || pin.Seen == nil
+}
+
 // Observe compares what a server says now with what was accepted, and puts
 // everything new or changed into quarantine. It returns those pins.
 func (p *Pins) Observe(ctx context.Context, m manifest.Manifest) ([]Pin, error) {

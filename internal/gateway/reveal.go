@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"sallyport"
-	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 )
 
@@ -42,18 +41,20 @@ func (g *Gateway) mayUse(rules *policy.Rules, pins *pinned, principal sallyport.
 		return policy.Decide(rules, &sallyport.Facts{Call: call, Tool: tool, Partial: true}).Verdict != sallyport.Deny
 	}
 	for key, pin := range pins.pins {
-		if key.server != server || key.key == manifest.ServerKey || pin.Raw == nil {
+		if key.server != server || pin.Raw == nil {
 			continue
 		}
 		item := pins.items[key]
 		if item == nil {
 			item = g.Pins.usable(pin)
 		}
-		if item.err == nil && may(item.definition.Kind, item.definition.Name, &item.definition) {
+		if item.err == nil && item.definition.Kind != sallyport.KindUnknown && may(item.definition.Kind, item.definition.Name, &item.definition) {
 			return true
 		}
 	}
-	return may(sallyport.KindResource, "", nil)
+	capabilities, _ := g.Pins.capabilities(server)
+	offers := capabilities.Type() == sallyport.Absent || capabilities.Get("resources").Type() != sallyport.Absent
+	return offers && may(sallyport.KindResource, "", nil)
 }
 
 // revelations remembers what was found under one policy and one state of the

@@ -3,8 +3,10 @@ package gateway
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport"
+	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 )
 
@@ -21,7 +23,14 @@ func TestServersAreRevealedToWhoMayUseThem(t *testing.T) {
 		"the tool, depending on arguments": {payRules + noReading, nil, true},
 		"the tool, after asking": {`permit(principal, action, resource);` + noReading + "\n" +
 			`@ask("finance") forbid(principal, action in Action::"effect:pay", resource);`, nil, true},
-		"reading alone":     {`permit(principal, action in Action::"effect:read", resource);`, nil, true},
+		"reading alone": {`permit(principal, action in Action::"effect:read", resource);`, nil, true},
+		"reading, of a server that has nothing to read": {`permit(principal, action in Action::"effect:read", resource);`,
+			func(g *Gateway, w *world) {
+				m := shop(t, payTool)
+				m.Items[manifest.CapabilitiesKey] = manifest.NewItem(manifest.CapabilitiesKey, sallyport.MustParse(`{"tools":{}}`))
+				g.Pins.Observe(t.Context(), m)
+				g.Pins.Accept(t.Context(), "shop", shown(m), "ana", time.Now())
+			}, false},
 		"for another group": {`permit(principal, action, resource) when { context.user.groups.contains("finance") };`, nil, false},
 		"for the group it is in since": {`permit(principal, action, resource) when { context.user.groups.contains("finance") };`,
 			func(g *Gateway, w *world) { w.principal.Groups = []string{"finance"} }, true},
@@ -34,7 +43,7 @@ func TestServersAreRevealedToWhoMayUseThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, w := open(t)
 			w.query = func(*Query) (Answer, error) {
-				return Answer{Result: sallyport.MustParse(`{"protocolVersion":"2025-11-25","capabilities":{},"instructions":"Sells.","serverInfo":{"name":"shop","version":"1"}}`)}, nil
+				return Answer{Result: sallyport.MustParse(hello("{}"))}, nil
 			}
 			enforce(t, g, w, c.rules)
 			before := g.Reveals(w.principal, "shop") // what is remembered of it must not outlive the change

@@ -3,6 +3,7 @@
 package manifest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,12 +12,17 @@ import (
 )
 
 // Key names one item of a manifest: "tool:refund", "prompt:draft",
-// "template:desk://tickets/{id}", or ServerKey.
+// "template:desk://tickets/{id}", ServerKey or CapabilitiesKey.
 type Key string
 
-// ServerKey is the item that holds the server's own words: instructions and
-// serverInfo.
-const ServerKey Key = "server"
+const (
+	// ServerKey is the item that holds the server's own words: instructions and
+	// serverInfo.
+	ServerKey Key = "server"
+	// CapabilitiesKey is the item that holds what the server claims to be able
+	// to do, in both eras of MCP together.
+	CapabilitiesKey Key = "capabilities"
+)
 
 // KeyOf is the key of a tool or prompt by name or of a template by its URI
 // template.
@@ -65,6 +71,11 @@ func New(server string, hello sallyport.Value, tools, prompts, templates []sally
 		return m, err
 	}
 	m.Items[ServerKey] = NewItem(ServerKey, words)
+	claimed := hello.Get("capabilities")
+	if claimed.Type() != sallyport.Object {
+		claimed = sallyport.MustParse("{}")
+	}
+	m.Items[CapabilitiesKey] = NewItem(CapabilitiesKey, claimed)
 	for _, list := range []struct {
 		kind   sallyport.Kind
 		naming string
@@ -94,7 +105,7 @@ func New(server string, hello sallyport.Value, tools, prompts, templates []sally
 const serverInfoKey = "io.modelcontextprotocol/serverInfo"
 
 // serverWords keeps of a hello what reaches people and models, alike whichever
-// era the hello is of: a capability bump alone is no change of words.
+// era the hello is of.
 func serverWords(hello sallyport.Value) (sallyport.Value, error) {
 	info := hello.Get("serverInfo")
 	if info.Type() == sallyport.Absent {
@@ -120,6 +131,24 @@ func Words(hello sallyport.Value) (Item, error) {
 		return Item{}, err
 	}
 	return NewItem(ServerKey, raw), nil
+}
+
+// Within reports whether capabilities claim nothing beyond others. What is
+// false or null claims nothing: a server may do less than it could.
+func Within(claimed, accepted sallyport.Value) bool {
+	switch claimed.Type() {
+	case sallyport.Absent, sallyport.Null, sallyport.False:
+		return true
+	case sallyport.Object:
+		for name, member := range claimed.Members() {
+			if !Within(member, accepted.Get(name)) {
+				return false
+			}
+		}
+		return accepted.Type() == sallyport.Object
+	default:
+		return bytes.Equal(claimed.AppendCanonical(nil), accepted.AppendCanonical(nil))
+	}
 }
 
 // Keys lists the keys in order.

@@ -50,11 +50,11 @@ func TestNewRefusesTwins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(m.Items), 4; got != want {
+	if got, want := len(m.Items), 5; got != want {
 		t.Errorf("%d items, want %d: %v", got, want, m.Keys())
 	}
 	for _, key := range m.Keys() {
-		if kind, name := key.Split(); key != ServerKey && KeyOf(kind, name) != key {
+		if kind, name := key.Split(); kind != sallyport.KindUnknown && KeyOf(kind, name) != key {
 			t.Errorf("%s does not survive Split", key)
 		}
 	}
@@ -183,5 +183,34 @@ func BenchmarkCheck(b *testing.B) {
 		if err := s.Check(args); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for _, c := range []struct {
+		claimed, accepted string
+		within            bool
+	}{
+		{`{}`, `{}`, true},
+		{`{}`, `{"a":{}}`, true},
+		{`{"a":{}}`, `{}`, false},
+		{`{"a":{"x":true}}`, `{"a":{}}`, false},
+		{`{"a":{"x":false}}`, `{"a":{}}`, true},
+		{`{"a":{"x":false}}`, `{"a":{"x":true}}`, true},
+		{`{"a":{"x":true}}`, `{"a":{"x":false}}`, false},
+		{`{"a":null}`, `{}`, true},
+		{`{"a":1.0}`, `{"a":1}`, false}, // tokens, not numbers: another text is another claim
+		{`{"a":[1,2]}`, `{"a":[ 1, 2 ]}`, true},
+		{`{"a":[1]}`, `{"a":[1,2]}`, false},
+		{`{"a":{}}`, `{"a":true}`, false},
+		{`{"a":true}`, `{"a":{}}`, false},
+		{`"a"`, `{}`, false},
+	} {
+		if Within(sallyport.MustParse(c.claimed), sallyport.MustParse(c.accepted)) != c.within {
+			t.Errorf("%s within %s: %v", c.claimed, c.accepted, !c.within)
+		}
+	}
+	if Within(sallyport.MustParse(`{}`), sallyport.Value{}) {
+		t.Error("something is within nothing")
 	}
 }

@@ -18,7 +18,7 @@ const maxPages, maxItems = 1000, 100_000
 // Manifest fetches all that a server says of itself, on the gateway's own
 // behalf. A server that speaks both eras may offer more in one of them; where
 // it says different things of one item, what it says in the stateless era
-// counts, and the other will be a change.
+// counts, and the other will be a change. Capabilities count together.
 func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest, error) {
 	srv, err := u.server(name)
 	if err != nil {
@@ -30,9 +30,13 @@ func (u *Servers) Manifest(ctx context.Context, name string) (manifest.Manifest,
 		return m, err
 	}
 	more, err := u.manifest(ctx, name, wire.Revision20251125)
-	if err == nil {
-		maps.Copy(more.Items, m.Items)
+	if err != nil {
+		return more, err
 	}
+	const key = manifest.CapabilitiesKey
+	claimed, err := sallyport.Parse(wire.AppendMerged(nil, []sallyport.Value{m.Items[key].Raw, more.Items[key].Raw}))
+	maps.Copy(more.Items, m.Items)
+	more.Items[key] = manifest.NewItem(key, claimed)
 	return more, err
 }
 

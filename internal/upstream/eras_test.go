@@ -1,8 +1,13 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -230,7 +235,7 @@ func TestEveryWayManifest(t *testing.T) {
 		for _, k := range m.Keys() {
 			keys = append(keys, string(k))
 		}
-		want := "prompt:greet server template:test://t/{id} tool:ask tool:count tool:echo tool:grow tool:log tool:region tool:wait"
+		want := "capabilities prompt:greet server template:test://t/{id} tool:ask tool:count tool:echo tool:grow tool:log tool:region tool:wait"
 		if got := strings.Join(keys, " "); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -269,6 +274,44 @@ func TestManifestOfBothEras(t *testing.T) {
 	for _, key := range []manifest.Key{"tool:only-stateless", "tool:only-old", "tool:echo"} {
 		if _, there := m.Items[key]; !there {
 			t.Errorf("%s is missing", key)
+		}
+	}
+}
+
+// TestCapabilitiesOfBothEras: what a server claims in either era is within what
+// it claims altogether, which is what is pinned.
+func TestCapabilitiesOfBothEras(t *testing.T) {
+	servers := bothEras(newPeer(oldRevisions, &seen{}), newPeer(newRevisions, &seen{}))
+	h := newHall(t, Server{Name: "peer", URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if !bytes.Contains(body, []byte(`"method":"initialize"`)) {
+			servers.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		servers.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.Header().Del("Content-Length")
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(bytes.Replace(answer.Body.Bytes(), []byte(`"capabilities":{`), []byte(`"capabilities":{"onlyOld":{"x":true},`), 1))
+	}))})
+	m, err := h.Manifest(t.Context(), "peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := m.Items[manifest.CapabilitiesKey].Raw
+	for revision, method := range map[string]string{wire.Revision20251125: "initialize", wire.Stateless: "server/discover"} {
+		answer, err := agent{revision: revision, user: "ann"}.query(t.Context(), h, method, declaredOld)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claimed := answer.Result.Get("capabilities")
+		if claimed.Get("tools").Type() != sallyport.Object || !manifest.Within(claimed, all) {
+			t.Errorf("%s: %s is not within %s", revision, claimed.Raw(), all.Raw())
+		}
+		if only := claimed.Get("onlyOld").Type() == sallyport.Object; only == wire.IsStateless(revision) {
+			t.Errorf("%s: the test's server claims the same in both eras", revision)
 		}
 	}
 }
