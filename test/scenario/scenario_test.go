@@ -145,18 +145,21 @@ func launch(t *testing.T, binary, dir string) *gateway {
 // ready opens a session and waits until the server behind it is pinned.
 func (g *gateway) ready(t *testing.T) {
 	t.Helper()
-	_, _, header := g.post(t, "/mcp/pay", nil, `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{},"sampling":{},"roots":{}},"clientInfo":{"name":"scenario","version":"1"}}}`)
-	g.session = header.Get("Mcp-Session-Id")
-	g.post(t, "/mcp/pay", nil, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	for range 200 {
+	var body string
+	for range 200 { // until the server is accepted and the policy knows its tools, it is hidden
+		var status int
+		var header http.Header
+		status, body, header = g.post(t, "/mcp/pay", nil, `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{},"sampling":{},"roots":{}},"clientInfo":{"name":"scenario","version":"1"}}}`)
 		out, err := g.sallyport("servers", "-o", "json")
-		if err == nil && regexp.MustCompile(`"pinned":\s*[1-9]`).MatchString(out) {
+		if status == http.StatusOK && err == nil && regexp.MustCompile(`"pinned":\s*[1-9]`).MatchString(out) {
+			g.session = header.Get("Mcp-Session-Id")
+			g.post(t, "/mcp/pay", nil, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 			return
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
 	out, err := g.sallyport("servers", "-o", "json")
-	t.Fatalf("the server was not pinned within 5 s: %v\n%s", err, out)
+	t.Fatalf("the server was not pinned within 5 s: %v\n%s\n%s", err, out, body)
 }
 
 func (g *gateway) step(t *testing.T, block string) {
@@ -246,9 +249,17 @@ func (g *gateway) sallyport(args ...string) (string, error) {
 }
 
 // entries are the log's entries about calls, in short.
+var intents, outcomes = regexp.MustCompile(`"type":\s*"intent"`), regexp.MustCompile(`"type":\s*"outcome"`)
+
 func (g *gateway) entries(t *testing.T) string {
 	t.Helper()
-	time.Sleep(30 * time.Millisecond) // an outcome becomes durable within 10 ms
+	for range 100 { // an outcome becomes durable soon after it was answered
+		if out, err := g.sallyport("log", "query", "--limit", "0", "-o", "json"); err == nil &&
+			len(intents.FindAllString(out, -1)) == len(outcomes.FindAllString(out, -1)) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	out, err := g.sallyport("log", "query", "--limit", "0", "-o", "json")
 	if err != nil {
 		t.Fatalf("log query: %v", err)
