@@ -110,6 +110,7 @@ func closeAll(files ...*os.File) {
 func (c *Child) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	keepFiles()
 	err := c.cmd.Start()
 	started <- err
 	if err != nil {

@@ -2,6 +2,7 @@ package child
 
 import (
 	"errors"
+	"math"
 	"os/exec"
 	"syscall"
 
@@ -13,6 +14,11 @@ import (
 func processGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// keepFiles keeps every file of ours from children but those that they are
+// given. Go opens its own so; what the gateway was started with it may have
+// inherited from anybody. A kernel before 5.11 can't, and leaves it at that.
+func keepFiles() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
 
 // awaitExit returns when the process has ended, without reaping it: until it
 // is reaped its group's id can't pass to somebody else.
