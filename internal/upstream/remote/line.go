@@ -78,7 +78,7 @@ func (l *Lines) fill() {
 		l.end = copy(l.buf, l.buf[l.start:l.end])
 		l.start = 0
 	case l.end == len(l.buf):
-		grown := make([]byte, 2*len(l.buf))
+		grown := make([]byte, min(2*len(l.buf), max(l.limit, len(l.buf))+lineBuffer))
 		copy(grown, l.buf[:l.end])
 		l.buf = grown
 	}
