@@ -85,7 +85,7 @@ func (c *comparison) forbid(was *rule) {
 			return false
 		}
 		return slices.EqualFunc(r.parts(), was.parts(), source.Condition.Same) ||
-			!r.fallible && !was.fallible && narrows(was, r) && seesAll(r, was)
+			!was.fallible && narrows(was, r) && seesAll(r, was)
 	}
 	namesake := named(c.new, was)
 	switch {
@@ -110,9 +110,6 @@ func named(in *Rules, r *rule) *rule {
 // another permit covers the same calls without looking at as much, dropping the
 // first lets them through.
 func (c *comparison) gone(was *rule) {
-	if len(was.reads) == 0 && !was.fallible {
-		return
-	}
 	refuses := func(g *rule) bool { return !g.result && seesAll(g, was) && (!was.fallible || narrows(g, was)) }
 	everywhere := func(g *rule) bool { return refuses(g) && c.scopeCovers(g, was) }
 	if same := named(c.new, was); same != nil && everywhere(same) || slices.ContainsFunc(c.new.rules, everywhere) {
@@ -129,11 +126,11 @@ func (c *comparison) gone(was *rule) {
 // pins: new actions that a rule reaches, and rules that say something else of
 // an action because its effects or its schema changed.
 func (c *comparison) pins() {
+	if len(c.old.actions) == 0 {
+		return // no policy was in force: every permit is new
+	}
 	for _, a := range c.new.ordered {
 		before := c.old.actions[a.key()]
-		if before == nil && len(c.old.actions) == 0 {
-			continue
-		}
 		sameGroups := before != nil && slices.Equal(before.groups, a.groups)
 		sameInput := before != nil && before.undeclared == a.undeclared && bytes.Equal(before.input.AppendTo(nil), a.input.AppendTo(nil))
 		for _, r := range c.new.rules {

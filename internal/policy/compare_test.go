@@ -59,6 +59,10 @@ func TestCompare(t *testing.T) {
 		{"a permit for more actions", edit(`action == Action::"desk/tool:refund", resource) when { context.input.amount.less`, `action in Action::"effect:pay", resource) when { context.input has amount && context.input.amount.less`), "refunds"},
 		{"a forbid removed", edit(line("no"), ""), "no"},
 		{"a forbid for fewer agents", edit(`forbid (principal in Tenant::"acme",`, `forbid (principal in Role::"analyst",`), "no"},
+		{"a forbid for another action", edit(line("no"), `@id("no") forbid (principal in Tenant::"acme", action == Action::"cloud/tool:list_instances", resource);`), "no"},
+		{"a question for another action", edit(`forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("500.0")) }`, `forbid (principal, action == Action::"desk/tool:get_ticket", resource)`), "ask"},
+		{"a rule about results for one action", edit(`forbid (principal, action, resource) when { context.result`, `forbid (principal, action == Action::"desk/tool:get_ticket", resource) when { context.result`), "keys"},
+		{"a rule about results for one server", edit(`forbid (principal, action, resource) when { context.result`, `forbid (principal, action, resource == Server::"desk") when { context.result`), "keys"},
 		{"a condition added to a forbid", edit("context.input.count > 3", `context.input.count > 3 && context.input has tags`), "no"},
 		{"a forbid from a higher number", edit("context.input.count > 3", `context.input.count > 4`), "no"},
 		{"a forbid from a lower number", edit("context.input.count > 3", `context.input.count > 2`), ""},
@@ -203,6 +207,14 @@ forbid (principal, action in Action::"server:desk", resource) when { context.inp
 	if l := Compare(load(t, text), fewer); l != nil {
 		t.Errorf("%v", l)
 	}
+	more := `@id("a") permit (principal, action in Action::"effect:read", resource) when { context.opaque.isEmpty() };` + "\n"
+	rest := `@id("b") permit (principal, action == Action::"desk/tool:list_tickets", resource);`
+	if fewer, err = Load(files("p.cedar", rest), pinned(t)[1:], declared); err != nil {
+		t.Fatal(err)
+	}
+	if l := Compare(load(t, more+rest), fewer); len(l) != 1 || l[0].Rule.ID != "b" {
+		t.Errorf("%v", l)
+	}
 }
 
 // What guards the calls that a removed permit refused, and what doesn't.
@@ -222,6 +234,7 @@ func TestCompareGuards(t *testing.T) {
 		{"a sum that always fails", `@id("a") permit (principal, action, resource) when { 9223372036854775807 + 1 > 5 };` + "\n", b, "b"},
 		{"one agent, and all of a role", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal in Role::"support"`, 1), "b"},
 		{"two agents", strings.Replace(a, "principal", `principal == Agent::"bot"`, 1), strings.Replace(b, "principal", `principal == Agent::"ops"`, 1), ""},
+		{"a narrower permit that looks at as much", a, `@id("b") permit (principal in Role::"support", action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("1.0")) };`, ""},
 		{"a sum that fails, kept first", sum, strings.Replace(strings.Replace(sum, `"a"`, `"b"`, 1), "> 5 }", "> 5 && context.input.size == \"small\" }", 1), ""},
 	} {
 		var got []string
@@ -231,6 +244,21 @@ func TestCompareGuards(t *testing.T) {
 		if strings.Join(got, ",") != c.want {
 			t.Errorf("%s: looser by %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// A permit that keeps its name and looks at less no longer refuses what it did.
+func TestCompareNamesakeThatLooksAtLess(t *testing.T) {
+	const old = `@id("a") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.lessThan(decimal("9.0")) && context.input.customer == "x" };
+@id("b") permit (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "x" };
+`
+	new := strings.Replace(old, `context.input.amount.lessThan(decimal("9.0")) && `, "", 1)
+	if l := Compare(load(t, old), load(t, new)); len(l) != 1 || l[0].Rule.ID != "a" {
+		t.Errorf("%v", l)
+	}
+	facts := call(t, "desk/tool:refund", `{"customer":"x","amount":null}`)
+	if Decide(load(t, old), facts).Verdict >= Decide(load(t, new), facts).Verdict {
+		t.Error("then it need not be looser")
 	}
 }
 

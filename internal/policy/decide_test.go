@@ -96,7 +96,7 @@ func TestDecide(t *testing.T) {
 // Whatever finds the rules, they are named once, by place, and so are the groups.
 func TestOrder(t *testing.T) {
 	r := load(t, `@id("one") permit (principal == Agent::"bot", action == Action::"desk/tool:refund", resource);
-@id("two") permit (principal, action in [Action::"desk/tool:refund", Action::"effect:pay", Action::"server:desk"], resource);
+@id("two") permit (principal, action in [Action::"desk/tool:refund", Action::"effect:pay", Action::"server:desk", Action::"desk/tool:refund"], resource);
 @id("three") permit (principal in Role::"support", action, resource);
 @id("four") @ask("legal") forbid (principal == Agent::"bot", action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("5.0")) };
 @id("five") @ask("finance") forbid (principal, action, resource) when { context.input has amount && context.input.amount.greaterThan(decimal("5.0")) };`)

@@ -44,12 +44,9 @@ func (x *index) add(r *rule) {
 			actions[0] = serverGroup(r.scope.server)
 		}
 	}
-	seen := map[uint32]bool{}
 	for _, action := range actions {
-		if id := x.id(action); !seen[id] {
-			seen[id] = true
-			x.rules[[2]uint32{principal, id}] = append(x.rules[[2]uint32{principal, id}], r)
-		}
+		key := [2]uint32{principal, x.id(action)}
+		x.rules[key] = append(x.rules[key], r)
 	}
 }
 
@@ -85,7 +82,7 @@ func (x *index) in(dst []*rule, principal *sallyport.Principal, a *action) []*ru
 }
 
 // contains tells whether a rule that names several actions was found under
-// another of them.
+// another of them, or under the same that it names twice.
 func contains(rules []*rule, r *rule) bool {
 	return len(r.scope.actions) > 1 && slices.Contains(rules, r)
 }
