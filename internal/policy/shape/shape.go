@@ -442,12 +442,12 @@ func (c *Conversion) set(s *Shape, v sallyport.Value) types.Value {
 	for i, item := range v.Items() {
 		held := inner.held(s.Items, item)
 		inner.items++
+		c.items = inner.items // also of a set that comes to nothing: it was work
 		if held == nil || len(inner.Opaque) > 0 || i == maxItems || inner.items > maxAll {
 			return nil
 		}
 		items = append(items, held)
 	}
-	c.items = inner.items
 	return types.NewSet(items...)
 }
 

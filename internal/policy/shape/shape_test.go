@@ -268,6 +268,11 @@ func TestSetsOfManyItems(t *testing.T) {
 		t.Error("a longer one is not")
 	}
 	nested := &Shape{Kind: Set, Items: s}
+	// What was looked at in vain counts too: three long sets and one item that
+	// does not fit leave no room for two more.
+	if c = (Conversion{}); c.held(nested, sallyport.MustParse("[["+items+"],["+items+"],["+items+"],7]")) != nil || c.held(nested, sallyport.MustParse("[["+items+"],["+items+"]]")) != nil {
+		t.Error("sets that come to nothing cost nothing")
+	}
 	c = Conversion{}
 	if c.held(nested, sallyport.MustParse("[["+items+"],["+items+"],["+items+"]]")) == nil {
 		t.Error("three long sets are opaque")
