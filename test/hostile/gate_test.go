@@ -105,6 +105,12 @@ limits: {body: 8MiB, result: 16MiB}
 		"--dir", g.state(), "--addr-file", filepath.Join(g.dir, "addresses.json"))
 	command.Stdout, command.Stderr = g.output, g.output
 	command.Env = append(os.Environ(), "GATEWAY_SECRET=the-gateways-own")
+	inherited, err := os.Create(filepath.Join(g.dir, "inherited"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inherited.Close()
+	command.ExtraFiles = []*os.File{inherited} // as from a careless launcher
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

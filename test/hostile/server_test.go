@@ -31,13 +31,18 @@ const tools = getBalance + `,
 
 func newServer(t testing.TB) *server {
 	s := &server{tools: tools, do: map[string]func(http.ResponseWriter, *http.Request, string){}, wake: make(chan string)}
-	h := httptest.NewServer(s)
-	t.Cleanup(func() {
-		h.CloseClientConnections()
-		h.Close()
-	})
-	s.url = h.URL
+	s.url = serve(t, s)
 	return s
+}
+
+// serve serves a handler until the test ends.
+func serve(t testing.TB, handler http.Handler) (url string) {
+	s := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.URL
 }
 
 // saw gives what reached the server since the last time: METHOD PARAMS, a line
