@@ -28,7 +28,9 @@ func (t *Ticket) ask(ctx context.Context, message wire.Message, client Client) (
 
 func (t *Ticket) openAsk(ctx context.Context, method string, params sallyport.Value) (*Ticket, error) {
 	if row := wire.FromServer[method]; row.Kind != sallyport.KindAsk {
-		return nil, sallyport.Refuse(sallyport.CauseMethod, "%s: not something a server may ask of an agent", method)
+		// Unnamed: it is what the server wrote into a result, and a reason stays
+		// in the log for good.
+		return nil, sallyport.Refuse(sallyport.CauseMethod, "a server may not ask this of an agent")
 	}
 	return t.nested(ctx, sallyport.KindAsk, method, params)
 }
@@ -56,11 +58,13 @@ func (t *Ticket) hearInputRequests(ctx context.Context, result sallyport.Value) 
 	if !objectOrNone(requests) && requests.Type() != sallyport.Null {
 		return sallyport.Refuse(sallyport.CauseWire, "inputRequests must be an object")
 	}
-	for key, request := range requests.Members() {
+	number := 0
+	for _, request := range requests.Members() {
+		number++
 		method, _ := request.Get("method").Text()
 		asked, err := t.openAsk(ctx, method, request.Get("params"))
 		if err != nil {
-			return fmt.Errorf("input request %q: %w", key, err)
+			return fmt.Errorf("input request %d: %w", number, err)
 		}
 		if _, err := asked.Close(ctx, Answer{}, nil); err != nil {
 			return err
@@ -77,13 +81,15 @@ func (t *Ticket) judgeInputResponses(ctx context.Context) error {
 		return sallyport.Refuse(sallyport.CauseWire, "inputResponses must be an object")
 	}
 	var errs []error
-	for key, response := range responses.Members() {
+	number := 0
+	for _, response := range responses.Members() {
+		number++
 		if response.Type() != sallyport.Object {
-			errs = append(errs, sallyport.Refuse(sallyport.CauseWire, "input response %q must be an object", key))
+			errs = append(errs, sallyport.Refuse(sallyport.CauseWire, "input response %d must be an object", number))
 		}
 		for _, method := range answerMethods(response) {
 			if err := t.judgeAnswer(ctx, method, response); err != nil {
-				errs = append(errs, fmt.Errorf("input response %q: %w", key, err))
+				errs = append(errs, fmt.Errorf("input response %d: %w", number, err))
 			}
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/app"
 	"sallyport/internal/control"
 )
 
@@ -347,15 +348,17 @@ func (g gateway) kill() {
 	<-g.ended
 }
 
-// address waits until the gateway listens.
+// address waits until the gateway listens, and is where it does for the tester.
 func (g gateway) address(t *testing.T) string {
 	t.Helper()
+	return g.listening(t).Listeners["tester"]
+}
+
+func (g gateway) listening(t *testing.T) (at app.Addresses) {
+	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		var at struct {
-			Listeners map[string]string `json:"listeners"`
-		}
 		if text, err := os.ReadFile(g.addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
-			return at.Listeners["tester"]
+			return at
 		}
 		select {
 		case <-g.ended:
@@ -365,7 +368,7 @@ func (g gateway) address(t *testing.T) string {
 	}
 	g.kill()
 	t.Fatalf("the gateway did not come up within 30 s:\n%s", g.output)
-	return ""
+	return at
 }
 
 // load calls as fast as it can until the gateway is gone.
