@@ -124,6 +124,9 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.store, err = store.Open(options.Dir, time.Now); err != nil {
 		return nil, err
 	}
+	if err := keepOutOfGit(options.Dir); err != nil {
+		return nil, err
+	}
 	record, err := a.store.Setting(ctx, rulingSetting)
 	if err != nil {
 		return nil, err

@@ -138,7 +138,7 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	if a.human.Enrolled() {
 		add(control.OK, "", "a human has enrolled")
 	} else {
-		add(control.Warning, "sallyport enroll", "no human has enrolled: nothing can be accepted, loosened or added")
+		add(control.Warning, "sallyport enroll", "no human has enrolled: nothing can be accepted, loosened or added, and whoever enrolls first is the human")
 	}
 	a.examineServers(add)
 	a.examineAgents(add)
