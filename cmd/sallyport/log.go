@@ -397,12 +397,28 @@ func (c *cli) writeExport(name string, answer io.Reader) error {
 		_, err := io.Copy(c.out, answer)
 		return err
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	stop := terminal.Progress(c.errs, "exporting")
+	defer stop()
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // a pipe or a device
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, answer)
+		return errors.Join(err, file.Close())
+	}
+	// A file of its own: one that is there may be readable for others, and half
+	// an export must not take the place of a whole one.
+	file, err := os.CreateTemp(filepath.Dir(name), ".sallyport-export-")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(file.Name()) // nothing once it is renamed
 	_, err = io.Copy(file, answer)
-	return errors.Join(err, file.Close())
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
 }
 
 func (c *cli) logCheckpoint() *cobra.Command {
