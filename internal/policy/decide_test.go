@@ -110,6 +110,63 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// The groups of all questions that are open are asked, each once, in one order.
+func TestQuestionsAreUnited(t *testing.T) {
+	const permit = "permit (principal, action, resource);\n"
+	const questions = `@id("one") @ask("support-leads, legal") forbid (principal, action, resource);
+@id("two") @ask("finance") forbid (principal, action, resource);
+@id("three") @ask("legal") forbid (principal, action, resource);
+@id("silent") @ask("finance") forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count > 900 };
+@id("odd") @ask("finance") forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.input.count * 4611686018427387904 < 0 };
+`
+	for _, c := range []struct {
+		policy, action, args string
+		verdict              sallyport.Verdict
+		rules, asks          string
+	}{
+		{permit + questions, "desk/tool:refund", `{"customer":"c","amount":1}`, sallyport.Hold, "one,two,three", "finance,legal,support-leads"},
+		{questions, "desk/tool:refund", `{"customer":"c","amount":1}`, sallyport.Deny, "", ""},                                                                              // nobody permits it
+		{permit + questions, "cloud/tool:create_instance", `{"size":"small","count":2}`, sallyport.Deny, "odd", ""},                                                         // a question that fails
+		{permit + questions, "cloud/tool:create_instance", `{"size":"small","count":null}`, sallyport.Deny, "silent", ""},                                                   // one that can't be judged
+		{permit + questions + `@id("no") forbid (principal, action, resource);`, "desk/tool:refund", `{"customer":"c","amount":1}`, sallyport.Deny, "no", ""},               // a refusal beats questions
+		{permit + `@on("result") @ask("legal") forbid (principal, action, resource);`, "desk/tool:refund", `{"customer":"c","amount":1}`, sallyport.Allow, "p.cedar:1", ""}, // about results alone
+	} {
+		d := Decide(load(t, c.policy), call(t, c.action, c.args))
+		if d.Verdict != c.verdict || names(d.Rules) != c.rules || strings.Join(d.Asks, ",") != c.asks {
+			t.Errorf("%s %s: %v by %q asking %q", c.action, c.args, d.Verdict, names(d.Rules), d.Asks)
+		}
+	}
+}
+
+// Whatever a key is called, it is a name among others: never an entity, and never
+// another name that looks the same.
+func TestOddNames(t *testing.T) {
+	raw := sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{
+		"__entity":{"type":"object","properties":{"type":{"type":"string"},"id":{"type":"string"}}},"type":{"type":"string"},"id":{"type":"string"},
+		"\u00e9":{"type":"string"},"e\u0301":{"type":"string"},"":{"type":"string"},"a.b":{"type":"string"},"a":{"type":"object","properties":{"b":{"type":"string"}}},"__extn":{"type":"string"}}}}`)
+	d := sallyport.Definition{Server: "s", Kind: sallyport.KindTool, Name: "t", Effects: []sallyport.Effect{"read"}, Raw: raw, Digest: sallyport.DigestOf(raw.Raw())}
+	for _, c := range []struct{ condition, fires, silent string }{
+		{`context.input has "__entity" && context.input["__entity"] has type && context.input["__entity"].type == "Role"`, `{"__entity":{"type":"Role","id":"support"}}`, `{"__entity":{"type":"Agent","id":"bot"}}`},
+		{`context.input has "\u{e9}" && context.input["\u{e9}"] == "x"`, `{"\u00e9":"x"}`, `{"e\u0301":"x"}`},
+		{`context.input has "e\u{301}" && context.input["e\u{301}"] == "x"`, `{"e\u0301":"x"}`, `{"\u00e9":"x"}`},
+		{`context.input has "" && context.input[""] == "x"`, `{"":"x"}`, `{"a":{"b":"x"}}`},
+		{`context.input has "a.b" && context.input["a.b"] == "x"`, `{"a.b":"x"}`, `{"a":{"b":"x"}}`},
+		{`context.input has a.b && context.input.a.b == "x"`, `{"a":{"b":"x"}}`, `{"a.b":"x"}`},
+		{`context.input has "__extn" && context.input["__extn"] == "x"`, `{"__extn":"x"}`, `{"id":"x"}`},
+	} {
+		r, err := Load(files("p.cedar", "permit (principal, action, resource);\nforbid (principal, action == Action::\"s/tool:t\", resource) when { "+c.condition+" };"), []sallyport.Definition{d}, Declared{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for args, want := range map[string]sallyport.Verdict{c.fires: sallyport.Deny, c.silent: sallyport.Allow} {
+			facts := &sallyport.Facts{Tool: &d, Call: &sallyport.Call{Kind: sallyport.KindTool, Server: "s", Name: "t", Principal: bot, Args: sallyport.MustParse(args)}}
+			if got := Decide(r, facts); got.Verdict != want {
+				t.Errorf("%s on %s: %v %s", c.condition, args, got.Verdict, got.Reason)
+			}
+		}
+	}
+}
+
 func names(rules []sallyport.Rule) string {
 	ids := make([]string, len(rules))
 	for i, r := range rules {
@@ -402,6 +459,7 @@ forbid (principal, action == Action::"desk/resource:read", resource) when { cont
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"ki"}}`, sallyport.Allow},
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"rude"}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"ticket":"secret"}}}`, sallyport.Deny},
+		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"ticket":"1"}}}`, sallyport.Allow},
 		{sallyport.KindCompletion, "summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"},"context":{"arguments":{"tone":"rude"}}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "desk://private/{id}", `{"ref":{"type":"ref/resource","uri":"desk://private/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Deny},
 		{sallyport.KindCompletion, "desk://public/{id}", `{"ref":{"type":"ref/resource","uri":"desk://public/{id}"},"argument":{"name":"id","value":"1"}}`, sallyport.Allow},
