@@ -153,6 +153,10 @@ func (v *conversation) fromStateless(ctx context.Context, r *request, client gat
 	default:
 		return noMeaning(r.Method, v.revision), nil
 	}
+	// An agent could open a task, and then neither ask for it nor end it.
+	if r.Params.Get("task").Type() != sallyport.Absent {
+		return failed(&wire.Error{Code: wire.CodeInvalidParams, Message: "task: this server speaks MCP " + v.revision + ", whose tasks an agent of MCP " + r.Revision + " can't follow; call without"}), nil
+	}
 	level, wanted := r.Params.Get("_meta").Get(wire.MetaLogLevel).Text()
 	if wanted {
 		v.setLevel(ctx, level)

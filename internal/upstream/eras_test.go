@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,29 +109,113 @@ func TestEveryWayProgress(t *testing.T) {
 	})
 }
 
+// TestEveryWayAsks: elicitation, sampling and roots reach the agent in its own
+// era, whichever the server speaks, and the answer reaches the server.
 func TestEveryWayAsks(t *testing.T) {
+	for _, c := range []struct{ tool, key, method, answer, want string }{
+		{"ask", "name", "elicitation/create", `{"action":"accept","content":{"name":"Ann"}}`, "accept Ann stäte"},
+		{"sample", "text", "sampling/createMessage", `{"role":"assistant","model":"m","content":{"type":"text","text":"hi"}}`, "m hi"},
+		{"roots", "roots", "roots/list", `{"roots":[{"uri":"file:///home"}]}`, "file:///home"},
+	} {
+		t.Run(c.tool, func(t *testing.T) {
+			everyWay(t, func(t *testing.T, h *hall, a agent, log *seen) {
+				client := &clientEnd{answer: func(_ context.Context, m wire.Message) (gateway.Answer, error) {
+					if m.Method != c.method {
+						return gateway.Answer{}, errors.New("asked " + m.Method)
+					}
+					return gateway.Answer{Result: sallyport.MustParse(c.answer)}, nil
+				}}
+				answer, err := a.execute(t.Context(), h, "tools/call", `{"name":"`+c.tool+`","arguments":{}}`, client)
+				kind, _ := answer.Result.Get("resultType").Text()
+				if kind == "input_required" && wire.IsStateless(a.revision) {
+					// The same era at both ends: the agent retries by itself.
+					if len(client.asked) != 0 {
+						t.Fatal("asked although the result says it")
+					}
+					retry := `{"name":"` + c.tool + `","arguments":{},"inputResponses":{"` + c.key + `":` + c.answer + `}`
+					if state := answer.Result.Get("requestState"); state.Type() != sallyport.Absent {
+						retry += `,"requestState":` + string(state.Raw())
+					}
+					answer, err = a.execute(t.Context(), h, "tools/call", retry+"}", client)
+				} else if len(client.asked) != 1 {
+					t.Fatalf("asked %d times", len(client.asked))
+				}
+				if got := textOf(t, answer, err); got != c.want {
+					t.Errorf("got %q", got)
+				}
+			})
+		})
+	}
+}
+
+// TestEveryWayUpdates: whoever subscribed hears of the resource in the way of
+// its own era, and nobody hears of it who has stopped.
+func TestEveryWayUpdates(t *testing.T) {
+	const updated = "notifications/resources/updated"
 	everyWay(t, func(t *testing.T, h *hall, a agent, log *seen) {
-		client := &clientEnd{answer: func(_ context.Context, m wire.Message) (gateway.Answer, error) {
-			if m.Method != "elicitation/create" {
-				return gateway.Answer{}, errors.New("asked " + m.Method)
+		if !wire.IsStateless(a.revision) {
+			if answer, err := a.execute(t.Context(), h, "resources/subscribe", `{"uri":"test://r"}`, nil); err != nil || answer.Error.Type() != sallyport.Absent {
+				t.Fatalf("subscribe: %v %s", err, answer.Error.Raw())
 			}
-			return gateway.Answer{Result: sallyport.MustParse(`{"action":"accept","content":{"name":"Ann"}}`)}, nil
-		}}
-		answer, err := a.execute(t.Context(), h, "tools/call", `{"name":"ask","arguments":{}}`, client)
-		kind, _ := answer.Result.Get("resultType").Text()
-		if kind == "input_required" && wire.IsStateless(a.revision) {
-			// The same era at both ends: the agent retries by itself.
-			if len(client.asked) != 0 {
-				t.Fatal("asked although the result says it")
+			a.tool(t, h, "touch", `{}`, nil)
+			x := h.waitHeard(t, updated)
+			if !x.message.Params.Get("uri").IsText("test://r") || x.message.Params.Get("_meta").Get(wire.MetaSubscription).Type() != sallyport.Absent || x.session != "s1" {
+				t.Errorf("heard %s in session %s", x.message.Raw, x.session)
 			}
-			state := answer.Result.Get("requestState").Raw()
-			answer, err = a.execute(t.Context(), h, "tools/call", `{"name":"ask","arguments":{},"requestState":`+string(state)+
-				`,"inputResponses":{"name":{"action":"accept","content":{"name":"Ann"}}}}`, client)
-		} else if len(client.asked) != 1 {
-			t.Fatalf("asked %d times", len(client.asked))
+			return
 		}
-		if got := textOf(t, answer, err); got != "accept Ann stäte" {
-			t.Errorf("got %q", got)
+		client := &clientEnd{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := a.execute(ctx, h, "subscriptions/listen", `{"notifications":{"resourceSubscriptions":["test://r"]}}`, client)
+			done <- err
+		}()
+		eventually(t, "never acknowledged", func() bool { return len(client.methods()) == 1 })
+		a.tool(t, h, "touch", `{}`, nil)
+		eventually(t, "never told", func() bool { return len(client.methods()) == 2 })
+		if m := client.told[1]; m.Method != updated || !m.Params.Get("uri").IsText("test://r") || m.Params.Get("_meta").Get(wire.MetaSubscription).Type() == sallyport.Absent {
+			t.Errorf("told %s", m.Raw)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// TestEveryWayLogs: log lines come to who asked for them, per session or per
+// request as the agent's era has it, and to nobody else.
+func TestEveryWayLogs(t *testing.T) {
+	const line = "notifications/message"
+	everyWay(t, func(t *testing.T, h *hall, a agent, log *seen) {
+		quiet := &clientEnd{}
+		if wire.IsStateless(a.revision) {
+			a.tool(t, h, "log", `{}`, quiet)
+			loud := &clientEnd{}
+			answer, err := a.execute(t.Context(), h, "tools/call", `{"name":"log","arguments":{},"_meta":{"io.modelcontextprotocol/logLevel":"info"}}`, loud)
+			textOf(t, answer, err)
+			eventually(t, "the log line never came", func() bool { return slices.Contains(loud.methods(), line) }, log)
+			if slices.Contains(quiet.methods(), line) {
+				t.Error("a request that asked for no log lines got one")
+			}
+			return
+		}
+		if answer, err := a.query(t.Context(), h, "logging/setLevel", `{"level":"info"}`); err != nil || answer.Error.Type() != sallyport.Absent {
+			t.Fatalf("setLevel: %v %s", err, answer.Error.Raw())
+		}
+		client := &clientEnd{}
+		a.tool(t, h, "log", `{}`, client)
+		if !slices.Contains(client.methods(), line) {
+			h.waitHeard(t, line)
+		}
+		if answer, err := a.query(t.Context(), h, "logging/setLevel", `{"level":"error"}`); err != nil || answer.Error.Type() != sallyport.Absent {
+			t.Fatalf("setLevel: %v %s", err, answer.Error.Raw())
+		}
+		a.tool(t, h, "log", `{}`, quiet)
+		a.tool(t, h, "echo", `{"text":"after"}`, nil) // whatever was said before has come
+		if slices.Contains(quiet.methods(), line) {
+			t.Error("a line below the level was passed on")
 		}
 	})
 }
@@ -235,7 +320,7 @@ func TestEveryWayManifest(t *testing.T) {
 		for _, k := range m.Keys() {
 			keys = append(keys, string(k))
 		}
-		want := "capabilities prompt:greet server template:test://t/{id} tool:ask tool:count tool:echo tool:grow tool:log tool:region tool:wait"
+		want := "capabilities prompt:greet server template:test://t/{id} tool:ask tool:count tool:echo tool:grow tool:log tool:region tool:roots tool:sample tool:touch tool:wait"
 		if got := strings.Join(keys, " "); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

@@ -181,6 +181,28 @@ func newPeer(revisions []string, log *seen) *mcp.Server {
 		}
 		return text("%s %v %s", answer.Action, answer.Content["name"], r.Params.RequestState), nil, nil
 	})
+	mcp.AddTool(server, &mcp.Tool{Name: "sample"}, func(_ context.Context, r *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+		//lint:ignore SA1019 deprecated, and alive for a year
+		answer, ok := r.Params.InputResponses["text"].(*mcp.CreateMessageWithToolsResult)
+		if !ok {
+			//lint:ignore SA1019 the same
+			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"text": &mcp.CreateMessageParams{MaxTokens: 9, Messages: []*mcp.SamplingMessage{
+				{Role: "user", Content: &mcp.TextContent{Text: "Say hi."}}}}}}, nil, nil
+		}
+		return text("%s %s", answer.Model, answer.Content[0].(*mcp.TextContent).Text), nil, nil
+	})
+	mcp.AddTool(server, &mcp.Tool{Name: "roots"}, func(_ context.Context, r *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+		//lint:ignore SA1019 deprecated, and alive for a year
+		answer, ok := r.Params.InputResponses["roots"].(*mcp.ListRootsResult)
+		if !ok {
+			//lint:ignore SA1019 the same
+			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"roots": &mcp.ListRootsParams{}}}, nil, nil
+		}
+		return text("%s", answer.Roots[0].URI), nil, nil
+	})
+	mcp.AddTool(server, &mcp.Tool{Name: "touch"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
+		return text("touched"), nil, server.ResourceUpdated(ctx, &mcp.ResourceUpdatedNotificationParams{URI: "test://r"})
+	})
 	mcp.AddTool(server, &mcp.Tool{Name: "wait"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ any) (*mcp.CallToolResult, any, error) {
 		select {
 		case <-ctx.Done():

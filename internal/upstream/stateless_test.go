@@ -97,6 +97,10 @@ func TestNoMeaning(t *testing.T) {
 	}{
 		{modern, agent{revision: wire.Revision20251125, session: "s1"}, "tasks/result"},
 		{modern, agent{revision: wire.Revision20251125, session: "s1"}, "tasks/list"},
+		{modern, agent{revision: wire.Revision20251125, session: "s1"}, "tasks/get"},
+		{modern, agent{revision: wire.Revision20251125, session: "s1"}, "tasks/cancel"},
+		{old, agent{revision: wire.Stateless}, "tasks/get"},
+		{old, agent{revision: wire.Stateless}, "tasks/cancel"},
 		{old, agent{revision: wire.Stateless}, "tasks/update"},
 	} {
 		answer, err := c.a.query(t.Context(), c.h, c.method, `{"taskId":"1"}`)
@@ -106,6 +110,18 @@ func TestNoMeaning(t *testing.T) {
 		if log.count(c.method)+f.log.count(c.method) > 0 {
 			t.Errorf("%s reached the server", c.method)
 		}
+	}
+}
+
+// TestNoTaskWithoutItsEra: tasks of the session era are nothing that a stateless agent could follow.
+func TestNoTaskWithoutItsEra(t *testing.T) {
+	h, f := newFoe(t, Limits{}, nil)
+	answer, err := agent{revision: wire.Stateless}.execute(t.Context(), h, "tools/call", `{"name":"x","arguments":{},"task":{"ttl":1}}`, nil)
+	if code := string(answer.Error.Get("code").Raw()); err != nil || code != "-32602" {
+		t.Errorf("%v %s", err, answer.Error.Raw())
+	}
+	if f.log.count("tools/call") > 0 {
+		t.Error("it reached the server")
 	}
 }
 
