@@ -138,6 +138,25 @@ func TestQuestionsAreUnited(t *testing.T) {
 	}
 }
 
+// Rules see of the user what is known of the user, part by part.
+func TestUser(t *testing.T) {
+	for condition, want := range map[string]sallyport.Verdict{
+		`context.user.name == "ana"`: sallyport.Allow, `context.user.name == "ben"`: sallyport.Deny, `context.user.name == ""`: sallyport.Deny,
+		`context.user.tenant == "acme"`: sallyport.Allow, `context.user.tenant == ""`: sallyport.Deny,
+		`context.user.roles.contains("support")`: sallyport.Allow, `context.user.roles.contains("analyst")`: sallyport.Deny,
+		`context.user.groups.contains("support-leads")`: sallyport.Allow, `context.user.groups.contains("finance")`: sallyport.Deny,
+		`context.user.attributes has region && context.user.attributes.region == "eu"`: sallyport.Allow, `context.user.attributes has limit`: sallyport.Deny,
+	} {
+		for _, partial := range []bool{false, true} {
+			facts := call(t, "desk/tool:get_ticket", `{"id":"1"}`)
+			facts.Partial = partial
+			if d := Decide(load(t, "permit (principal, action, resource) when { "+condition+" };"), facts); d.Verdict != want {
+				t.Errorf("%s: %v %s", condition, d.Verdict, d.Reason)
+			}
+		}
+	}
+}
+
 // Whatever a key is called, it is a name among others: never an entity, and never
 // another name that looks the same.
 func TestOddNames(t *testing.T) {

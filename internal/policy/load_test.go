@@ -172,6 +172,25 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// However the files come, they are one policy.
+func TestLoadSortsFiles(t *testing.T) {
+	const a, b = `@id("a") permit (principal, action, resource);`, `@id("b") permit (principal, action, resource);`
+	given := files("z.cedar", b, "a.cedar", a)
+	r, err := Load(given, pinned(t), declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names(r.All()) != "a,b" || given[0].Name != "z.cedar" {
+		t.Errorf("%s, and %s came first", names(r.All()), given[0].Name)
+	}
+	if other, err := Load(files("a.cedar", a, "z.cedar", b), pinned(t), declared); err != nil || other.Digest() != r.Digest() {
+		t.Error("another order, another policy")
+	}
+	if _, err := Load(files("a.cedar", a, "b.cedar", "", "a.cedar", b), pinned(t), declared); err == nil || err.Error() != "a.cedar: two policy files have this name" {
+		t.Error(err)
+	}
+}
+
 func TestDigest(t *testing.T) {
 	base := load(t, `permit (principal, action, resource);`)
 	if base.Digest() != load(t, `permit (principal, action, resource);`).Digest() {
@@ -191,6 +210,8 @@ func TestDigest(t *testing.T) {
 			defs[0].Digest[0]++
 		case "undeclared":
 			defs[0].Undeclared = true
+		case "tool":
+			defs[0].Name = "another"
 		}
 		r, err := Load(files, defs, declared)
 		if err != nil {
@@ -202,10 +223,12 @@ func TestDigest(t *testing.T) {
 		seen[r.Digest().String()] = what
 	}
 	const text = `permit (principal, action, resource);`
-	for _, what := range []string{"effects", "definition", "undeclared"} {
+	for _, what := range []string{"effects", "definition", "undeclared", "tool"} {
 		differs(what, files("p.cedar", text))
 	}
 	differs("name", files("q.cedar", text))
+	differs("a name that ends early", files("p", "//x\n"+text))
+	differs("a name that ends late", files("p//x\n", text))
 	differs("text", files("p.cedar", " "+text))
 	differs("files", files("p.cedar", text, "q.cedar", ""))
 }

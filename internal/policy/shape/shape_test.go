@@ -169,6 +169,25 @@ func TestConversion(t *testing.T) {
 	}
 }
 
+// What is kept of a shape, for the digest and for comparing, tells it from every
+// other: else a changed schema would look like the one that was accepted.
+func TestAppendTo(t *testing.T) {
+	seen := map[string]string{}
+	for _, properties := range []string{
+		``, `"a":{}`, `"b":{}`, `"a":{"type":"string"}`, `"b":{"type":"string"}`, `"a":{"type":"integer"}`, `"a":{"type":"number"}`, `"a":{"type":"boolean"}`,
+		`"a":{"enum":["x"]}`, `"a":{"enum":["y"]}`, `"a":{"enum":["x","y"]}`, `"a":{"enum":["xy"]}`, `"a":{"enum":["x\",\"y"]}`,
+		`"a":{"type":"array","items":{"type":"string"}}`, `"a":{"type":"array","items":{"type":"integer"}}`, `"a":{"type":"array","items":{"type":"array","items":{"type":"string"}}}`,
+		`"a":{"type":"object"}`, `"a":{"type":"object","properties":{"b":{"type":"string"}}}`, `"a":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"]}`,
+		`"a":{"type":"object","properties":{"b":{"type":"string"},"c":{"type":"string"}}}`, `"a":{"type":"object","properties":{"b":{"type":"string"}}},"c":{"type":"string"}`, `"a":{"type":"object"},"b":{"type":"string"},"c":{"type":"string"}`,
+	} {
+		text := string(Of(sallyport.MustParse(`{"type":"object","properties":{` + properties + `}}`)).AppendTo(nil))
+		if other, ok := seen[text]; ok {
+			t.Errorf("%q and %q are both %s", properties, other, text)
+		}
+		seen[text] = properties
+	}
+}
+
 func TestOnlyAndEarly(t *testing.T) {
 	s := Of(sallyport.MustParse(`{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"},"c":{"type":["string","integer"]}},"required":["a","b","c"]}`))
 	for _, c := range []struct {
