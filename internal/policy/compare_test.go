@@ -327,6 +327,7 @@ func TestCompareStages(t *testing.T) {
 		{`@on("result") ` + call, call, "x: no longer forbids all that it did, or asks others"},
 		{call, strings.Replace(call, `"x"`, `"y"`, 1) + "forbid (principal, action == Action::\"desk/tool:delete_ticket\", resource);", ""},
 		{call, "", "x: is a forbid that is gone"},
+		{`@ask("legal, finance") ` + call, `@ask("finance, legal") ` + call, ""},
 		{`permit (principal, action == Action::"desk/tool:refund", resource);`, `@id("n") permit (principal, action == Action::"desk/tool:get_ticket", resource);`, "n: is a new permit"},
 		{`@id("n") permit (principal, action == Action::"desk/tool:refund", resource);`, `@id("n") permit (principal, action == Action::"desk/tool:get_ticket", resource);`, "n: permits something else than before"},
 	} {

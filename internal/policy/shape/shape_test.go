@@ -98,6 +98,14 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// A reference that was followed can be followed again, beside itself.
+func TestReferenceTwice(t *testing.T) {
+	s := Of(sallyport.MustParse(`{"type":"object","$defs":{"size":{"enum":["s","l"]}},"properties":{"a":{"$ref":"#/$defs/size"},"b":{"type":"array","items":{"$ref":"#/$defs/size"}},"c":{"$ref":"#/$defs/size"}}}`))
+	if got := describe(s); got != "{a?: String(s|l), b?: Set<String(s|l)>, c?: String(s|l)}" {
+		t.Error(got)
+	}
+}
+
 // References that refer twice to references must not grow without end.
 func TestBudget(t *testing.T) {
 	var defs strings.Builder
