@@ -457,3 +457,53 @@ func TestPayloadOfAnotherCallDoesNotOpen(t *testing.T) {
 		t.Errorf("%+v, %v", shown, err)
 	}
 }
+
+// A clock that jumps a day forward and back loses nothing: the log's time
+// stands still until the clock has caught up, payloads open, and retention
+// drops none that is younger than it says.
+func TestClockJumps(t *testing.T) {
+	dir := t.TempDir()
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	now := noon
+	s, err := Open(dir, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := 24 * time.Hour
+	last := time.Time{}
+	jumps := []time.Duration{0, day, -day, 0, 2 * day, day, 3 * day}
+	for i, jump := range jumps {
+		now = noon.Add(jump)
+		r := intent(fmt.Sprint("c_", i))
+		r.Entry.Time = now
+		commit(t, s, r)
+		if r.Entry.Time.Before(last) {
+			t.Errorf("the log went back from %v to %v", last, r.Entry.Time)
+		}
+		last = r.Entry.Time
+		if i == 2 {
+			closed(t, s) // a start while the clock is behind
+			if s, err = Open(dir, func() time.Time { return now }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	defer func() { s.Close() }()
+	if dropped, err := s.DropPayloads(t.Context(), noon.Add(-2*day)); err != nil || dropped != 0 {
+		t.Errorf("%d segments dropped, %v", dropped, err)
+	}
+	for i := range jumps {
+		shown, err := s.Show(t.Context(), fmt.Sprint("c_", i))
+		if err != nil || shown[0].Args == nil {
+			t.Errorf("c_%d: %+v, %v", i, shown, err)
+		}
+	}
+	if r := verified(t, s); !r.OK() || r.Unknown != 3 {
+		t.Errorf("%s", r)
+	}
+	// Times past the jump are found in their order.
+	found, err := s.Query(t.Context(), Filter{Since: noon.Add(2 * day), Type: sallyport.Intent})
+	if err != nil || len(found) != 3 {
+		t.Errorf("%d found, %v", len(found), err)
+	}
+}
