@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"sallyport"
@@ -86,10 +85,10 @@ func (c *cli) printLines(answer io.Reader) error {
 	return eachEntry(answer, func(raw []byte, entry *sallyport.Entry) error {
 		switch c.output {
 		case "json":
-			_, err := fmt.Fprintf(c.out, "%s\n", raw)
+			_, err := fmt.Fprintf(c.out, "%s\n", terminal.VisibleJSON(raw))
 			return err
 		case "yaml":
-			text, err := yaml.JSONToYAML(raw)
+			text, err := terminal.Data("yaml", raw)
 			if err != nil {
 				return err
 			}
@@ -233,7 +232,7 @@ func (c *cli) printArray(answer io.Reader) error {
 	out := bufio.NewWriter(c.out)
 	before := "[\n  "
 	err := eachEntry(answer, func(raw []byte, _ *sallyport.Entry) error {
-		_, err := fmt.Fprintf(out, "%s%s", before, raw)
+		_, err := fmt.Fprintf(out, "%s%s", before, terminal.VisibleJSON(raw))
 		before = ",\n  "
 		return err
 	})

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/terminal"
@@ -22,14 +22,10 @@ func (c *cli) print(value any, show func(*terminal.Table)) error {
 	if err != nil {
 		return err
 	}
-	if c.output == "yaml" {
-		if text, err = yaml.JSONToYAML(text); err != nil {
-			return err
-		}
-		_, err = c.out.Write(text)
+	if text, err = terminal.Data(c.output, text); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(c.out, string(text))
+	_, err = fmt.Fprintln(c.out, strings.TrimSuffix(string(text), "\n"))
 	return err
 }
 

@@ -185,7 +185,7 @@ func (c *cli) logger(lines io.Writer, quiet bool) *slog.Logger {
 	if quiet && !terminal.Is(c.out) {
 		level = slog.LevelWarn
 	}
-	return slog.New(slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(terminal.JSONLines(lines), &slog.HandlerOptions{Level: level}))
 }
 
 // look shows a server's manifest at first sight and asks whether to accept it.
