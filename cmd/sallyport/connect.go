@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/app"
 	"sallyport/internal/control"
+	"sallyport/internal/store"
 )
 
 // with runs a verb against the gateway that runs in the state directory or,
@@ -25,19 +27,28 @@ func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *cont
 	return c.withDir(cmd.Context(), dir, verb)
 }
 
+// inUseFor is how long a directory may be in use by nobody who answers: another
+// verb is at work on it, or a gateway is starting or stopping.
+const inUseFor = 5 * time.Second
+
 func (c *cli) withDir(ctx context.Context, dir string, verb func(ctx context.Context, gate *control.Client) error) error {
-	if control.Running(dir) {
-		return verb(ctx, control.Dial(dir))
+	for began := time.Now(); ; {
+		if control.Running(dir) {
+			return verb(ctx, control.Dial(dir))
+		}
+		if _, err := os.Stat(filepath.Join(dir, "sallyport.db")); errors.Is(err, fs.ErrNotExist) {
+			return noState(dir)
+		}
+		a, err := app.Open(ctx, app.Options{Dir: dir, Version: version(), Log: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			err = verb(ctx, control.Local(a.Control()))
+			return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+		}
+		if !errors.Is(err, store.ErrInUse) || ctx.Err() != nil || time.Since(began) > inUseFor {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "sallyport.db")); errors.Is(err, fs.ErrNotExist) {
-		return noState(dir)
-	}
-	a, err := app.Open(ctx, app.Options{Dir: dir, Version: version(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	err = verb(ctx, control.Local(a.Control()))
-	return errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 }
 
 func noState(dir string) error {

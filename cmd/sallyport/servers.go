@@ -114,8 +114,9 @@ func (c *cli) serversAccept(use, short string) *cobra.Command {
 	var item string
 	cmd := &cobra.Command{
 		Use: use + " NAME", Short: short, Args: exactly("NAME"), ValidArgsFunction: c.completeServers,
-		Long: short + `. What is accepted is shown first; only
-exactly that is accepted, with the human's secret.`,
+		Long: short + `.
+What is accepted is shown first; only exactly that is accepted, with the human's
+secret.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.with(cmd, func(ctx context.Context, gate *control.Client) error { return c.acceptServer(ctx, gate, args[0], item) })
 		},
