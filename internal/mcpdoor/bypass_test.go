@@ -358,6 +358,18 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
+// What an agent says of itself is kept with its session, so it is short.
+func TestIntroductionsAreBounded(t *testing.T) {
+	w := serve(t, Options{})
+	a := &agent{w: w, path: "/mcp/desk", token: anaToken}
+	for length, ok := range map[int]bool{maxHello / 2: true, maxHello: false} {
+		g := a.rpc("1", "initialize", `{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"`+strings.Repeat("x", length)+`","version":"1"}}`)
+		if got := g.header.Get("Mcp-Session-Id") != ""; got != ok || !ok && !strings.Contains(g.body, "too much to say") {
+			t.Errorf("%d bytes: %.200s", length, g.body)
+		}
+	}
+}
+
 func TestSessionsExpire(t *testing.T) {
 	w := serve(t, Options{Idle: 40 * time.Millisecond})
 	a := w.connect("/mcp/desk", anaToken, `{}`)
