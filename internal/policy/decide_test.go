@@ -297,6 +297,18 @@ func TestOpaque(t *testing.T) {
 	}
 }
 
+// A call may come without arguments: then none is there.
+func TestNoArguments(t *testing.T) {
+	r := load(t, `permit (principal, action, resource) unless { context.input has limit && context.input.limit > 50 };
+forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.customer == "x" };`)
+	if d := Decide(r, call(t, "desk/tool:list_tickets", "")); d.Verdict != sallyport.Allow {
+		t.Error(d.Reason)
+	}
+	if d := Decide(r, call(t, "desk/tool:refund", "")); d.Verdict != sallyport.Deny {
+		t.Error("what is required is missing")
+	}
+}
+
 // A rule may look at all arguments, or all of the user, at once.
 func TestWholeRecords(t *testing.T) {
 	r := load(t, `permit (principal, action, resource);

@@ -71,6 +71,12 @@ func TestLoadProblems(t *testing.T) {
 		{"a group that isn't", `forbid (principal, action, resource) when { context.user.groups.contains("suport-leads") };`, `p.cedar:1:74: context.user.groups is never "suport-leads"; did you mean "support-leads"?`},
 		{"an opaque path that can't be", `forbid (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.contains("refrence") };`, `p.cedar:1:99: context.opaque is never "refrence"; did you mean "reference"?`},
 
+		{"a principal of another type, in something", `permit (principal is User in Role::"support", action, resource);`, `p.cedar:1:22: this is always an Agent, never User`},
+		{"a principal in an unknown role", `permit (principal is Agent in Role::"suport", action, resource);`, `p.cedar:1:31: no role "suport" is declared; did you mean "support"?`},
+		{"a resource in an unknown server", `permit (principal, action, resource in Server::"dsk");`, `p.cedar:1:40: no server "dsk" is declared; did you mean "desk"?`},
+		{"a resource of another type, in something", `permit (principal, action, resource is Role in Server::"desk");`, `p.cedar:1:40: this is always a Server, never Role`},
+		{"a resource that is in an unknown server", `permit (principal, action, resource is Server in Server::"dsk");`, `p.cedar:1:50: no server "dsk" is declared; did you mean "desk"?`},
+		{"a resource in a role", `permit (principal, action, resource in Role::"support");`, `p.cedar:1:40: Role::"support" can't stand here; expected Server`},
 		{"an annotation in another case", `@Ask("finance") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @Ask; did you mean "ask"?`},
 		{"an annotation that is not built", `@mask("input.amount") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @mask; did you mean "ask"?`},
 		{"another that is not built", `@id("x") @route("judge") permit (principal, action, resource);`, `p.cedar:1:11: there is no annotation @route`},

@@ -24,7 +24,7 @@ var (
 		`action in Action::"effect:pay"`, `action in Action::"effect:read"`, `action in Action::"server:desk"`, `action in Action::"server:cloud"`,
 		`action in [Action::"desk/tool:refund", Action::"effect:pay"]`, `action in [Action::"desk/prompt:summarize", Action::"desk/resource:read", Action::"server:cloud"]`,
 	}
-	resources = []string{`resource`, `resource == Server::"desk"`, `resource == Server::"cloud"`, `resource is Server`}
+	resources = []string{`resource`, `resource == Server::"desk"`, `resource == Server::"cloud"`, `resource is Server`, `resource in Server::"desk"`, `resource is Server in Server::"cloud"`}
 	atoms     = []string{
 		`context.input has amount && context.input.amount.greaterThan(decimal("500.0"))`,
 		`context.input has amount && context.input.amount.lessThanOrEqual(decimal("10.0"))`,
