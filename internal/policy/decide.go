@@ -328,7 +328,7 @@ func stringSet(words []string) types.Set {
 }
 
 // resultRecord is what rules about results read: every string and number, and
-// the names within structured content, so that nothing can hide in a corner
+// the names where the server chooses them, so that nothing can hide in a corner
 // that the rules don't look at.
 func resultRecord(result sallyport.Value) types.Record {
 	var lines []string
@@ -345,7 +345,7 @@ func resultRecord(result sallyport.Value) types.Record {
 			if names {
 				lines = append(lines, name)
 			}
-			gather(member, names || name == "structuredContent")
+			gather(member, names || name == "structuredContent" || name == "_meta")
 		}
 		for _, item := range v.Items() {
 			gather(item, names)
