@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"sallyport"
 )
@@ -243,8 +244,9 @@ func integerOf(value sallyport.Value) (uint64, error) {
 
 func digestOf(value sallyport.Value) (digest sallyport.Digest, err error) {
 	text, _ := value.Text()
-	raw, err := hex.DecodeString(text[min(len(text), len("sha256:")):])
-	if err != nil || len(raw) != len(digest) {
+	digits, named := strings.CutPrefix(text, "sha256:")
+	raw, err := hex.DecodeString(digits)
+	if err != nil || !named || len(raw) != len(digest) {
 		return digest, errors.New("not a digest")
 	}
 	copy(digest[:], raw)
