@@ -108,8 +108,17 @@ func TestAcceptedIsKept(t *testing.T) {
 	if s.Health() == nil {
 		t.Error("called healthy")
 	}
+	// The key of a new run is rolled back with its record, and written again.
+	newRun := intent("c_4")
+	newRun.Entry.Run = "r_new"
+	if err := s.Commit(t.Context(), newRun); err == nil {
+		t.Error("Commit into nothing")
+	}
 	rename("hidden", "entries")
-	commit(t, s, intent("c_4"))
+	commit(t, s, newRun)
+	if shown, err := s.Show(t.Context(), "c_4"); err != nil || shown[0].Args == nil {
+		t.Errorf("%+v, %v", shown, err)
+	}
 	var got []string
 	for e, err := range s.Entries(t.Context(), 0, 100) {
 		if err != nil {
