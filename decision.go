@@ -83,6 +83,7 @@ const (
 	CauseLog      Cause = "log"      // the log cannot be written
 	CauseResult   Cause = "result"   // what came back may not be released
 	CauseWire     Cause = "wire"     // malformed bytes
+	CauseLimit    Cause = "limit"    // more of something than one session may have
 )
 
 // RefusedError ends a call that is not allowed. Its text is for the agent.

@@ -509,4 +509,29 @@ func TestHeardOutsideCalls(t *testing.T) {
 	if len(told["s1"]) != 1 || len(told["s2"]) != 0 {
 		t.Errorf("after one subscription sessions heard %v", told)
 	}
+	again := func(uri string) error {
+		params := sallyport.MustParse(`{"uri":"` + uri + `"}`)
+		_, err := g.Call(t.Context(), sallyport.Credential{}, &sallyport.Call{Kind: sallyport.KindSubscribe, Server: "shop", Name: uri,
+			Method: "resources/subscribe", Args: params, Params: params, Session: "s1"}, &agent{})
+		return err
+	}
+	limited := func(err error) bool {
+		refused, ok := errors.AsType[*sallyport.RefusedError](err)
+		return ok && refused.Cause == sallyport.CauseLimit
+	}
+	if err := again("shop://" + strings.Repeat("x", maxSubscriptionBytes)); !limited(err) {
+		t.Errorf("a subscription of a mebibyte: %v", err)
+	}
+	for i := range maxSubscriptions - 1 {
+		if err := errors.Join(again(fmt.Sprint("shop://", i)), again(fmt.Sprint("shop://", i))); err != nil {
+			t.Fatalf("subscription %d, and again: %v", i, err)
+		}
+	}
+	if err := again("shop://last"); !limited(err) {
+		t.Errorf("one too many: %v", err)
+	}
+	g.sessions.unsubscribed(&Query{Server: "shop", Params: sallyport.MustParse(`{"uri":"shop://0"}`), Session: "s1"})
+	if err := again("shop://last"); err != nil {
+		t.Errorf("after one was given up: %v", err)
+	}
 }

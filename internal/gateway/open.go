@@ -50,6 +50,9 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	if err == nil {
 		err = g.asJudged(ctx, judged)
 	}
+	if err == nil && call.Method == "resources/subscribe" {
+		err = g.sessions.admit(call)
+	}
 	if err != nil {
 		return nil, g.refuse(ctx, call, facts, err)
 	}

@@ -18,7 +18,14 @@ type sessions struct {
 type session struct {
 	tell          func(server string, message wire.Message)
 	subscriptions map[subscription]*Ticket
+	size          int // bytes of what the subscriptions were asked with
 }
+
+// Bounds of a session's subscriptions, whose tickets stay open.
+const (
+	maxSubscriptions     = 1024
+	maxSubscriptionBytes = 1 << 20
+)
 
 type subscription struct{ server, uri string }
 
@@ -71,13 +78,31 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 	target.tell(server, message)
 }
 
+// admit refuses a subscription beyond what a session may hold.
+func (s *sessions) admit(call *sallyport.Call) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	target := s.open[call.Session]
+	if target == nil {
+		return nil
+	}
+	uri, _ := call.Args.Get("uri").Text()
+	_, renewed := target.subscriptions[subscription{call.Server, uri}]
+	if !renewed && len(target.subscriptions) >= maxSubscriptions || target.size+len(call.Params.Raw()) > maxSubscriptionBytes {
+		return sallyport.Refuse(sallyport.CauseLimit, "this session holds as many subscriptions as it may: end some with resources/unsubscribe")
+	}
+	return nil
+}
+
 // subscribed keeps the ticket of a subscription open while its session lives.
 func (s *sessions) subscribed(ticket *Ticket) {
 	uri, _ := ticket.Call.Args.Get("uri").Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if target := s.open[ticket.Call.Session]; target != nil {
+		target.drop(subscription{ticket.Call.Server, uri})
 		target.subscriptions[subscription{ticket.Call.Server, uri}] = ticket
+		target.size += len(ticket.Call.Params.Raw())
 	}
 }
 
@@ -86,7 +111,14 @@ func (s *sessions) unsubscribed(query *Query) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if target := s.open[query.Session]; target != nil {
-		delete(target.subscriptions, subscription{query.Server, uri})
+		target.drop(subscription{query.Server, uri})
+	}
+}
+
+func (s *session) drop(which subscription) {
+	if before := s.subscriptions[which]; before != nil {
+		s.size -= len(before.Call.Params.Raw())
+		delete(s.subscriptions, which)
 	}
 }
 
