@@ -154,6 +154,8 @@ func TestConversion(t *testing.T) {
 		{`{"d":0e99}`, `{}`, `d`},
 		{`{"d":1.5e-9223372036854775808,"n":1.5e-9223372036854775807}`, `{}`, `d n`},
 		{`{"d":1e64,"n":1e-64}`, `{}`, `d n`},
+		{`{"d":0}`, `{"d":decimal("0.0")}`, ``},
+		{`{"d":-0.000}`, `{"d":decimal("0.0")}`, ``},
 		{`{"s":[2,1,2]}`, `{"s":[1, 2]}`, ``},
 		{`{"s":[1,"2"]}`, `{}`, `s`},
 		{`{"s":{}}`, `{}`, `s`},
@@ -175,6 +177,44 @@ func TestConversion(t *testing.T) {
 		}
 		if got.String() != c.held || strings.Join(paths, " ") != c.opaque {
 			t.Errorf("%s: %s, opaque %q; want %s, %s", c.args, got, paths, c.held, c.opaque)
+		}
+	}
+}
+
+// A name is what it means, not how it is spelled.
+func TestNamesThatLookEscaped(t *testing.T) {
+	s := Of(sallyport.MustParse(`{"type":"object","properties":{"a":{"type":"integer"},"\\u0061":{"type":"integer"}}}`))
+	for args, want := range map[string]string{`{"\u0061":1}`: `{"a":1}`, `{"a":1}`: `{"a":1}`, `{"\\u0061":1}`: `{"\\u0061":1}`} {
+		var c Conversion
+		if got := c.Record(s, sallyport.MustParse(args)); got.String() != want || c.Opaque != nil {
+			t.Errorf("%s: %s, opaque %q", args, got, c.Opaque)
+		}
+	}
+}
+
+// What is missing deeper down is missing, whichever arguments are asked for.
+func TestMissingBelow(t *testing.T) {
+	s := Of(sallyport.MustParse(`{"type":"object","properties":{"disk":{"type":"object","properties":{"gb":{"type":"integer"}},"required":["gb"]}}}`))
+	c := Conversion{Only: []string{"disk"}}
+	if c.Record(s, sallyport.MustParse(`{"disk":{}}`)); len(c.Opaque) != 1 || strings.Join(c.Opaque[0], ".") != "disk.gb" {
+		t.Errorf("opaque %q", c.Opaque)
+	}
+}
+
+// More opaque parts than can be listed are everything, and stay that.
+func TestMostOpaque(t *testing.T) {
+	s := Of(sallyport.MustParse(`{"type":"object","properties":{"a":{"type":"integer"}}}`))
+	for _, n := range []int{maxItems, maxItems + 1, maxItems + 2, 3 * maxItems} {
+		var args strings.Builder
+		args.WriteString(`{"a":1`)
+		for i := range n {
+			fmt.Fprintf(&args, `,"x%d":1`, i)
+		}
+		var c Conversion
+		c.Record(s, sallyport.MustParse(args.String()+"}"))
+		everything := len(c.Opaque) == 1 && len(c.Opaque[0]) == 0
+		if everything != (n > maxItems) || !everything && len(c.Opaque) != n {
+			t.Errorf("%d: %d paths", n, len(c.Opaque))
 		}
 	}
 }
