@@ -343,3 +343,15 @@ func TestNoSpaceForAPart(t *testing.T) {
 		judgeFaulty(t, dir, f, said)
 	}
 }
+
+// A new name is on the disk when its directory is: a log whose key had been
+// lost with the power could never go on.
+func TestNamesAreDurable(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, syncs := faulty(t, dir, fault{only: "/state/log"}); syncs < 3 {
+		t.Errorf("%d syncs of the directory log in a life with three checkpoints", syncs)
+	}
+}

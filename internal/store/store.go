@@ -237,5 +237,18 @@ func writeFile(path string, text []byte, durably bool) error {
 		os.Remove(temporary)
 		return err
 	}
-	return os.Rename(temporary, path)
+	err = os.Rename(temporary, path)
+	if err == nil && durably {
+		// The new name is in the directory, which is another file.
+		err = syncDirectory(filepath.Dir(path))
+	}
+	return err
+}
+
+func syncDirectory(path string) error {
+	directory, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(directory.Sync(), directory.Close())
 }
