@@ -33,14 +33,6 @@ func Clients() []Client {
 // ErrUnknownClient says that there is no client of a name.
 var ErrUnknownClient = errors.New("unknown client")
 
-func clientNames() string {
-	var names []string
-	for _, c := range Clients() {
-		names = append(names, string(c))
-	}
-	return strings.Join(names, ", ")
-}
-
 // selectClients returns the clients named, or all when none is.
 func selectClients(names []string) ([]Client, error) {
 	if len(names) == 0 {
@@ -50,7 +42,7 @@ func selectClients(names []string) ([]Client, error) {
 	for _, name := range names {
 		c := Client(strings.TrimSpace(name))
 		if !slices.Contains(Clients(), c) {
-			return nil, fmt.Errorf("%w %q: choose from %s", ErrUnknownClient, name, clientNames())
+			return nil, fmt.Errorf("%w %q: choose from %s", ErrUnknownClient, name, strings.Trim(fmt.Sprint(Clients()), "[]"))
 		}
 		selected = append(selected, c)
 	}

@@ -77,11 +77,8 @@ func readFile(p place) (File, error) {
 		return File{}, err
 	}
 	text, err := readText(target)
-	if err != nil {
-		return File{}, err
-	}
-	info, err := os.Stat(target)
-	if err != nil {
+	info, statErr := os.Stat(target)
+	if err := errors.Join(err, statErr); err != nil {
 		return File{}, err
 	}
 	file := File{Client: p.client, Path: p.path, Project: p.project, target: target, text: text, fixed: readOnly(info)}

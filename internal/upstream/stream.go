@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
 
 	"sallyport/internal/gateway"
 	"sallyport/internal/upstream/child"
@@ -110,9 +109,6 @@ func (v *conversation) startChild() error {
 		Path: config.Command, Args: config.Args, Env: config.Env, Dir: config.Dir,
 		Grace: v.server.owner.grace, Log: v.log(),
 	})
-	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("can't be started: there is no program %s", config.Command)
-	}
 	if err != nil {
 		return fmt.Errorf("can't be started: %w", err)
 	}

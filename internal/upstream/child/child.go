@@ -112,6 +112,9 @@ func (c *Child) run(started chan<- error) {
 	defer runtime.UnlockOSThread()
 	keepFiles()
 	err := c.cmd.Start()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = fmt.Errorf("there is no program %s", c.cmd.Path)
+	}
 	started <- err
 	if err != nil {
 		return
