@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"sallyport/test/rig"
@@ -65,7 +68,7 @@ func TestReverseProxy(t *testing.T) {
 	}
 	for _, c := range combinations {
 		t.Run(c.fixture+" "+c.revision, func(t *testing.T) {
-			check(t, c.compare(t.Context(), throughProxy(nil)))
+			check(t, c.compare(t.Context(), throughProxy(nil), attempts))
 		})
 	}
 }
@@ -86,7 +89,7 @@ func TestBrokenProxies(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := combinations[0].compare(t.Context(), throughProxy(change))
+			err := combinations[0].compare(t.Context(), throughProxy(change), 0)
 			if err == nil {
 				t.Fatal("nothing was found to differ")
 			}
@@ -94,6 +97,63 @@ func TestBrokenProxies(t *testing.T) {
 				check(t, err)
 			}
 		})
+	}
+}
+
+// TestFlakyProxy shows that an accident is told from a difference: what goes
+// wrong once is run again and agrees.
+func TestFlakyProxy(t *testing.T) {
+	var broken atomic.Bool
+	loses := func(_ context.Context, server string) (string, func(), error) {
+		target, err := url.Parse(server)
+		if err != nil {
+			return "", nil, err
+		}
+		proxy := rig.Proxy(target, nil)
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if bytes.Contains(body, []byte(`"test_simple_text"`)) && broken.CompareAndSwap(false, true) {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		return front.URL + target.Path, front.Close, nil
+	}
+	c := combinations[0]
+	check(t, c.compare(t.Context(), loses, attempts))
+	broken.Store(false)
+	if err := c.compare(t.Context(), loses, 0); !errors.Is(err, errDiffer) {
+		t.Errorf("what went wrong made no difference: %v", err)
+	}
+}
+
+// TestNoYardstick shows that agreement with nothing is none: a fixture that
+// does not start, or does not reach what it should.
+func TestNoYardstick(t *testing.T) {
+	broken := errors.New("does not start")
+	c := combinations[0]
+	c.start = func(context.Context) (*rig.Process, error) { return nil, broken }
+	if err := c.compare(t.Context(), throughProxy(nil), attempts); !errors.Is(err, broken) {
+		t.Errorf("without a fixture: %v", err)
+	}
+	// A server that serves nothing agrees with every gate about everything.
+	nothing := httptest.NewServer(http.NotFoundHandler())
+	defer nothing.Close()
+	c.start = func(ctx context.Context) (*rig.Process, error) {
+		p, err := combinations[0].start(ctx)
+		if err == nil {
+			p.URL = nothing.URL
+		}
+		return p, err
+	}
+	err := c.compare(t.Context(), throughProxy(nil), 0)
+	if errors.Is(err, rig.ErrNotFetched) {
+		check(t, err)
+	}
+	if err == nil || errors.Is(err, errDiffer) {
+		t.Errorf("with a fixture that serves nothing: %v", err)
 	}
 }
 

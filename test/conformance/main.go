@@ -50,11 +50,11 @@ func main() {
 }
 
 func compareURLs(ctx context.Context, direct, through, revision string) error {
-	d, err := run(ctx, direct, revision)
+	d, err := run(ctx, direct, revision, "")
 	if err != nil {
 		return err
 	}
-	t, err := run(ctx, through, revision)
+	t, err := run(ctx, through, revision, "")
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func compareFixtures(ctx context.Context) error {
 	}
 	var differ error
 	for _, c := range combinations { // one after the other: the suite has deadlines of 800 ms
-		switch err := c.compare(ctx, throughGate(binary)); {
+		switch err := c.compare(ctx, throughGate(binary), attempts); {
 		case errors.Is(err, errDiffer):
 			differ = err
 		case err != nil:
@@ -139,22 +139,73 @@ func throughGate(binary string) gate {
 // compare runs the suite twice, each time against a fixture that has just
 // started: the suite changes its server, and the second run must find what the
 // first one found.
-func (c combination) compare(ctx context.Context, through gate) error {
-	direct, err := c.run(ctx, func(_ context.Context, url string) (string, func(), error) { return url, func() {}, nil })
+func (c combination) compare(ctx context.Context, through gate, attempts int) error {
+	direct, err := c.yardstick(ctx, attempts)
 	if err != nil {
 		return err
 	}
-	if direct.total != c.total {
-		return fmt.Errorf("%s, %s: directly %s, should be %s: the fixture isn't what it was", c.fixture, c.revision, direct.total, c.total)
-	}
-	gated, err := c.run(ctx, through)
+	gated, err := c.run(ctx, through, "")
 	if err != nil {
 		return err
+	}
+	for range attempts {
+		scenarios := scenariosOf(differing(direct.checks, gated.checks))
+		if len(scenarios) == 0 || len(scenarios) > maxAgain {
+			break
+		}
+		for _, scenario := range scenarios {
+			fmt.Println("  AGAIN", scenario)
+			if err := c.again(ctx, through, scenario, &direct, &gated); err != nil {
+				return err
+			}
+		}
 	}
 	return printComparison(c.fixture+", "+c.revision, direct, gated)
 }
 
-func (c combination) run(ctx context.Context, through gate) (report, error) {
+// The suite has deadlines of 800 ms, and a busy machine misses some: a few
+// scenarios that differ are run again, directly and through the gate. Each must
+// end the same way in one and the same attempt. More than a few are no accident.
+const (
+	attempts = 2
+	maxAgain = 5
+)
+
+// yardstick is the run without the gate, which must reach what is known to be
+// reached.
+func (c combination) yardstick(ctx context.Context, attempts int) (direct report, err error) {
+	for range 1 + attempts {
+		if direct, err = c.run(ctx, directly, ""); err != nil || direct.total == c.total {
+			return direct, err
+		}
+		fmt.Printf("  AGAIN everything: directly %s\n", direct.total)
+	}
+	return direct, fmt.Errorf("%s, %s: directly %s, should be %s: the fixture isn't what it was, or the machine is too busy",
+		c.fixture, c.revision, direct.total, c.total)
+}
+
+// again puts a scenario's checks of new runs in the place of the old ones.
+func (c combination) again(ctx context.Context, through gate, scenario string, direct, gated *report) error {
+	d, err := c.run(ctx, directly, scenario)
+	if err != nil {
+		return err
+	}
+	g, err := c.run(ctx, through, scenario)
+	if err != nil {
+		return err
+	}
+	// A run that shows less than the one with everything shows nothing.
+	if expected := direct.count(scenario); len(d.checks) < expected {
+		return fmt.Errorf("%s, run again: %d checks, the first time %d", scenario, len(d.checks), expected)
+	}
+	direct.replace(scenario, d)
+	gated.replace(scenario, g)
+	return nil
+}
+
+func directly(_ context.Context, url string) (string, func(), error) { return url, func() {}, nil }
+
+func (c combination) run(ctx context.Context, through gate, scenario string) (report, error) {
 	fixture, err := c.start(ctx)
 	if err != nil {
 		return report{}, err
@@ -165,5 +216,5 @@ func (c combination) run(ctx context.Context, through gate) (report, error) {
 		return report{}, err
 	}
 	defer stop()
-	return run(ctx, url, c.revision)
+	return run(ctx, url, c.revision, scenario)
 }

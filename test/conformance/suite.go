@@ -23,7 +23,39 @@ type outcome struct {
 // report is one run of the suite.
 type report struct {
 	checks map[string]outcome // by scenario, check id and name
-	total  string             // the suite's own last line: "82 passed, 0 failed"
+	total  string             // "82 passed, 0 failed"
+}
+
+// count is how many checks of a scenario there are.
+func (r *report) count(scenario string) int {
+	n := 0
+	for key := range r.checks {
+		if scenarioOf(key) == scenario {
+			n++
+		}
+	}
+	return n
+}
+
+// replace puts another run of a scenario in the place of this one.
+func (r *report) replace(scenario string, with report) {
+	maps.DeleteFunc(r.checks, func(key string, _ outcome) bool { return scenarioOf(key) == scenario })
+	maps.Copy(r.checks, with.checks)
+	r.total = sum(r.checks)
+}
+
+// sum says of checks what the suite says in its last line.
+func sum(checks map[string]outcome) string {
+	passed, failed := 0, 0
+	for _, o := range checks {
+		switch o.status {
+		case "SUCCESS":
+			passed++
+		case "FAILURE":
+			failed++
+		}
+	}
+	return fmt.Sprintf("%d passed, %d failed", passed, failed)
 }
 
 var (
@@ -31,20 +63,28 @@ var (
 	started = regexp.MustCompile(`-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z$`)
 )
 
-// run runs everything that revision requires against the server at url. A
-// failed check is no error: what counts is that it ends the same way twice.
-func run(ctx context.Context, url, revision string) (report, error) {
+// run runs a scenario, or ("") everything that revision requires, against the
+// server at url. A failed check is no error: what counts is that it ends the
+// same way twice.
+func run(ctx context.Context, url, revision, scenario string) (report, error) {
 	dir, err := os.MkdirTemp("", "conformance")
 	if err != nil {
 		return report{}, err
 	}
 	defer os.RemoveAll(dir)
-	cmd, err := rig.Node(ctx, "npm/node_modules/@modelcontextprotocol/conformance/dist/index.js",
-		"server", "--url", url, "--output-dir", dir, "--requirements", revision)
+	args := []string{"server", "--url", url, "--output-dir", dir, "--requirements", revision}
+	if scenario != "" {
+		args = append(args[:5], "--scenario", scenario, "--spec-version", revision)
+	}
+	cmd, err := rig.Node(ctx, "npm/node_modules/@modelcontextprotocol/conformance/dist/index.js", args...)
 	if err != nil {
 		return report{}, err
 	}
 	out, err := cmd.CombinedOutput()
+	if scenario != "" {
+		checks, err := readChecks(dir)
+		return report{checks, sum(checks)}, err
+	}
 	last := total.FindSubmatch(out)
 	if last == nil { // it fell over before its summary: the exit code alone can't tell that from a failed check
 		return report{}, fmt.Errorf("the suite gave no summary for %s at %s: %v\n%s", revision, url, err, out)
@@ -96,19 +136,37 @@ func readChecks(dir string) (map[string]outcome, error) {
 	return checks, nil
 }
 
-// compare returns a line for each check that doesn't end the same way through
-// the gate as directly, sorted.
-func compare(direct, through map[string]outcome) []string {
+// differing are the checks that don't end the same way through the gate as
+// directly, sorted.
+func differing(direct, through map[string]outcome) []string {
 	every := maps.Clone(direct)
 	maps.Copy(every, through)
-	var differ []string
-	for _, key := range slices.Sorted(maps.Keys(every)) {
-		d, t := direct[key], through[key]
-		if d.status != t.status {
-			differ = append(differ, fmt.Sprintf("%s: directly %s, through %s", key, d, t))
-		}
+	maps.DeleteFunc(every, func(key string, _ outcome) bool { return direct[key].status == through[key].status })
+	return slices.Sorted(maps.Keys(every))
+}
+
+// compare returns a line for each of them.
+func compare(direct, through map[string]outcome) []string {
+	var lines []string
+	for _, key := range differing(direct, through) {
+		lines = append(lines, fmt.Sprintf("%s: directly %s, through %s", key, direct[key], through[key]))
 	}
-	return differ
+	return lines
+}
+
+// scenarioOf is the scenario of a check, by its key.
+func scenarioOf(key string) string {
+	scenario, _, _ := strings.Cut(key, " ")
+	return scenario
+}
+
+func scenariosOf(keys []string) []string {
+	var scenarios []string
+	for _, key := range keys {
+		scenarios = append(scenarios, scenarioOf(key))
+	}
+	slices.Sort(scenarios)
+	return slices.Compact(scenarios)
 }
 
 func (o outcome) String() string {
