@@ -137,6 +137,7 @@ func TestLoadAccepts(t *testing.T) {
 		`forbid (principal, action == Action::"cloud/tool:run_command", resource) when { context.opaque.contains("anything") };`,
 		`forbid (principal, action == Action::"desk/tool:refund", resource) when { context.opaque.contains("reference") };`,
 		`forbid (principal, action in Action::"effect:access", resource == Server::"desk");`, // nothing has this effect yet
+		`forbid (principal, action == Action::"cloud/tool:create_instance", resource) when { context.opaque.contains("disk.kind") };`,
 		`forbid (principal, action == Action::"desk/ask:elicitation", resource) when { context.opaque.contains("requestedSchema") };`,
 		`forbid (principal, action == Action::"desk/answer:elicitation", resource) when { context.opaque.contains("content.name") };`,
 		`permit (principal, action in [Action::"desk/resource:read", Action::"desk/prompt:summarize", Action::"desk/ask:elicitation", Action::"desk/answer:sampling", Action::"server:empty"], resource);`,
