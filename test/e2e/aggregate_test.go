@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -180,16 +181,22 @@ func shownNames(server string, params map[string]any) map[string]any {
 // repair what the gate does.
 type connection struct {
 	url, era, session string
+	capabilities      json.RawMessage
 }
 
 func connect(t *testing.T, url, era string) *connection {
 	t.Helper()
-	c := &connection{url: url, era: era}
+	return connectAs(t, url, era, `{}`)
+}
+
+func connectAs(t *testing.T, url, era, capabilities string) *connection {
+	t.Helper()
+	c := &connection{url: url, era: era, capabilities: json.RawMessage(capabilities)}
 	if era == "2026-07-28" {
 		return c
 	}
 	if r := c.send(t, request{"initialize", map[string]any{
-		"protocolVersion": era, "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "aggregate", "version": "1"}}}); r.status != http.StatusOK {
+		"protocolVersion": era, "capabilities": c.capabilities, "clientInfo": map[string]any{"name": "aggregate", "version": "1"}}}); r.status != http.StatusOK {
 		t.Fatalf("initialize at %s: %+v", url, r)
 	}
 	c.post(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`, request{}).Body.Close()
@@ -206,24 +213,7 @@ type reply struct {
 
 func (c *connection) send(t *testing.T, r request) reply {
 	t.Helper()
-	params := map[string]any{}
-	for key, value := range r.params {
-		params[key] = value
-	}
-	if c.era == "2026-07-28" {
-		meta := map[string]any{
-			"io.modelcontextprotocol/protocolVersion":    c.era,
-			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "aggregate", "version": "1"},
-			"io.modelcontextprotocol/clientCapabilities": map[string]any{},
-		}
-		if given, ok := params["_meta"].(map[string]any); ok {
-			for key, value := range given {
-				meta[key] = value
-			}
-		}
-		params["_meta"] = meta
-	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": r.method, "params": params})
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": r.method, "params": c.withMeta(r.params)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,13 +240,46 @@ func (c *connection) send(t *testing.T, r request) reply {
 	return answer
 }
 
+// withMeta is params with what belongs to every request of the stateless era.
+func (c *connection) withMeta(given map[string]any) map[string]any {
+	params := map[string]any{}
+	for key, value := range given {
+		params[key] = value
+	}
+	if c.era == "2026-07-28" {
+		meta := map[string]any{
+			"io.modelcontextprotocol/protocolVersion":    c.era,
+			"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "aggregate", "version": "1"},
+			"io.modelcontextprotocol/clientCapabilities": c.capabilities,
+		}
+		if given, ok := params["_meta"].(map[string]any); ok {
+			for key, value := range given {
+				meta[key] = value
+			}
+		}
+		params["_meta"] = meta
+	}
+	return params
+}
+
 func (c *connection) post(t *testing.T, body string, r request) *http.Response {
 	t.Helper()
-	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url, strings.NewReader(body))
+	response, err := http.DefaultClient.Do(c.request(t, t.Context(), http.MethodPost, body, r))
 	if err != nil {
 		t.Fatal(err)
 	}
-	post.Header.Set("Content-Type", "application/json")
+	return response
+}
+
+func (c *connection) request(t *testing.T, ctx context.Context, method, body string, r request) *http.Request {
+	t.Helper()
+	post, err := http.NewRequestWithContext(ctx, method, c.url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if method == http.MethodPost {
+		post.Header.Set("Content-Type", "application/json")
+	}
 	post.Header.Set("Accept", "application/json, text/event-stream")
 	if r.method != "initialize" {
 		post.Header.Set("MCP-Protocol-Version", c.era)
@@ -266,17 +289,13 @@ func (c *connection) post(t *testing.T, body string, r request) *http.Response {
 	}
 	if c.era == "2026-07-28" {
 		post.Header.Set("Mcp-Method", r.method)
-		for _, key := range []string{"name", "uri"} {
+		for _, key := range []string{"name", "uri", "taskId"} {
 			if name, ok := r.params[key].(string); ok {
 				post.Header.Set("Mcp-Name", name)
 			}
 		}
 	}
-	response, err := http.DefaultClient.Do(post)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response
+	return post
 }
 
 // items are the items of a list over all its pages, each with its keys sorted.
