@@ -514,13 +514,33 @@ forbid (principal, action == Action::"desk/resource:read", resource) when { cont
 
 // While a prompt is being completed, what it requires may be missing.
 func TestPartialCompletion(t *testing.T) {
-	r := load(t, `permit (principal, action, resource);
+	r := load(t, `permit (principal, action == Action::"desk/prompt:summarize", resource);
 forbid (principal, action == Action::"desk/prompt:summarize", resource) when { context.input has ticket };`)
 	for kind, want := range map[sallyport.Kind]sallyport.Verdict{sallyport.KindPrompt: sallyport.Deny, sallyport.KindCompletion: sallyport.Allow} {
-		facts := call(t, "desk/prompt:summarize", "")
+		facts := call(t, "desk/prompt:summarize", `{"ref":{"type":"ref/prompt","name":"summarize"},"argument":{"name":"tone","value":"k"}}`)
 		facts.Call.Kind, facts.Partial = kind, true
 		if d := Decide(r, facts); d.Verdict != want {
 			t.Errorf("%v: %v %s", kind, d.Verdict, d.Reason)
+		}
+	}
+}
+
+// An argument that Cedar can't hold in this tool is not there, though another
+// tool has one of that name.
+func TestPartialOpaque(t *testing.T) {
+	var defs []sallyport.Definition
+	for name, x := range map[string]string{"plain": `{"type":"string"}`, "union": `{"type":["string","integer"]}`} {
+		raw := sallyport.MustParse(`{"inputSchema":{"type":"object","properties":{"x":` + x + `},"required":["x"]}}`)
+		defs = append(defs, sallyport.Definition{Server: "s", Kind: sallyport.KindTool, Name: name, Raw: raw, Digest: sallyport.DigestOf(raw.Raw())})
+	}
+	r, err := Load(files("p.cedar", `permit (principal, action, resource) when { context.input has x && context.input.x == "a" };`), defs, Declared{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range defs {
+		facts := &sallyport.Facts{Tool: &d, Partial: true, Call: &sallyport.Call{Kind: sallyport.KindTool, Server: "s", Name: d.Name, Principal: bot}}
+		if got := Decide(r, facts).Verdict; got != map[string]sallyport.Verdict{"plain": sallyport.Allow, "union": sallyport.Deny}[d.Name] {
+			t.Errorf("%s: %v", d.Name, got)
 		}
 	}
 }

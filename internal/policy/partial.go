@@ -77,7 +77,7 @@ func foreseen(conditions []source.Condition, given func(path []string) (there, c
 // true can't be judged by the rule that asks, and so is refused.
 func (q *question) given(path []string) (there, certain bool) {
 	in := q.act.at(path[1 : len(path)-1]) // nil for all but arguments
-	if in == nil || in.Kind != shape.Record {
+	if in == nil {
 		return false, false
 	}
 	f := in.Fields[path[len(path)-1]]
