@@ -1,9 +1,11 @@
 package hostile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -158,9 +160,11 @@ func TestHeldStreamsAndSlowClients(t *testing.T) {
 		})
 		bob.served("beside 1,000 streams")
 	})
+	var slow *conn
 	g.bounded("400 slow clients", 40, func() {
 		for range 200 {
-			g.dial().Write([]byte("POST /mcp/pay HTTP/1.1\r\nHost: localhost\r\nX-Slow: "))
+			slow = g.dial()
+			slow.Write([]byte("POST /mcp/pay HTTP/1.1\r\nHost: localhost\r\nX-Slow: "))
 			c := g.dial()
 			good := request{body: read}.bytes(g, g.tokens["ana"], "")
 			c.Write(good[:len(good)-1])
@@ -180,6 +184,10 @@ func TestHeldStreamsAndSlowClients(t *testing.T) {
 		})
 		bob.served("beside streams that nobody reads")
 	})
+	// A header has ten seconds, most of which have passed by now.
+	if _, err := slow.in.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a client that never ends its header keeps its connection: %v", err)
+	}
 }
 
 // Who has no token leaves nothing behind: no entry, no line, no memory.
