@@ -167,6 +167,10 @@ func TestTasksAfterTheWorldHasChanged(t *testing.T) {
 		{"what it brings may not be released", func(g *Gateway, w *world) {
 			enforce(t, g, w, all+`@on("result") forbid(principal, action == Action::"shop/tool:pay", resource) when { context.result.text like "*hunter2*" };`)
 		}, sallyport.CauseResult, sallyport.CauseResult, sallyport.CauseResult},
+		{"its user is in another group", func(g *Gateway, w *world) {
+			enforce(t, g, w, all+`forbid(principal, action == Action::"shop/tool:pay", resource) when { context.user.groups.contains("finance") };`)
+			w.principal.Groups = []string{"finance"}
+		}, "", sallyport.CausePolicy, ""},
 		{"the tool has changed", func(g *Gateway, w *world) {
 			g.Saw(t.Context(), shop(t, strings.Replace(payTool, `"pay"`, `"pay","title":"x"`, 1)))
 		}, "", sallyport.CausePin, ""},
