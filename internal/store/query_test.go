@@ -507,3 +507,24 @@ func TestClockJumps(t *testing.T) {
 		t.Errorf("%d found, %v", len(found), err)
 	}
 }
+
+// Projections that are ahead of the entries, after all but them was put back
+// to an older copy, are built anew.
+func TestProjectionsAhead(t *testing.T) {
+	l := newTampered(t)
+	old := t.TempDir()
+	if err := os.CopyFS(old, os.DirFS(l.dir)); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, l.dir)
+	calls(t, s, 10)
+	closed(t, s)
+	text, err := os.ReadFile(filepath.Join(l.dir, "index.db"))
+	if err := errors.Join(err, os.WriteFile(filepath.Join(old, "index.db"), text, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	found, err := open(t, old).Query(t.Context(), Filter{Limit: 1000})
+	if err != nil || len(found) != 200 {
+		t.Errorf("%d found, %v", len(found), err)
+	}
+}
