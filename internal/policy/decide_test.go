@@ -146,6 +146,7 @@ func TestUser(t *testing.T) {
 		`context.user.roles.contains("support")`: sallyport.Allow, `context.user.roles.contains("analyst")`: sallyport.Deny,
 		`context.user.groups.contains("support-leads")`: sallyport.Allow, `context.user.groups.contains("finance")`: sallyport.Deny,
 		`context.user.attributes has region && context.user.attributes.region == "eu"`: sallyport.Allow, `context.user.attributes has limit`: sallyport.Deny,
+		`context.user == context.user`: sallyport.Allow, `[context.user].contains(context.user) && context.user.name == "ben"`: sallyport.Deny,
 	} {
 		for _, partial := range []bool{false, true} {
 			facts := call(t, "desk/tool:get_ticket", `{"id":"1"}`)
@@ -383,6 +384,13 @@ forbid (principal, action, resource) when { context.input has limit && context.i
 		if d := Decide(more, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
 			t.Errorf("%s: %s is not opaque beside other rules: %s", c.args, c.path, d.Reason)
 		}
+		// And when those are found after it.
+		more = load(t, `permit (principal, action, resource) when { context.opaque.contains("`+c.path+`") };
+forbid (principal == Agent::"bot", action in Action::"server:desk", resource) when { context.input has limit && context.input.limit == 7 };
+forbid (principal == Agent::"bot", action in Action::"server:cloud", resource) when { context.input has host && context.input.host == "x" };`)
+		if d := Decide(more, call(t, c.action, c.args)); d.Verdict != sallyport.Allow {
+			t.Errorf("%s: %s is not opaque before other rules: %s", c.args, c.path, d.Reason)
+		}
 	}
 }
 
@@ -412,6 +420,7 @@ func TestPartial(t *testing.T) {
 		{"the action's group", "permit (principal, action, resource);\nforbid (principal, action, resource) when { action in Action::\"effect:pay\" };", "desk/tool:refund", sallyport.Deny},
 		{"a named entity that is the agent", `permit (principal, action, resource) when { if Agent::"bot" in Role::"support" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
 		{"a named entity that is not", `permit (principal, action, resource) when { if Agent::"bot" in Role::"analyst" then context.input has amount else false };`, "desk/tool:refund", sallyport.Deny},
+		{"the agent, without an entity to compare with", `permit (principal, action, resource) when { if principal is Agent then context.input has reason else false };`, "desk/tool:refund", sallyport.Allow},
 		{"a named action", `permit (principal, action, resource) when { if Action::"desk/tool:refund" in Action::"effect:pay" then context.input has amount else false };`, "desk/tool:refund", sallyport.Allow},
 		{"permit on an argument that the tool lacks", `permit (principal, action, resource) when { context.input has amount && context.input.amount.lessThan(decimal("5.0")) };`, "desk/tool:delete_ticket", sallyport.Deny},
 		{"permit on one that it lacks, or on the user", `permit (principal, action, resource) when { (context.input has amount && principal in Role::"support") || principal in Role::"analyst" };`, "desk/tool:delete_ticket", sallyport.Deny},
