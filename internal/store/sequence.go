@@ -273,15 +273,11 @@ func (r *Reader) RepairTiles(ctx context.Context) (repaired []string, err error)
 	if err != nil {
 		return nil, err
 	}
-	again := map[string]bool{}
-	for _, path := range damaged {
-		again[path] = true
-	}
 	_, err = r.walkTiles(ctx, checkpoint.Size, func(tile tlog.Tile, text []byte) error {
-		if !again[tile.Path()] {
+		if len(damaged) == 0 || tile.Path() != damaged[0] { // in the order of the walk before
 			return nil
 		}
-		repaired = append(repaired, tile.Path())
+		repaired, damaged = append(repaired, damaged[0]), damaged[1:]
 		return r.writeTile(tile, text)
 	})
 	return repaired, err

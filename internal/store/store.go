@@ -237,16 +237,11 @@ func writeFile(path string, text []byte, durably bool) error {
 		os.Remove(temporary)
 		return err
 	}
-	err = os.Rename(temporary, path)
-	if err == nil && durably {
-		// The new name is in the directory, which is another file.
-		err = syncDirectory(filepath.Dir(path))
+	if err := os.Rename(temporary, path); err != nil || !durably {
+		return err
 	}
-	return err
-}
-
-func syncDirectory(path string) error {
-	directory, err := os.Open(path)
+	// The new name is in the directory, which is another file.
+	directory, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
