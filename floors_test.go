@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"sallyport/internal/upstream/child":  2, // one process of a server
 
 	"sallyport/internal/store/segment": 2, // files of blobs, and nothing else
+	"sallyport/internal/store/held":    2, // looks at files' names, and nothing else
 
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sallyport"
+	"sallyport/internal/store/held"
 	"sallyport/internal/store/segment"
 )
 
@@ -68,7 +69,7 @@ type head struct {
 type committer struct {
 	conn     *sql.Conn
 	payloads *segment.Segments
-	held     held // without which nothing that is written can be found again
+	held     held.Files // without which nothing that is written can be found again
 	begin, insert, insertKey,
 	commit, rollback *sql.Stmt
 
@@ -402,7 +403,7 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 		return nil
 	}
 	c.started = time.Now()
-	if err := c.held.check(); err != nil {
+	if err := c.held.Check(); err != nil {
 		return err
 	}
 	if c.lost {
@@ -537,7 +538,7 @@ func (c *committer) grown() <-chan struct{} {
 }
 
 func (c *committer) runJob(ctx context.Context, j *job) error {
-	err := c.held.check()
+	err := c.held.Check()
 	if err == nil {
 		_, err = c.begin.ExecContext(ctx)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"sallyport/internal/store/held"
 )
 
 // A gateway whose files are taken away or replaced refuses: what it writes
@@ -27,19 +29,19 @@ func TestFilesTakenAway(t *testing.T) {
 				if err := errors.Join(os.Rename(path, path+".away"), replace(path)); err != nil {
 					t.Fatal(err)
 				}
-				if err := s.Commit(t.Context(), intent("c_2")); !errors.Is(err, ErrTaken) {
+				if err := s.Commit(t.Context(), intent("c_2")); !errors.Is(err, held.ErrTaken) {
 					t.Errorf("an intent: %v", err)
 				}
-				if err := s.Append(t.Context(), outcome(intent("c_2"))); !errors.Is(err, ErrTaken) {
+				if err := s.Append(t.Context(), outcome(intent("c_2"))); !errors.Is(err, held.ErrTaken) {
 					t.Errorf("an outcome: %v", err)
 				}
-				if err := s.SaveCredential(t.Context(), "bot", []byte("hash")); !errors.Is(err, ErrTaken) {
+				if err := s.SaveCredential(t.Context(), "bot", []byte("hash")); !errors.Is(err, held.ErrTaken) {
 					t.Errorf("a credential: %v", err)
 				}
-				if err := s.Health(); !errors.Is(err, ErrTaken) {
+				if err := s.Health(); !errors.Is(err, held.ErrTaken) {
 					t.Errorf("health: %v", err)
 				}
-				if err := s.sequencer.advance(t.Context()); !errors.Is(err, ErrTaken) {
+				if err := s.sequencer.advance(t.Context()); !errors.Is(err, held.ErrTaken) {
 					t.Errorf("the sequencer: %v", err)
 				}
 				// It goes on when the file is back.
@@ -72,7 +74,7 @@ func TestLockRemoved(t *testing.T) {
 	}
 	defer second.Close()
 	call(t, second, "c_2")
-	if err := first.Commit(t.Context(), intent("c_3")); !errors.Is(err, ErrTaken) {
+	if err := first.Commit(t.Context(), intent("c_3")); !errors.Is(err, held.ErrTaken) {
 		t.Errorf("%v", err)
 	}
 	call(t, second, "c_4")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/held"
 	"sallyport/internal/tlog"
 	"sallyport/proof"
 )
@@ -26,7 +27,7 @@ const sequenceDelay = 500 * time.Millisecond
 type sequencer struct {
 	reader *Reader
 	signer *tlog.Signer
-	held   held             // so that nothing of another database is signed
+	held   held.Files       // so that nothing of another database is signed
 	recent func() []written // the newest rows, once; may be none
 
 	pass sync.Mutex // one pass at a time
@@ -219,7 +220,7 @@ func (s *sequencer) sequence(ctx context.Context, recent []written) (err error) 
 			err = fmt.Errorf("publishing the log's tree: %w", err)
 		}
 	}()
-	if err := s.held.check(); err != nil {
+	if err := s.held.Check(); err != nil {
 		return err
 	}
 	if s.tree == nil {

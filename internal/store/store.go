@@ -26,6 +26,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"sallyport"
+	"sallyport/internal/store/held"
 	"sallyport/internal/tlog"
 )
 
@@ -87,7 +88,7 @@ func (s *Store) open(dir string) (err error) {
 	if s.committer, err = newCommitter(ctx, s.state, s.payloads); err != nil {
 		return err
 	}
-	if s.committer.held, err = hold(filepath.Join(dir, "lock"), database, database+"-wal", database+"-shm"); err != nil {
+	if s.committer.held, err = held.Hold(filepath.Join(dir, "lock"), database, database+"-wal", database+"-shm"); err != nil {
 		return err
 	}
 	empty := s.committer.head.next == 0

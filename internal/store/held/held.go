@@ -1,4 +1,5 @@
-package store
+// Package held notices when files that are open lose their names.
+package held
 
 import (
 	"errors"
@@ -12,30 +13,32 @@ import (
 // opened it.
 var ErrTaken = errors.New("the database was taken away or replaced under the running gateway")
 
-// held are files that must stay in their places. What is written through a
-// file that is open reaches no directory any more once another one has its
-// name: it would be called durable and be gone at the next start.
-type held []heldFile
+// Files must stay in their places. What is written through a file that is open
+// reaches no directory any more once another one has its name: it would be
+// called durable and be gone at the next start.
+type Files []file
 
-type heldFile struct {
+type file struct {
 	path          string
 	device, inode uint64
 }
 
-func hold(paths ...string) (held, error) {
-	var h held
+// Hold remembers which files have these names now. An error means that one has
+// no file.
+func Hold(paths ...string) (Files, error) {
+	var h Files
 	for _, path := range paths {
 		var at unix.Stat_t
 		if err := unix.Stat(path, &at); err != nil {
 			return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
-		h = append(h, heldFile{path, uint64(at.Dev), at.Ino})
+		h = append(h, file{path, uint64(at.Dev), at.Ino})
 	}
 	return h, nil
 }
 
-// check fails with ErrTaken when a file is not in its place.
-func (h held) check() error {
+// Check fails with ErrTaken when a file is not in its place.
+func (h Files) Check() error {
 	for i := range h {
 		f := &h[i]
 		var at unix.Stat_t
