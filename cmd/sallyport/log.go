@@ -30,7 +30,7 @@ import (
 
 func (c *cli) logCommand() *cobra.Command {
 	return group("log", "What happened, and the proof of it",
-		c.logTail(), c.logQuery(), c.logShow(), c.logVerify(), c.logExport(), c.logCheckpoint(), c.logReindex())
+		c.logTail(), c.logQuery(), c.logShow(), c.logVerify(), c.logExport(), c.logCheckpoint(), c.logReindex(), c.logErase())
 }
 
 // withLog runs a verb about the log: through the gateway that runs or, when
@@ -455,4 +455,28 @@ func (c *cli) logReindex() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (c *cli) logErase() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "erase RUN", Short: "Erase the arguments and results of a run for good; its entries stay",
+		Long: `Erase the arguments and results of a run for good, by dropping the keys that
+they are sealed with. Entries and commitments stay, and the log still verifies.
+"sallyport log show CALL" names the run of a call.`,
+		Args: exactly("RUN"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+				secret, err := c.humanSecret(ctx, gate)
+				if err != nil {
+					return err
+				}
+				if _, err := control.Post[struct{}](ctx, gate, "/log/erase", control.Erasure{Secret: secret, Run: args[0]}); err != nil {
+					return err
+				}
+				return c.print(map[string]string{"erased": args[0]}, func(t *terminal.Table) { t.Line("What run " + args[0] + " sent and received is erased.") })
+			})
+		},
+	}
+	c.secretFlag(cmd)
+	return cmd
 }

@@ -132,6 +132,18 @@ func (a *App) RevokeAgent(ctx context.Context, name string) error {
 	return err
 }
 
+// ErasePayloads implements control.Payloads. It destroys evidence, so it is the
+// human's to say, and on the record before it is done.
+func (a *App) ErasePayloads(ctx context.Context, erasure control.Erasure) error {
+	if err := a.verify(ctx, erasure.Secret); err != nil {
+		return err
+	}
+	if err := a.gateway.Record(ctx, "payloads erased "+erasure.Run, operator, sallyport.Digest{}, sallyport.Digest{}); err != nil {
+		return err
+	}
+	return a.store.EraseRun(ctx, erasure.Run)
+}
+
 // Enrolled implements control.Human.
 func (a *App) Enrolled() bool { return a.human.Enrolled() }
 

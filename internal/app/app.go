@@ -338,7 +338,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a, Payloads: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

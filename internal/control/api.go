@@ -136,6 +136,12 @@ type Enrolled struct {
 	Enrolled bool `json:"enrolled"`
 }
 
+// Erasure asks for the payloads of a run to be erased for good.
+type Erasure struct {
+	Secret string `json:"secret"`
+	Run    string `json:"run"`
+}
+
 // PolicyStatus is what is in force and what waits.
 type PolicyStatus struct {
 	Digest  string   `json:"digest"`            // of the policy in force

@@ -16,16 +16,17 @@ const maxBody = 16 << 20
 
 // Parts are what the verbs are wired to.
 type Parts struct {
-	Door    Door
-	Doctor  Doctor
-	Servers Servers
-	Pins    Pins
-	Agents  Agents
-	Human   Human
-	Policy  Policy
-	Files   PolicyFiles
-	History History
-	Log     http.Handler // LogHandler's
+	Door     Door
+	Doctor   Doctor
+	Servers  Servers
+	Pins     Pins
+	Agents   Agents
+	Human    Human
+	Policy   Policy
+	Files    PolicyFiles
+	History  History
+	Payloads Payloads
+	Log      http.Handler // LogHandler's
 }
 
 // Door is where agents come in.
@@ -64,6 +65,12 @@ type Agents interface {
 type Human interface {
 	Enrolled() bool
 	Enroll(ctx context.Context, enrolment Enrolment) error
+}
+
+// Payloads are the arguments and results beside the log. An error means that
+// nothing was erased for certain.
+type Payloads interface {
+	ErasePayloads(ctx context.Context, erasure Erasure) error
 }
 
 // Policy is what is in force and what waits. An error of AcceptPolicy means
@@ -111,6 +118,9 @@ func Handler(p Parts) http.Handler {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
 	policyHandlers(mux, p.Files, p.History)
+	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
+		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)
+	}))
 	mux.Handle("/log", p.Log)
 	mux.Handle("/log/", p.Log)
 	return mux

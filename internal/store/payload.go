@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -144,15 +145,25 @@ func (r *Reader) payload(ctx context.Context, index uint64, key, at, n int64, pl
 	return tlog.NewKey([tlog.KeySize]byte(secret)).Open(sealed, place, commitment)
 }
 
+// ErrNoPayloads says that nothing of a run is kept.
+var ErrNoPayloads = errors.New("nothing is kept of this run: there is no such run, or its payloads are gone already")
+
 // EraseRun erases the payloads of a run for good, by dropping their keys. The
 // entries and their commitments stay.
 func (s *Store) EraseRun(ctx context.Context, run string) error {
 	err := s.committer.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		if key := s.keys.drop(run); key != nil {
-			key.saved = true // what is still sealed with it must not bring it back
+		fresh := s.keys.drop(run)
+		if fresh != nil {
+			fresh.saved = true // what is still sealed with it must not bring it back
 		}
-		_, err := conn.ExecContext(ctx, "DELETE FROM keys WHERE run = $1", run)
-		return err
+		result, err := conn.ExecContext(ctx, "DELETE FROM keys WHERE run = $1", run)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 && fresh == nil {
+			return cmp.Or(err, ErrNoPayloads)
+		}
+		return nil
 	})
 	if err != nil {
 		return err

@@ -361,6 +361,9 @@ func TestPayloadsAreErased(t *testing.T) {
 			t.Errorf("the erased key is still in %s (%v)", name, err)
 		}
 	}
+	if err := s.EraseRun(t.Context(), "r_1"); !errors.Is(err, ErrNoPayloads) {
+		t.Errorf("erasing what is gone: %v", err)
+	}
 	commit(t, s, intent("c_4")) // the run goes on, under a new key
 	for call, want := range map[string]error{"c_1": ErrErased, "c_2": nil, "c_3": ErrErased, "c_4": nil} {
 		shown, err := s.Show(t.Context(), call)
