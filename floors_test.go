@@ -49,9 +49,9 @@ var floors = map[string]int{
 	"sallyport/internal/demo/cloud": 3, // built-in server
 	"sallyport/internal/starter":    3, // files for the first minute
 
-	"sallyport/internal/guard":    3, // touches connections: which requests may come in
-	"sallyport/internal/sse":      3, // touches connections: event streams
-	"sallyport/internal/mcpdoor":  4, // translates MCP
+	"sallyport/internal/guard":   3, // touches connections: which requests may come in
+	"sallyport/internal/sse":     3, // touches connections: event streams
+	"sallyport/internal/mcpdoor": 4, // translates MCP
 
 	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
 
