@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"sallyport/internal/manifest": 1, // pure: what a server says of itself
 	"sallyport/internal/policy":   1, // pure: the decision
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
+	"sallyport/internal/scope":    1, // pure: what a task needs, and whom it names
 
 	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
 	"sallyport/internal/policy/shape":  1, // pure: what Cedar can hold of JSON
@@ -87,7 +88,7 @@ var sideways = map[[2]string]string{
 // make a decision depend on something that is not in the facts.
 var pure = map[string]bool{
 	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
-	"sallyport/internal/policy": true, "sallyport/internal/tlog": true,
+	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true,
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,

@@ -1,0 +1,280 @@
+package scope
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sallyport"
+)
+
+// Facts are what is known of one call before it is judged.
+type Facts struct {
+	Tool   *Tool
+	Args   sallyport.Value
+	Traces []sallyport.Trace // one for each leaf of Args, by path
+	Scope  *Scope            // of the run; nil when nobody told the task
+	Memory Memory
+	// Asked are the texts that calls returned which were made with what the
+	// user named: the file that he told the agent to read.
+	Asked []string
+	// Tainted says that the run has read something that others could have
+	// written. Before that nobody can have turned it.
+	Tainted bool
+}
+
+// Flow is what a call does with what the run has seen: facts for policy.
+type Flow struct {
+	Match     Match
+	Tainted   bool
+	Untrusted []string // paths of leaves that others could have written
+	Private   []string // paths of leaves with what only the user may read
+	Unknown   []string // paths of leaves that nobody wrote
+	Unlinked  []Leaf   // critical leaves that nothing links to the task
+	Linked    []Leaf   // critical leaves that something does
+}
+
+// Leaf is one critical leaf, and why it is linked or not.
+type Leaf struct {
+	Path  string
+	Role  Role
+	Trace sallyport.Trace
+	Body  bool   // the value is part of a longer text that others could have written
+	Why   string // one clause; names server, tool, call, record and field of the source
+}
+
+// Judge says what a call does with what the run has seen. It decides nothing.
+func Judge(f Facts) Flow {
+	flow := Flow{Tainted: f.Tainted}
+	var task *Task
+	if f.Scope != nil {
+		flow.Match, task = f.Scope.Admits(f.Tool), f.Scope.Task
+	}
+	j := judge{Facts: f, linker: linker{task, f.Memory}}
+	for path, leaf := range f.Args.Leaves() {
+		if leaf.Type() == sallyport.Null {
+			continue
+		}
+		trace := j.trace(string(path))
+		switch trace.Origin.Writer {
+		case sallyport.WriterUnknown:
+			flow.Unknown = append(flow.Unknown, trace.Path)
+		case sallyport.WriterUntrusted:
+			flow.Untrusted = append(flow.Untrusted, trace.Path)
+		}
+		if len(trace.Sources) > 0 && trace.Origin.Readers == sallyport.ReadersPrivate {
+			flow.Private = append(flow.Private, trace.Path)
+		}
+		j.leaves = append(j.leaves, argument{trace, textOf(leaf), f.Tool.RoleOf(trace.Path, leaf)})
+	}
+	for _, a := range j.leaves {
+		why, critical, linked := j.judge(a)
+		if !critical {
+			continue
+		}
+		leaf := Leaf{Path: a.trace.Path, Role: a.role, Trace: a.trace, Body: j.isBody(a), Why: why}
+		if linked {
+			flow.Linked = append(flow.Linked, leaf)
+		} else {
+			flow.Unlinked = append(flow.Unlinked, leaf)
+		}
+	}
+	return flow
+}
+
+type argument struct {
+	trace sallyport.Trace
+	text  string
+	role  Role
+}
+
+type judge struct {
+	Facts
+	linker
+	leaves []argument
+}
+
+func (j *judge) trace(path string) sallyport.Trace {
+	for _, t := range j.Traces {
+		if t.Path == path {
+			return t
+		}
+	}
+	return sallyport.Trace{Path: path}
+}
+
+func textOf(v sallyport.Value) string {
+	if text, ok := v.Text(); ok {
+		return text
+	}
+	return string(v.Raw())
+}
+
+// judge says whether a leaf is critical and whether it is linked to the task.
+func (j *judge) judge(a argument) (why string, critical, linked bool) {
+	if j.Tool.Reads() && a.role != RoleURL || a.text == "" {
+		return "", false, false
+	}
+	switch a.role {
+	case RolePrincipal, RoleSecret, RoleCommand, RolePath, RoleID:
+		how := j.link(a.text, a.trace)
+		if how == "" {
+			return j.whence(a), true, false
+		}
+		return how, true, true
+	case RoleURL:
+		return j.url(a)
+	case RoleAmount:
+		if !j.Tool.has(sallyport.Pay) {
+			return "", false, false
+		}
+		return j.amount(a)
+	case RoleContent, RoleNone:
+		return j.embedded(a)
+	case RolePermission:
+		return "", false, false
+	}
+	return "", false, false
+}
+
+// url: an address that somebody wrote as a whole can't carry anything that the
+// run has read since; one that the model put together can.
+func (j *judge) url(a argument) (why string, critical, linked bool) {
+	if how := j.link(a.text, a.trace); how != "" {
+		return how, true, true
+	}
+	lower := strings.ToLower(a.text)
+	if j.task != nil {
+		for _, l := range j.task.Literals {
+			if host := hostOf(lower); host != "" && (host == hostOf(l) || host == l) && len(lower) <= len(l)+len("https://") {
+				return "the user's words", true, true
+			}
+		}
+	}
+	if j.Tool.Reads() {
+		for _, s := range a.trace.Sources {
+			if s.Call != "" && s.End-s.Start >= len(a.text) {
+				return "it stands so in " + j.place(s), true, true
+			}
+		}
+	}
+	return j.whence(a), true, false
+}
+
+func hostOf(url string) string {
+	url = strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://")
+	host, _, _ := strings.Cut(url, "/")
+	return strings.TrimPrefix(host, "www.")
+}
+
+var percentPattern = regexp.MustCompile(`(\d+(?:\.\d+)?)\s?(?:%|percent)`)
+
+// amount: what the user said, what a record says that the task names or that
+// another argument of this call points to, or what follows from these.
+func (j *judge) amount(a argument) (why string, critical, linked bool) {
+	if a.trace.Origin.Writer == sallyport.WriterUser {
+		return "the user's words", true, true
+	}
+	n, ok := number(a.text)
+	if !ok || j.task == nil {
+		return j.whence(a), true, false
+	}
+	base := slices.Clone(j.task.Numbers)
+	percents := slices.Clone(j.task.percents)
+	for _, r := range j.relevant() {
+		for _, f := range r.Fields {
+			if n, ok := number(f.Text); ok && isAmount(f, n) && !slices.Contains(base, n) {
+				base = append(base, n)
+			}
+		}
+	}
+	for _, text := range j.Asked {
+		for _, m := range percentPattern.FindAllStringSubmatch(text, -1) {
+			if p, ok := number(m[1]); ok {
+				percents = append(percents, p)
+			}
+		}
+		for _, w := range numbersIn.FindAllString(text, -1) {
+			if n, ok := number(w); ok && !slices.Contains(base, n) {
+				base = append(base, n)
+			}
+		}
+	}
+	if explains(n, base, percents) {
+		return "it follows from numbers that the task names", true, true
+	}
+	return j.whence(a), true, false
+}
+
+// relevant are the records from which an amount may be computed: those to
+// which another argument of this call points, and those that the task names.
+func (j *judge) relevant() []Record {
+	var all []Record
+	for _, other := range j.leaves {
+		for _, s := range other.trace.Sources {
+			if record, _ := j.record(s); other.role != RoleAmount && s.Call != "" && isWhole(record, s, other.text) {
+				all = append(all, record)
+			}
+		}
+	}
+	for _, call := range j.Memory.Calls() {
+		listing := j.Memory.Records(call)
+		for _, r := range listing {
+			if j.named(r, listing) != "" {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+var numbersIn = regexp.MustCompile(`\d[\d,]*(?:\.\d+)?`)
+
+// targetPattern finds what could be a target within a text.
+var targetPattern = regexp.MustCompile(`https?://[^\s'"<>()]+|www\.[^\s'"<>()]+|[\pL\pN._%+-]+@[\pL\pN.-]+\.\pL{2,}|\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b`)
+
+// embedded: free text may say anything, but an address or account within it
+// is a target for whoever reads it.
+func (j *judge) embedded(a argument) (why string, critical, linked bool) {
+	if a.trace.Origin.Writer != sallyport.WriterUntrusted || !j.Tool.has(sallyport.Send, sallyport.Pay) {
+		return "", false, false
+	}
+	for _, target := range targetPattern.FindAllString(a.text, -1) {
+		if j.task == nil || !slices.ContainsFunc(j.task.Literals, func(l string) bool { return strings.Contains(strings.ToLower(target), l) }) {
+			return fmt.Sprintf("its text carries %q, %s", target, j.whence(a)), true, false
+		}
+	}
+	return "", false, false
+}
+
+// isBody reports whether others could have written a text of which the value
+// is only a part.
+func (j *judge) isBody(a argument) bool {
+	for _, s := range a.trace.Sources {
+		if s.Call != "" && s.Origin.Writer == sallyport.WriterUntrusted {
+			if record, _ := j.record(s); !isWhole(record, s, a.text) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// whence says where a leaf that nothing links comes from.
+func (j *judge) whence(a argument) string {
+	for _, s := range a.trace.Sources {
+		if s.Call != "" {
+			return "it comes from " + j.place(s)
+		}
+	}
+	return "nobody wrote it"
+}
+
+func (j *judge) place(s sallyport.Source) string {
+	field := s.Field
+	if field == "" {
+		field = "text"
+	}
+	return fmt.Sprintf("%s of record %d of %s/%s (%s)", field, s.Record, s.Server, s.Tool, s.Call)
+}

@@ -1,0 +1,95 @@
+package scope
+
+import (
+	"fmt"
+	"slices"
+
+	"sallyport"
+)
+
+// Level says how much of what is not certain passes. The zero Level is the
+// strictest.
+type Level struct {
+	// WeakScope lets a tool pass that the task asks for without saying to what.
+	WeakScope bool
+	// ListedIDs lets a change that can be undone choose its thing from a list
+	// that the run has read, though the task does not name it.
+	ListedIDs bool
+	// MadeIDs lets it choose one that nobody wrote, too.
+	MadeIDs bool
+	// MadeAmounts lets money move by an amount that nobody wrote, to somebody
+	// whom the task names.
+	MadeAmounts bool
+	// Embedded lets a message carry addresses that others wrote.
+	Embedded bool
+	// Clean lets everything pass until the run has read something that others
+	// could have written.
+	Clean bool
+	// TrustedPrincipals lets things go to whomever a trusted field names.
+	TrustedPrincipals bool
+}
+
+// The levels of the published curve.
+var (
+	Strict  = Level{}
+	Default = Level{WeakScope: true, ListedIDs: true, MadeIDs: true, Clean: true}
+	Lenient = Level{WeakScope: true, ListedIDs: true, MadeIDs: true, MadeAmounts: true, Embedded: true, Clean: true, TrustedPrincipals: true}
+)
+
+// Decide is the default rule set over the facts of one call, for measuring:
+// Allow, or Hold with the reasons. It never denies.
+func (l Level) Decide(t *Tool, f Flow) (sallyport.Verdict, []string) {
+	if l.Clean && !f.Tainted {
+		return sallyport.Allow, nil
+	}
+	var why []string
+	ask := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
+	grave := t.has(sallyport.Delete, sallyport.Access, sallyport.Exec)
+	switch {
+	case t.Reads():
+	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || grave):
+		ask("%s", f.Match.Why(t))
+	}
+	for _, leaf := range f.Unlinked {
+		if !l.passes(t, f, leaf) {
+			ask("%s: %s", leaf.Path, leaf.Why)
+		}
+	}
+	if len(why) > 0 {
+		return sallyport.Hold, why
+	}
+	return sallyport.Allow, nil
+}
+
+// passes reports whether a critical leaf that nothing links may pass.
+func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
+	writer := leaf.Trace.Origin.Writer
+	grave := t.has(sallyport.Delete, sallyport.Access, sallyport.Exec)
+	switch leaf.Role {
+	case RoleID, RolePath:
+		if grave {
+			return false
+		}
+		if t.has(sallyport.Pay) && f.aims() {
+			return false // what is paid to somebody else must be what the user means
+		}
+		if writer == sallyport.WriterUnknown {
+			return l.MadeIDs
+		}
+		return l.ListedIDs && !leaf.Body
+	case RolePrincipal, RoleURL:
+		return l.TrustedPrincipals && writer == sallyport.WriterTrusted
+	case RoleAmount:
+		return l.MadeAmounts && writer == sallyport.WriterUnknown
+	case RoleContent, RoleNone:
+		return l.Embedded
+	default:
+		return false
+	}
+}
+
+// aims reports whether the call says who gets something.
+func (f Flow) aims() bool {
+	is := func(l Leaf) bool { return l.Role == RolePrincipal }
+	return slices.ContainsFunc(f.Linked, is) || slices.ContainsFunc(f.Unlinked, is)
+}

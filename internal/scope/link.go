@@ -1,0 +1,302 @@
+package scope
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"sallyport"
+)
+
+// Memory is what a run has seen, by record. Nothing is held to be seen that it
+// does not return: what it forgot can't link anything.
+type Memory interface {
+	// Calls are the ids of the calls whose results are remembered, in order.
+	Calls() []string
+	// Records are what one call returned; none when it is gone.
+	Records(call string) []Record
+}
+
+// Record is one thing that a call returned, such as a mail, a contact or a
+// transaction.
+type Record struct {
+	Fields []Field
+	// Asked says that the call that returned it was made with something that
+	// the user named: the file that he told the agent to read.
+	Asked bool
+}
+
+// Field is one leaf of a record.
+type Field struct {
+	Path, Text string
+}
+
+// maxLabel is how long a field may be that says what a record is, in words.
+// Beyond it a text is content: whoever writes it could name everything.
+const maxLabel = 12
+
+// maxBase is how many numbers an amount may be computed from: with more, some
+// sum would come out right by chance.
+const maxBase = 12
+
+// linker links the arguments of one call to the task.
+type linker struct {
+	task   *Task
+	memory Memory
+}
+
+// link is how a value is linked to the task; empty when it is not.
+func (l *linker) link(text string, t sallyport.Trace) string {
+	if t.Origin.Writer == sallyport.WriterUser {
+		return "the user's words"
+	}
+	if l.task == nil {
+		return ""
+	}
+	for _, s := range t.Sources {
+		if s.Call == "" {
+			continue
+		}
+		record, listing := l.record(s)
+		if !isWhole(record, s, text) {
+			continue // text of a body, which names no target
+		}
+		if how := l.named(record, listing); how != "" {
+			return how
+		}
+	}
+	return ""
+}
+
+// record is the record in which a source lies, among those that came with it.
+func (l *linker) record(s sallyport.Source) (Record, []Record) {
+	listing := l.memory.Records(s.Call)
+	if s.Record < 0 || s.Record >= len(listing) {
+		return Record{}, nil
+	}
+	return listing[s.Record], listing
+}
+
+// isWhole reports whether the value is all that its field says.
+func isWhole(r Record, s sallyport.Source, text string) bool {
+	return slices.ContainsFunc(r.Fields, func(f Field) bool {
+		return f.Path == s.Field && strings.EqualFold(strings.TrimSpace(f.Text), strings.TrimSpace(text))
+	})
+}
+
+// named says how the task names a record among those that came with it; empty
+// when it does not.
+func (l *linker) named(r Record, listing []Record) string {
+	for _, f := range r.Fields {
+		if how := l.names(f, listing); how != "" {
+			return how
+		}
+	}
+	for _, s := range l.task.selectors {
+		if s.picks(r, listing) {
+			return "it is the " + s.Order
+		}
+	}
+	return ""
+}
+
+func (l *linker) names(f Field, listing []Record) string {
+	text := strings.ToLower(strings.TrimSpace(f.Text))
+	if n, ok := number(text); ok {
+		if isAmount(f, n) && slices.Contains(l.task.Numbers, n) {
+			return "the number " + text
+		}
+		return ""
+	}
+	words := nameWords(text)
+	if len(words) == 0 || len(words) > maxLabel {
+		return ""
+	}
+	for _, literal := range l.task.Literals {
+		if literal == text || containsWords(words, nameWords(literal)) {
+			return strconv.Quote(literal)
+		}
+	}
+	for _, name := range l.task.Names {
+		if containsWords(words, nameWords(name)) {
+			return strconv.Quote(name)
+		}
+	}
+	for _, d := range l.task.dates {
+		if d.matches(text) {
+			return "the date " + text
+		}
+	}
+	if l.isTopic(words) && !isCommon(f, text, listing) {
+		return strconv.Quote(text)
+	}
+	return ""
+}
+
+// isTopic reports whether the task speaks of all that a label says.
+func (l *linker) isTopic(words []string) bool {
+	said := 0
+	for _, w := range words {
+		if in("stop", w) || len(w) < 3 {
+			continue
+		}
+		if !slices.ContainsFunc(stems(w), func(s string) bool { return l.task.topics[s] }) {
+			return false
+		}
+		said += len(w)
+	}
+	return said > 3
+}
+
+// isCommon reports whether a label says the same of half of the records, such
+// as a status: it names none of them.
+func isCommon(f Field, text string, listing []Record) bool {
+	same := 0
+	for _, r := range listing {
+		for _, other := range r.Fields {
+			if other.Path == f.Path && strings.EqualFold(strings.TrimSpace(other.Text), text) {
+				same++
+			}
+		}
+	}
+	return text == "true" || text == "false" || len(listing) > 1 && same*2 >= len(listing) && same > 1
+}
+
+// containsWords reports whether all words of a name stand in a row.
+func containsWords(words, name []string) bool {
+	if len(name) == 0 || len(strings.Join(name, "")) < 3 {
+		return false
+	}
+	for i := 0; i+len(name) <= len(words); i++ {
+		if slices.Equal(words[i:i+len(name)], name) {
+			return true
+		}
+	}
+	return false
+}
+
+var numberText = regexp.MustCompile(`^[$€£]?-?\d[\d,]*(?:\.\d+)?$`)
+
+func number(text string) (float64, bool) {
+	text = strings.TrimSpace(text)
+	if !numberText.MatchString(text) {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(strings.TrimLeft(strings.ReplaceAll(text, ",", ""), "$€£"), 64)
+	return n, err == nil
+}
+
+// isAmount reports whether a number could be one that people say: no id, and
+// no small count that anything could match.
+func isAmount(f Field, n float64) bool {
+	names := pathNames(f.Path)
+	if len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool {
+		return contains(lexicon.roles[w], RoleID)
+	}) {
+		return false
+	}
+	return n >= 10 || n != math.Trunc(n)
+}
+
+// picks reports whether a record is the one that the selector means: the first
+// in order by some field that all records have.
+func (s Selector) picks(r Record, listing []Record) bool {
+	if len(listing) < 2 {
+		return false
+	}
+	for _, f := range r.Fields {
+		if s.first(f, listing) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s Selector) first(f Field, listing []Record) bool {
+	mine, ok := s.rank(f)
+	if !ok {
+		return false
+	}
+	others := 0
+	for _, r := range listing {
+		for _, other := range r.Fields {
+			if other.Path != f.Path {
+				continue
+			}
+			if theirs, ok := s.rank(other); ok && theirs > mine {
+				return false
+			}
+			others++
+		}
+	}
+	return others >= len(listing)
+}
+
+// rank is how well a field serves the selector: sizes for sizes, dates for
+// dates.
+func (s Selector) rank(f Field) (float64, bool) {
+	switch s.Order {
+	case "largest", "smallest":
+		names := pathNames(f.Path)
+		n, ok := number(f.Text)
+		if !ok || len(names) == 0 || slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool { return contains(lexicon.roles[w], RoleID) }) {
+			return 0, false
+		}
+		if s.Order == "smallest" {
+			n = -n
+		}
+		return n, true
+	default:
+		digits := datePattern.FindString(f.Text)
+		if digits == "" || !strings.HasPrefix(strings.TrimSpace(f.Text), digits) {
+			return 0, false
+		}
+		n, err := strconv.ParseFloat(strings.Map(onlyDigits, digits), 64)
+		for range 14 - len(strings.Map(onlyDigits, digits)) {
+			n *= 10
+		}
+		if s.Order == "oldest" {
+			n = -n
+		}
+		return n, err == nil
+	}
+}
+
+func onlyDigits(r rune) rune {
+	if unicode.IsDigit(r) {
+		return r
+	}
+	return -1
+}
+
+var datePattern = regexp.MustCompile(`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?`)
+
+// explains reports whether an amount is one of the numbers, or comes from them
+// as people compute: a share, a percentage, a sum, a difference.
+func explains(amount float64, base, percents []float64) bool {
+	if len(base) > maxBase {
+		base = base[:maxBase]
+	}
+	terms := []float64{}
+	for _, b := range base {
+		terms = append(terms, b, b/2)
+		for _, p := range percents {
+			terms = append(terms, b*p/100, b*(1+p/100), b*(1-p/100))
+		}
+	}
+	near := func(a float64) bool { return math.Abs(a-amount) < 0.0051 }
+	for i, a := range terms {
+		if near(a) {
+			return true
+		}
+		for _, b := range terms[i+1:] {
+			if near(a+b) || near(a-b) || near(b-a) {
+				return true
+			}
+		}
+	}
+	return false
+}

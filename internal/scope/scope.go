@@ -1,0 +1,179 @@
+package scope
+
+import (
+	"fmt"
+	"slices"
+
+	"sallyport"
+)
+
+// Scope is what a run's task needs. It narrows what policy allows and never
+// widens it: what is outside is a question to people, never a silent refusal.
+// The zero Scope knows no task and admits reading only.
+type Scope struct {
+	Task  *Task
+	admit map[*Tool]Match
+}
+
+// Fit says how surely a task asks for a tool. The zero Fit is outside.
+type Fit uint8
+
+// The fits, loosest last.
+const (
+	Outside Fit = iota // no request of the task is of this sort
+	Weak               // a request is, but says not to what it is done
+	Strong             // a request is, and to this sort of thing
+)
+
+func (f Fit) String() string {
+	switch f {
+	case Strong:
+		return "strong"
+	case Weak:
+		return "weak"
+	default:
+		return "outside"
+	}
+}
+
+// Match is how a tool fits a task, and by which request.
+type Match struct {
+	Fit       Fit
+	Verb      string // of the request
+	Delegated bool   // the task itself names nothing of the sort, but leaves it to somebody's text
+}
+
+// Mint reads the scope of a run from the user's words and the tools that the
+// run could call.
+func Mint(task *Task, tools []*Tool) *Scope {
+	s := &Scope{Task: task, admit: map[*Tool]Match{}}
+	profiles := make([]profile, 0, len(tools))
+	for _, t := range tools {
+		if !t.Reads() {
+			profiles = append(profiles, profileOf(t))
+		}
+	}
+	for _, r := range task.Requests {
+		if !r.Negated {
+			s.add(r, profiles)
+		}
+	}
+	if task.Delegated {
+		for _, p := range profiles {
+			if s.admit[p.tool].Fit == Outside {
+				s.admit[p.tool] = Match{Weak, "", true}
+			}
+		}
+	}
+	return s
+}
+
+// add admits the tools that a request may need: those for the very thing that
+// it is about; where there is none, those for something that its clause speaks
+// of; where it says nothing, those of its class that do no more than it asks.
+func (s *Scope) add(r Request, profiles []profile) {
+	var direct, clause, class []profile
+	speaks := false // of things that some tool is for
+	for _, p := range profiles {
+		about := meets(r.Kinds, p.kinds) || meets(r.Nouns, p.nouns)
+		speaks = speaks || about
+		if !meetsList(r.Classes, p.classes) && r.Verb != p.verb {
+			continue
+		}
+		switch {
+		case meets(r.Direct, p.kinds):
+			direct = append(direct, p)
+		case about:
+			clause = append(clause, p)
+		case s.milder(r, p):
+			class = append(class, p)
+		}
+	}
+	fit := Strong
+	chosen := direct
+	if len(chosen) == 0 {
+		chosen = clause
+	}
+	if len(chosen) == 0 && !speaks {
+		fit, chosen = Weak, class
+	}
+	for _, p := range chosen {
+		if s.admit[p.tool].Fit < fit {
+			s.admit[p.tool] = Match{Fit: fit, Verb: r.Verb}
+		}
+	}
+}
+
+// milder reports whether carrying the request out may need all that the tool
+// does.
+func (s *Scope) milder(r Request, p profile) bool {
+	if len(p.tool.Effects) == 0 {
+		return false
+	}
+	for _, effect := range p.tool.Effects {
+		needed := false
+		for _, class := range r.Classes {
+			needed = needed || contains(p.classes, class) && contains(lexicon.effects[class], effect)
+		}
+		if !needed {
+			return false
+		}
+	}
+	return true
+}
+
+func meets(a, b wordSet) bool {
+	for w := range a {
+		if b[w] {
+			return true
+		}
+	}
+	return false
+}
+
+func meetsList(a, b []string) bool {
+	return slices.ContainsFunc(a, func(w string) bool { return contains(b, w) })
+}
+
+// Admits says how a tool fits the run's task. Reading always does.
+func (s *Scope) Admits(t *Tool) Match {
+	if t.Reads() {
+		return Match{Fit: Strong}
+	}
+	return s.admit[t]
+}
+
+// Effects are all that the task's tools do: what a run may need.
+func (s *Scope) Effects() []sallyport.Effect {
+	var all []sallyport.Effect
+	for _, e := range sallyport.Effects {
+		if e == sallyport.Read || slices.ContainsFunc(s.tools(), func(t *Tool) bool { return t.has(e) }) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func (s *Scope) tools() []*Tool {
+	var all []*Tool
+	for t, m := range s.admit {
+		if m.Fit > Outside {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// Why is the match as a sentence.
+func (m Match) Why(t *Tool) string {
+	switch {
+	case m.Delegated:
+		return fmt.Sprintf("the task leaves to another text what to do; %s may be part of it", t.Name)
+	case m.Fit == Outside:
+		return fmt.Sprintf("nothing in the task asks for %s", t.Name)
+	case m.Fit == Weak:
+		return fmt.Sprintf("the task says %q, but not to what", m.Verb)
+	default:
+		return fmt.Sprintf("the task says %q", m.Verb)
+	}
+}

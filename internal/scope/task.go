@@ -1,0 +1,302 @@
+package scope
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Task is what the user's words ask for and name. It is read from the words
+// alone: nothing that a tool returned can add to it.
+type Task struct {
+	Requests  []Request
+	Names     []string  // of people, firms and things, lower case, as they were written
+	Literals  []string  // addresses, file names, ids, quotations: lower case
+	Numbers   []float64 // said with digits
+	percents  []float64
+	dates     []date
+	topics    wordSet // stems of all other words that mean something
+	selectors []Selector
+	Delegated bool // hands the decision to somebody's text: "do what the note says"
+	All       bool // speaks of all of something
+	Computes  bool // asks for an amount that nobody wrote: a difference, a share
+}
+
+// Request is one verb that asks for something, and what it asks it for.
+type Request struct {
+	Verb    string
+	Classes []string // of the verb, as lexicon.txt has them
+	Direct  wordSet  // kinds of the verb's object
+	Kinds   wordSet  // kinds that its clause speaks of
+	Nouns   wordSet  // stems of the words of its clause
+	Negated bool     // "don't send"
+}
+
+// Selector picks one of several by comparing them: "the largest file".
+type Selector struct {
+	Order string // largest, smallest, newest, oldest
+}
+
+var (
+	emailPattern  = regexp.MustCompile(`^[\pL\pN._%+-]+@[\pL\pN.-]+\.\pL{2,}$`)
+	urlPattern    = regexp.MustCompile(`^(?:https?://\S+|(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|edu|gov|info|co|ai|app|[a-z]{2})(?:/\S*)?)$`)
+	filePattern   = regexp.MustCompile(`^[\pL\pN][\pL\pN._/-]*\.[a-z][a-z0-9]{1,4}$`)
+	ibanPattern   = regexp.MustCompile(`^[a-z]{2}\d{2}[a-z0-9]{10,30}$`)
+	numberPattern = regexp.MustCompile(`^\d[\d,]*(?:\.\d+)?%?$`)
+)
+
+// ReadTask reads the user's words, each message on its own.
+func ReadTask(messages ...string) *Task {
+	t := &Task{topics: wordSet{}}
+	for _, m := range messages {
+		for _, s := range sentences(m) {
+			t.sentence(s)
+		}
+	}
+	return t
+}
+
+func (t *Task) sentence(s []token) {
+	t.mentions(s)
+	t.dates = append(t.dates, dates(s)...)
+	var verbs []int // where requests begin
+	for i := range s {
+		if _, _, n := phrase(lexicon.lists["delegate"], s, i); n > 0 {
+			t.Delegated = true
+		}
+		if classes, verb, n := phrase(lexicon.classes, s, i); n > 0 && asks(s, i) {
+			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
+			verbs = append(verbs, i+n)
+		}
+	}
+	for k, from := range verbs {
+		to := len(s)
+		if k+1 < len(verbs) {
+			to = verbs[k+1]
+		}
+		r := &t.Requests[len(t.Requests)-len(verbs)+k]
+		r.Direct, r.Kinds, r.Nouns = clause(s[from:to])
+		r.imply()
+		if len(r.Direct) == 0 && in("pronoun", next(s, from)) { // "send it": what was spoken of before
+			_, before, nouns := clause(s[:from])
+			if k > 0 && len(before) == 0 {
+				before = t.Requests[len(t.Requests)-len(verbs)+k-1].Kinds
+			}
+			for kind := range before {
+				r.Kinds[kind] = true
+			}
+			for noun := range nouns {
+				r.Nouns[noun] = true
+			}
+		}
+	}
+}
+
+// imply adds what a verb is about when it does not say: "refund her" is about
+// money, "email her" about a message.
+func (r *Request) imply() {
+	kinds := lexicon.kinds[r.Verb]
+	if len(r.Classes) == 1 && r.Classes[0] == "pay" {
+		kinds = []string{"money"}
+	}
+	for _, kind := range kinds {
+		r.Kinds[kind] = true
+		if len(r.Direct) == 0 {
+			r.Direct[kind] = true
+		}
+	}
+}
+
+func next(s []token, i int) string {
+	if i < len(s) {
+		return s[i].lower
+	}
+	return ""
+}
+
+// asks reports whether the verb at s[i] asks for something, by where it
+// stands: first, after a comma, after "please", "and", "to" or "can you". A
+// verb behind its subject ("they sent me") tells and asks for nothing; told
+// verbs are mostly inflected, asked ones are not.
+func asks(s []token, i int) bool {
+	if s[i].quote || !isBase(s, i) || in("auxiliary", next(s, i+1)) { // "and rent is 2200": a noun
+		return false
+	}
+	for i--; i >= 0; i-- {
+		w := s[i].lower
+		switch {
+		case s[i].isSign() && !s[i].quote:
+			return w != "/" && w != "$" && w != "-" && w != "&" && w != "#"
+		case s[i].quote:
+			return false
+		case w == "to":
+			return i == 0 || !in("question", s[i-1].lower) && s[i-1].lower != "used" && s[i-1].lower != "asked"
+		case w == "you":
+			return i == 0 || in("modal", s[i-1].lower)
+		case in("request", w), in("modal", w):
+			return !in("modal", w) || i > 0 && in("passive", s[i].lower)
+		case in("negation", w), strings.HasSuffix(w, "ly"):
+			continue
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// isBase reports whether the verb stands as it does when something is asked
+// for: uninflected.
+func isBase(s []token, i int) bool {
+	for n := min(lexicon.longest, len(s)-i); n > 0; n-- {
+		joined := s[i].lower
+		for _, t := range s[i+1 : i+n] {
+			joined += " " + t.lower
+		}
+		if _, ok := lexicon.classes[joined]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func negated(s []token, i int) bool {
+	for k := max(0, i-2); k < i; k++ {
+		if in("negation", s[k].lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// clause says what kinds of things a clause speaks of: its direct object, and
+// all.
+func clause(s []token) (direct, kinds, nouns wordSet) {
+	direct, kinds, nouns = wordSet{}, wordSet{}, wordSet{}
+	isDirect := true
+	for i := 0; i < len(s); i++ {
+		t := s[i]
+		if !t.quote && (t.isSign() || in("preposition", t.lower)) {
+			isDirect = isDirect && len(nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
+			continue
+		}
+		found, stem, n := phrase(lexicon.kinds, s, i)
+		switch {
+		case n > 0:
+		case filePattern.MatchString(t.lower) && !emailPattern.MatchString(t.lower) && !numberPattern.MatchString(t.lower):
+			found, stem, n = []string{"file"}, t.lower, 1
+		case strings.HasPrefix(t.lower, "http"):
+			found, stem, n = []string{"web"}, t.lower, 1
+		default:
+			if !t.quote && !in("stop", t.lower) {
+				for _, s := range stems(t.lower) {
+					nouns[s] = true
+				}
+			}
+			continue
+		}
+		for _, kind := range found {
+			kinds[kind] = true
+			if isDirect {
+				direct[kind] = true
+			}
+		}
+		nouns[stem] = true
+		i += n - 1
+	}
+	return direct, kinds, nouns
+}
+
+// mentions collects whom and what a sentence names.
+func (t *Task) mentions(s []token) {
+	var name []string
+	end := func() {
+		if len(name) > 0 {
+			t.Names = append(t.Names, strings.Join(name, " "))
+		}
+		name = nil
+	}
+	for i, w := range s {
+		bare := strings.TrimSuffix(w.lower, "'s")
+		switch {
+		case w.quote:
+			end()
+			t.Literals = append(t.Literals, w.lower)
+			t.topic(nameWords(w.lower)...)
+			continue
+		case numberPattern.MatchString(w.lower):
+			if n, err := strconv.ParseFloat(strings.TrimSuffix(strings.ReplaceAll(w.lower, ",", ""), "%"), 64); err == nil {
+				if strings.HasSuffix(w.lower, "%") || next(s, i+1) == "%" || next(s, i+1) == "percent" {
+					t.percents = append(t.percents, n)
+				} else {
+					t.Numbers = append(t.Numbers, n)
+				}
+			}
+			end()
+			continue
+		case isLiteral(bare):
+			end()
+			t.Literals = append(t.Literals, bare)
+			continue
+		case isName(s, i):
+			name = append(name, bare)
+		default:
+			end()
+		}
+		t.All = t.All || in("all", w.lower)
+		t.Computes = t.Computes || in("compute", w.lower) || w.lower == "%"
+		for _, order := range [...]string{"largest", "smallest", "newest", "oldest"} {
+			if _, _, n := phrase(lexicon.lists[order], s, i); n > 0 {
+				t.selectors = append(t.selectors, Selector{order})
+			}
+		}
+		t.topic(bare)
+	}
+	end()
+}
+
+func (t *Task) topic(words ...string) {
+	for _, w := range words {
+		if utf8.RuneCountInString(w) < 3 || in("stop", w) {
+			continue
+		}
+		for _, s := range stems(w) {
+			t.topics[s] = true
+		}
+	}
+}
+
+// isLiteral reports whether a word names one thing by itself: an address, a
+// file name, an account, an id.
+func isLiteral(w string) bool {
+	if emailPattern.MatchString(w) || urlPattern.MatchString(w) || filePattern.MatchString(w) || ibanPattern.MatchString(w) {
+		return true
+	}
+	digits, letters := 0, 0
+	for _, r := range w {
+		if unicode.IsDigit(r) {
+			digits++
+		} else if unicode.IsLetter(r) {
+			letters++
+		}
+	}
+	return digits > 0 && letters > 0 && digits+letters > 5 || strings.ContainsAny(w, "@_/") && letters > 1
+}
+
+// isName reports whether a word is written as a name is: with a capital where
+// a sentence would not put one. The first word of a sentence may be one when
+// it is no word that the lexicon knows.
+func isName(s []token, i int) bool {
+	r, _ := utf8.DecodeRuneInString(s[i].raw)
+	bare, _, _ := strings.Cut(s[i].lower, "'")
+	if !unicode.IsUpper(r) || in("stop", bare) || in("question", bare) {
+		return false
+	}
+	if !s[i].first {
+		return !in("calendar", bare)
+	}
+	_, _, verb := phrase(lexicon.classes, s, i)
+	_, _, kind := phrase(lexicon.kinds, s, i)
+	return verb == 0 && kind == 0 && !in("request", s[i].lower) && utf8.RuneCountInString(s[i].raw) > 2
+}

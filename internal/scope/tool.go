@@ -1,0 +1,244 @@
+package scope
+
+import (
+	"strings"
+
+	"sallyport"
+)
+
+// Tool is what is known of a tool before it is called: what its server says of
+// it, and what the operator says it does.
+type Tool struct {
+	Server, Name string
+	Description  string
+	Schema       sallyport.Value    // of its input
+	Effects      []sallyport.Effect // from configuration; none counts as exec
+	// Roles overrides what an argument is for, by its path without indexes:
+	// "recipients", "customer.email".
+	Roles map[string]Role
+}
+
+// Reads reports whether the tool does nothing but read.
+func (t *Tool) Reads() bool { return len(t.Effects) == 1 && t.Effects[0] == sallyport.Read }
+
+func (t *Tool) has(effects ...sallyport.Effect) bool {
+	if len(t.Effects) == 0 {
+		return contains(effects, sallyport.Exec)
+	}
+	for _, e := range effects {
+		if contains(t.Effects, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// profile is what a tool does and to what sort of thing, in the lexicon's
+// words.
+type profile struct {
+	tool    *Tool
+	verb    string
+	classes []string
+	kinds   wordSet
+	nouns   wordSet
+}
+
+// effectClasses are the classes of a tool whose own verb nobody knows.
+var effectClasses = map[sallyport.Effect][]string{
+	sallyport.Write: {"make", "change"}, sallyport.Send: {"tell"}, sallyport.Pay: {"pay", "book"},
+	sallyport.Delete: {"drop"}, sallyport.Access: {"admit"}, sallyport.Exec: {"run"},
+}
+
+// profileOf reads a tool's name and the first sentence of its description. The
+// description counts for the kinds of things and, where the name has no verb
+// that is known, for the verb.
+func profileOf(tool *Tool) profile {
+	p := profile{tool: tool, kinds: wordSet{}, nouns: wordSet{}}
+	name := make([]token, 0, 4)
+	for i, w := range nameWords(tool.Name) {
+		name = append(name, token{raw: w, lower: w, first: i == 0})
+	}
+	var told []token
+	if all := sentences(tool.Description); len(all) > 0 {
+		told = all[0]
+	}
+	for _, s := range [][]token{name, told} {
+		from := 0
+		if classes, verb, n := phrase(lexicon.classes, s, 0); n > 0 && doesMore(classes) {
+			from = n
+			if p.verb == "" {
+				p.verb, p.classes = verb, classes
+			}
+		}
+		direct, kinds, nouns := clause(s[from:])
+		if len(p.kinds) > 0 && len(s) > 0 && &s[0] != &name[0] {
+			kinds, nouns = direct, wordSet{} // the name has said it; the sentence's object may be a synonym
+		}
+		for kind := range kinds {
+			p.kinds[kind] = true
+		}
+		for noun := range nouns {
+			p.nouns[noun] = true
+		}
+	}
+	if p.verb == "" {
+		for _, e := range tool.Effects {
+			p.classes = append(p.classes, effectClasses[e]...)
+		}
+		if len(tool.Effects) == 0 {
+			p.classes = effectClasses[sallyport.Exec]
+		}
+	}
+	return p
+}
+
+// doesMore reports whether a verb can do anything but read.
+func doesMore(classes []string) bool {
+	for _, c := range classes {
+		if c != "look" {
+			return true
+		}
+	}
+	return false
+}
+
+// Role is what an argument is for, as far as harm goes.
+type Role string
+
+// The roles. Content and unknown roles are the only ones that nobody asks
+// about.
+const (
+	RoleNone       Role = ""
+	RolePrincipal  Role = "principal" // who gets something: recipient, payee, participant
+	RoleURL        Role = "url"
+	RolePath       Role = "path"
+	RoleID         Role = "id" // which thing is changed
+	RoleSecret     Role = "secret"
+	RoleCommand    Role = "command"
+	RoleAmount     Role = "amount"
+	RolePermission Role = "permission"
+	RoleContent    Role = "content"
+	RoleTime       Role = "time"
+	RoleQuery      Role = "query"
+)
+
+// RoleOf says what the argument at a path is for: as the operator says, else
+// by its name, else by the first word of its description that the lexicon
+// knows, else by the value's own shape.
+func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
+	names := pathNames(path)
+	if role, ok := t.Roles[strings.Join(names, ".")]; ok {
+		return role
+	}
+	text, _ := value.Text()
+	role := t.declared(names)
+	if role == RoleNone || role == RoleContent {
+		lower := strings.ToLower(strings.TrimSpace(text))
+		switch {
+		case emailPattern.MatchString(lower), ibanPattern.MatchString(lower) && strings.ToUpper(text) == text:
+			return RolePrincipal
+		case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
+			return RoleURL
+		case strings.HasPrefix(lower, "/") && !strings.Contains(lower, " "), strings.Contains(lower, "../"):
+			return RolePath
+		}
+	}
+	return role
+}
+
+func (t *Tool) declared(names []string) Role {
+	schema := t.Schema
+	for i, name := range names {
+		property := schema.Get("properties").Get(name)
+		for property.Type() == sallyport.Absent && i > 0 && schema.Get("items").Type() == sallyport.Object {
+			schema = schema.Get("items")
+			property = schema.Get("properties").Get(name)
+		}
+		schema = property
+		switch format, _ := schema.Get("format").Text(); format {
+		case "email", "idn-email":
+			return RolePrincipal
+		case "uri", "url", "iri", "hostname":
+			return RoleURL
+		case "date", "date-time", "time":
+			return RoleTime
+		case "password":
+			return RoleSecret
+		}
+	}
+	if len(names) == 0 {
+		return RoleNone
+	}
+	words := nameWords(names[len(names)-1])
+	if roles := lexicon.roles[strings.Join(words, " ")]; len(roles) > 0 {
+		return roles[0]
+	}
+	for i := len(words) - 1; i >= 0; i-- { // "new_recipient_iban": its last word says most
+		for _, stem := range stems(words[i]) {
+			if roles := lexicon.roles[stem]; len(roles) > 0 {
+				return roles[0]
+			}
+		}
+	}
+	if flag, _ := schema.Get("type").Text(); flag == "boolean" {
+		return RoleNone
+	}
+	description, _ := schema.Get("description").Text()
+	return described(description)
+}
+
+// described is the role that a description begins with: "IBAN of the
+// recipient" is an account, "Street of the user" is none. What only counts or
+// gathers ("a list with the addresses") gives way to what it holds.
+func described(text string) Role {
+	all := sentences(text)
+	if len(all) == 0 {
+		return RoleNone
+	}
+	gathers := false
+	for i, t := range all[0] {
+		if roles, _, n := phrase(lexicon.roles, all[0], i); n > 0 {
+			return roles[0]
+		}
+		gathers = gathers || in("gathers", t.lower)
+		if in("preposition", t.lower) && !gathers || t.isSign() {
+			return RoleNone
+		}
+	}
+	return RoleNone
+}
+
+// pathNames are the names of a path as policies write it, without indexes.
+func pathNames(path string) []string {
+	var names []string
+	for len(path) > 0 {
+		switch {
+		case path[0] == '.':
+			path = path[1:]
+		case strings.HasPrefix(path, `["`):
+			end := strings.Index(path, `"]`)
+			if end < 0 {
+				return append(names, path)
+			}
+			v, err := sallyport.Parse([]byte(path[1 : end+1]))
+			name, _ := v.Text()
+			if err != nil {
+				name = path[2:end]
+			}
+			names, path = append(names, name), path[end+2:]
+		case path[0] == '[':
+			end := strings.IndexByte(path, ']')
+			if end < 0 {
+				return names
+			}
+			path = path[end+1:]
+		default:
+			end := strings.IndexAny(path, ".[")
+			if end < 0 {
+				end = len(path)
+			}
+			names, path = append(names, path[:end]), path[end:]
+		}
+	}
+	return names
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sallyport"
+	"sallyport/internal/scope"
+)
+
+// guard is the player that is measured: what the run has seen, the scope of
+// its task, and the default rules.
+type guard struct {
+	suite   *suite
+	tools   map[string]*scope.Tool
+	scope   *scope.Scope
+	memory  *memory
+	level   scope.Level
+	asText  bool // results as the model sees them; else as JSON
+	tainted bool
+	asked   []string
+	calls   int
+	traces  []sallyport.Trace // of the last call
+}
+
+func guardOpener(s *suite, level scope.Level, asText bool) (opener, error) {
+	tools, err := s.tools()
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]*scope.Tool{}
+	for _, t := range tools {
+		byName[t.Name] = t
+	}
+	return func(prompt string, _ []call) player {
+		g := &guard{suite: s, tools: byName, level: level, asText: asText, memory: newMemory()}
+		g.scope = scope.Mint(scope.ReadTask(prompt), tools)
+		g.memory.Said(prompt)
+		return g
+	}, nil
+}
+
+func (g *guard) Ask(c call) (ruling, error) {
+	g.traces = nil
+	tool := g.tools[c.Tool]
+	if tool == nil {
+		return ruling{Held: true, Reasons: []string{"no such tool"}}, nil
+	}
+	args, err := sallyport.Parse(c.Args)
+	if err != nil {
+		return ruling{}, err
+	}
+	g.traces = g.memory.Trace(args)
+	flow := scope.Judge(scope.Facts{Tool: tool, Args: args, Traces: g.traces, Scope: g.scope, Memory: g.memory, Tainted: g.tainted, Asked: g.asked})
+	verdict, reasons := g.level.Decide(tool, flow)
+	r := ruling{Held: verdict != sallyport.Allow, Reasons: reasons}
+	for _, l := range append(flow.Linked, flow.Unlinked...) {
+		r.Origins = append(r.Origins, fmt.Sprintf("%s %s (%s): %s", l.Path, l.Role, l.Trace.Origin.Writer, l.Why))
+	}
+	r.Origins = append(r.Origins, flow.Match.Why(tool))
+	return r, nil
+}
+
+func (g *guard) Hear(c call) error {
+	g.calls++
+	text := g.suite.text(c.ResultJSON)
+	if g.asText || text == "" {
+		text = g.suite.text(c.Result)
+	}
+	asked := false
+	if tool := g.tools[c.Tool]; tool == nil || !tool.Reads() {
+		g.traces = nil // what an act answers is nothing that the user told to read
+	}
+	for _, t := range g.traces {
+		asked = asked || t.Origin.Writer == sallyport.WriterUser
+	}
+	if asked {
+		g.asked = append(g.asked, text)
+	}
+	g.memory.Saw("c"+strconv.Itoa(g.calls), g.suite.Name, c.Tool, text, asked, g.asText)
+	g.tainted = g.tainted || strings.TrimSpace(text) != ""
+	return nil
+}
