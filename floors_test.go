@@ -41,6 +41,8 @@ var floors = map[string]int{
 	"sallyport/internal/store/segment": 2, // files of blobs, and nothing else
 	"sallyport/internal/store/held":    2, // looks at files' names, and nothing else
 
+	"sallyport/internal/store/database": 2, // opens a file with tables, and nothing else
+
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials

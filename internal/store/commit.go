@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sallyport"
+	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
 	"sallyport/internal/store/segment"
 )
@@ -123,7 +124,7 @@ func newCommitter(ctx context.Context, db *sql.DB, payloads *segment.Segments) (
 		"INSERT INTO entries (idx, entry, key, at, args, result) VALUES ($1, $2, $3, $4, $5, $6)":      &c.insert,
 		"INSERT INTO keys (id, run, made, secret) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING": &c.insertKey,
 	} {
-		if *statement, err = conn.PrepareContext(ctx, positional(text)); err != nil {
+		if *statement, err = conn.PrepareContext(ctx, database.Positional(text)); err != nil {
 			return nil, errors.Join(err, c.close())
 		}
 	}

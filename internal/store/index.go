@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"sallyport"
+	"sallyport/internal/store/database"
 )
 
 // project brings the projections up to date with the entries, of which recent
@@ -184,7 +185,7 @@ func (p *projection) run(e *sallyport.Entry) {
 }
 
 func (p *projection) save(ctx context.Context, tx *sql.Tx) error {
-	insert, err := tx.PrepareContext(ctx, positional(`INSERT INTO records
+	insert, err := tx.PrepareContext(ctx, database.Positional(`INSERT INTO records
 		(idx, type, call, agent, person, tenant, run, server, name, verdict, observed, subject, outcome, closed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`))
 	if err != nil {

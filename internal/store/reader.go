@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/database"
 	"sallyport/internal/store/segment"
 )
 
@@ -33,7 +34,7 @@ func OpenReader(dir string) (*Reader, error) {
 	if _, err := os.Stat(filepath.Join(dir, "sallyport.db")); err != nil {
 		return nil, fmt.Errorf("no log in %s: %w", dir, err)
 	}
-	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "sallyport.db"), "ro"))
+	db, err := sql.Open("sqlite", database.DSN(filepath.Join(dir, "sallyport.db"), "ro"))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func OpenReader(dir string) (*Reader, error) {
 		r.Close()
 		return nil, err
 	}
-	if r.index, err = openDatabase(filepath.Join(dir, "index.db"), indexSchema, "NORMAL"); err != nil {
+	if r.index, err = database.Open(filepath.Join(dir, "index.db"), database.Index, "NORMAL"); err != nil {
 		r.Close()
 		return nil, err
 	}

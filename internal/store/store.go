@@ -23,9 +23,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"sallyport"
+	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
 	"sallyport/internal/tlog"
 )
@@ -78,8 +78,8 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 
 func (s *Store) open(dir string) (err error) {
 	ctx := context.Background()
-	database := filepath.Join(dir, "sallyport.db")
-	if s.state, err = openDatabase(database, stateSchema, "FULL"); err != nil {
+	path := filepath.Join(dir, "sallyport.db")
+	if s.state, err = database.Open(path, database.State, "FULL"); err != nil {
 		return err
 	}
 	if s.Reader, err = OpenReader(dir); err != nil {
@@ -88,7 +88,7 @@ func (s *Store) open(dir string) (err error) {
 	if s.committer, err = newCommitter(ctx, s.state, s.payloads); err != nil {
 		return err
 	}
-	if s.committer.held, err = held.Hold(filepath.Join(dir, "lock"), database, database+"-wal", database+"-shm"); err != nil {
+	if s.committer.held, err = held.Hold(filepath.Join(dir, "lock"), path, path+"-wal", path+"-shm"); err != nil {
 		return err
 	}
 	empty := s.committer.head.next == 0
@@ -171,35 +171,6 @@ func takeLock(path string) (*os.File, error) {
 		fmt.Fprintf(file, "%d\n", os.Getpid())
 	}
 	return file, nil
-}
-
-// openDatabase opens a database of this package for writing. The file is made
-// first, since SQLite would make it readable for others; its WAL gets the
-// same mode.
-func openDatabase(path, schema, synchronous string) (*sql.DB, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	file.Close()
-	db, err := sql.Open("sqlite", dsn(path, "rw", "journal_mode(WAL)", "synchronous("+synchronous+")", "secure_delete(ON)"))
-	if err != nil {
-		return nil, err
-	}
-	if _, err := db.Exec(schema); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return db, nil
-}
-
-func dsn(path, mode string, pragmas ...string) string {
-	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
-	dsn := "file:" + path + "?mode=" + mode + "&_txlock=immediate&_pragma=busy_timeout(10000)"
-	for _, pragma := range pragmas {
-		dsn += "&_pragma=" + pragma
-	}
-	return dsn
 }
 
 // loadSigner reads the log's key. A new one is made for a new log only: a

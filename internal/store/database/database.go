@@ -1,10 +1,21 @@
-package store
+// Package database is what of the store is SQLite's own: the types of the
+// tables, and how a file is opened. Every other statement of the store is the
+// same text for PostgreSQL.
+package database
 
-import "regexp"
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 
-// stateSchema is the tables of sallyport.db. Only the types are SQLite's own:
-// every other statement of this package is the same text for PostgreSQL.
-const stateSchema = `
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// State is the tables of sallyport.db.
+const State = `
 CREATE TABLE IF NOT EXISTS entries (
 	idx    INTEGER PRIMARY KEY,
 	entry  BLOB NOT NULL,     -- canonical bytes
@@ -38,9 +49,9 @@ CREATE TABLE IF NOT EXISTS settings (
 	value BLOB NOT NULL
 );`
 
-// indexSchema is the tables of index.db: projections of the entries, which
+// Index is the tables of index.db: projections of the entries, which
 // Reindex builds anew.
-const indexSchema = `
+const Index = `
 CREATE TABLE IF NOT EXISTS position (
 	one  INTEGER PRIMARY KEY CHECK (one = 1),
 	next INTEGER NOT NULL,   -- first entry that is not projected
@@ -78,9 +89,39 @@ CREATE TABLE IF NOT EXISTS runs (
 	opened INTEGER NOT NULL   -- intents without outcome
 );`
 
-// positional is a statement with SQLite's own placeholders: the driver looks
+// Positional is a statement with SQLite's own placeholders: the driver looks
 // a numbered one up by trying, which costs more than the statement itself.
 // The placeholders must be in order, each once.
-func positional(statement string) string { return numbered.ReplaceAllString(statement, "?") }
+func Positional(statement string) string { return numbered.ReplaceAllString(statement, "?") }
 
 var numbered = regexp.MustCompile(`\$[0-9]+`)
+
+// Open opens a database for writing, and makes its tables. The file is made
+// first, since SQLite would make it readable for others; its WAL gets the
+// same mode.
+func Open(path, schema, synchronous string) (*sql.DB, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	db, err := sql.Open("sqlite", DSN(path, "rw", "journal_mode(WAL)", "synchronous("+synchronous+")", "secure_delete(ON)"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.Exec(schema); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return db, nil
+}
+
+// DSN names a file for the driver; mode is "rw" or "ro".
+func DSN(path, mode string, pragmas ...string) string {
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
+	dsn := "file:" + path + "?mode=" + mode + "&_txlock=immediate&_pragma=busy_timeout(10000)"
+	for _, pragma := range pragmas {
+		dsn += "&_pragma=" + pragma
+	}
+	return dsn
+}
