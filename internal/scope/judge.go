@@ -118,7 +118,7 @@ func (j *judge) judge(a argument) (why string, critical, linked bool) {
 	}
 	switch a.role {
 	case RolePrincipal, RoleSecret, RoleCommand, RolePath, RoleID:
-		how := j.link(a.text, a.trace)
+		how := j.link(a.text, a.role, a.trace)
 		if how == "" {
 			return j.whence(a), true, false
 		}
@@ -141,7 +141,7 @@ func (j *judge) judge(a argument) (why string, critical, linked bool) {
 // url: an address that somebody wrote as a whole can't carry anything that the
 // run has read since; one that the model put together can.
 func (j *judge) url(a argument) (why string, critical, linked bool) {
-	if how := j.link(a.text, a.trace); how != "" {
+	if how := j.link(a.text, a.role, a.trace); how != "" {
 		return how, true, true
 	}
 	lower := strings.ToLower(a.text)
@@ -221,7 +221,7 @@ func (j *judge) relevant() []Record {
 	for _, call := range j.Memory.Calls() {
 		listing := j.Memory.Records(call)
 		for _, r := range listing {
-			if j.named(r, listing) != "" {
+			if len(j.namings(r, listing)) > 0 {
 				all = append(all, r)
 			}
 		}

@@ -21,6 +21,8 @@ type vocabulary struct {
 	effects map[string][]sallyport.Effect // class → what carrying it out may need
 	kinds   map[string][]string           // noun → its kinds
 	roles   map[string][]Role             // argument name → its roles
+	fields  map[string][]string           // name of a field → the part of whom it holds
+	spoken  map[string][]string           // word → the part that it speaks of
 	lists   map[string]wordSet            // closed classes of words
 	longest int                           // words of the longest phrase
 }
@@ -29,7 +31,7 @@ type vocabulary struct {
 func readLexicon(text string) *vocabulary {
 	v := &vocabulary{
 		classes: map[string][]string{}, effects: map[string][]sallyport.Effect{},
-		kinds: map[string][]string{}, roles: map[string][]Role{}, lists: map[string]wordSet{}, longest: 1,
+		kinds: map[string][]string{}, fields: map[string][]string{}, spoken: map[string][]string{}, roles: map[string][]Role{}, lists: map[string]wordSet{}, longest: 1,
 	}
 	var head []string
 	for line := range strings.Lines(text) {
@@ -63,6 +65,10 @@ func (v *vocabulary) add(head, words []string) {
 			v.classes[word] = append(v.classes[word], name)
 		case "kind":
 			v.kinds[word] = append(v.kinds[word], name)
+		case "field":
+			v.fields[word] = append(v.fields[word], name)
+		case "spoken":
+			v.spoken[word] = append(v.spoken[word], name)
 		case "role":
 			v.roles[word] = append(v.roles[word], Role(name))
 		case "list":

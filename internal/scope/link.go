@@ -48,8 +48,11 @@ type linker struct {
 	memory Memory
 }
 
-// link is how a value is linked to the task; empty when it is not.
-func (l *linker) link(text string, t sallyport.Trace) string {
+// link is how a value is linked to the task; empty when it is not. What a
+// record that the task names holds is linked, with one care for principals: a
+// document that is named does not name everybody who stands in it, and a day
+// names nobody.
+func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 	if t.Origin.Writer == sallyport.WriterUser {
 		return "the user's words"
 	}
@@ -64,11 +67,35 @@ func (l *linker) link(text string, t sallyport.Trace) string {
 		if !isWhole(record, s, text) {
 			continue // text of a body, which names no target
 		}
-		if how := l.named(record, listing); how != "" {
-			return how
+		for _, n := range l.namings(record, listing) {
+			if role != RolePrincipal || n.kind == byName || n.kind != byDate && l.speaksOf(s.Field, n.kind) {
+				return n.how
+			}
 		}
 	}
 	return ""
+}
+
+// speaksOf reports whether the task speaks of the part that somebody plays by
+// the field that holds him: "reply" speaks of a sender, "everyone" of
+// participants. A field of unknown name is spoken of by the record's own name.
+func (l *linker) speaksOf(field string, kind nameKind) bool {
+	known := false
+	for _, name := range pathNames(field) {
+		for _, w := range nameWords(name) {
+			if l.task.words[w] || slices.ContainsFunc(stems(w), func(s string) bool { return l.task.words[s] }) {
+				return true
+			}
+			parts := lexicon.fields[w]
+			known = known || len(parts) > 0
+			for said := range l.task.words {
+				if meetsList(lexicon.spoken[said], parts) {
+					return true
+				}
+			}
+		}
+	}
+	return !known && kind == byLiteral
 }
 
 // record is the record in which a source lies, among those that came with it.
@@ -87,53 +114,74 @@ func isWhole(r Record, s sallyport.Source, text string) bool {
 	})
 }
 
-// named says how the task names a record among those that came with it; empty
-// when it does not.
-func (l *linker) named(r Record, listing []Record) string {
+// nameKind is by what a task names a record.
+type nameKind uint8
+
+const (
+	byName     nameKind = iota // of a person, firm or thing
+	byLiteral                  // an address, id, file name or quotation
+	byTopic                    // the words of its label
+	byNumber                   // an amount that it holds
+	byDate                     // its day
+	bySelector                 // being the largest, the last
+)
+
+type naming struct {
+	kind nameKind
+	how  string
+}
+
+// namings are the ways in which the task names a record among those that came
+// with it.
+func (l *linker) namings(r Record, listing []Record) []naming {
+	var all []naming
 	for _, f := range r.Fields {
-		if how := l.names(f, listing); how != "" {
-			return how
-		}
+		all = append(all, l.names(f, listing)...)
 	}
 	for _, s := range l.task.selectors {
 		if s.picks(r, listing) {
-			return "it is the " + s.Order
+			all = append(all, naming{bySelector, "it is the " + s.Order})
 		}
 	}
-	return ""
+	return all
 }
 
-func (l *linker) names(f Field, listing []Record) string {
+func (l *linker) names(f Field, listing []Record) []naming {
 	text := strings.ToLower(strings.TrimSpace(f.Text))
 	if n, ok := number(text); ok {
 		if isAmount(f, n) && slices.Contains(l.task.Numbers, n) {
-			return "the number " + text
+			return []naming{{byNumber, "the number " + text}}
 		}
-		return ""
+		return nil
 	}
 	words := nameWords(text)
 	if len(words) == 0 || len(words) > maxLabel {
-		return ""
+		return nil
+	}
+	var all []naming
+	for _, name := range l.task.Names {
+		if containsWords(words, nameWords(name)) {
+			all = append(all, naming{byName, strconv.Quote(name)})
+		}
 	}
 	for _, literal := range l.task.Literals {
 		if literal == text || containsWords(words, nameWords(literal)) {
-			return strconv.Quote(literal)
-		}
-	}
-	for _, name := range l.task.Names {
-		if containsWords(words, nameWords(name)) {
-			return strconv.Quote(name)
+			kind := byLiteral
+			if emailPattern.MatchString(literal) || ibanPattern.MatchString(literal) {
+				kind = byName
+			}
+			all = append(all, naming{kind, strconv.Quote(literal)})
 		}
 	}
 	for _, d := range l.task.dates {
 		if d.matches(text) {
-			return "the date " + text
+			all = append(all, naming{byDate, "the date " + text})
 		}
 	}
 	if l.isTopic(words) && !isCommon(f, text, listing) {
-		return strconv.Quote(text)
+		all = append(all, naming{byTopic, strconv.Quote(text)})
 	}
-	return ""
+	return all
 }
 
 // isTopic reports whether the task speaks of all that a label says.

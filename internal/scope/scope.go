@@ -85,7 +85,7 @@ func (s *Scope) add(r Request, profiles []profile) {
 			direct = append(direct, p)
 		case about:
 			clause = append(clause, p)
-		case s.milder(r, p):
+		case r.Verb == p.verb && len(r.Classes) == 1, s.milder(r, p):
 			class = append(class, p)
 		}
 	}

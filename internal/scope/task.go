@@ -18,6 +18,7 @@ type Task struct {
 	percents  []float64
 	dates     []date
 	topics    wordSet // stems of all other words that mean something
+	words     wordSet // stems of all words
 	selectors []Selector
 	Delegated bool // hands the decision to somebody's text: "do what the note says"
 	All       bool // speaks of all of something
@@ -49,7 +50,7 @@ var (
 
 // ReadTask reads the user's words, each message on its own.
 func ReadTask(messages ...string) *Task {
-	t := &Task{topics: wordSet{}}
+	t := &Task{topics: wordSet{}, words: wordSet{}}
 	for _, m := range messages {
 		for _, s := range sentences(m) {
 			t.sentence(s)
@@ -63,9 +64,7 @@ func (t *Task) sentence(s []token) {
 	t.dates = append(t.dates, dates(s)...)
 	var verbs []int // where requests begin
 	for i := range s {
-		if _, _, n := phrase(lexicon.lists["delegate"], s, i); n > 0 {
-			t.Delegated = true
-		}
+		t.Delegated = t.Delegated || delegates(s, i)
 		if classes, verb, n := phrase(lexicon.classes, s, i); n > 0 && asks(s, i) {
 			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
 			verbs = append(verbs, i+n)
@@ -92,6 +91,32 @@ func (t *Task) sentence(s []token) {
 			}
 		}
 	}
+}
+
+// delegates reports whether s[i] begins to leave to somebody's text what to do:
+// "do the tasks listed in", "follow the instructions". Tasks that follow in the
+// user's own words are none of that.
+func delegates(s []token, i int) bool {
+	if _, _, n := phrase(lexicon.lists["delegate"], s, i); n > 0 {
+		return true
+	}
+	_, _, n := phrase(lexicon.lists["delegating"], s, i)
+	if n == 0 || !asks(s, i) {
+		return false
+	}
+	errand := false
+	for k := i + n; k < min(len(s), i+n+8); k++ {
+		switch {
+		case in("following", s[k].lower):
+			return false
+		case errand && in("written", s[k].lower):
+			return next(s, k+1) != "the" || !in("following", next(s, k+2))
+		}
+		if _, _, found := phrase(lexicon.lists["errand"], s, k); found > 0 {
+			errand = true
+		}
+	}
+	return false
 }
 
 // imply adds what a verb is about when it does not say: "refund her" is about
@@ -154,7 +179,7 @@ func isBase(s []token, i int) bool {
 		for _, t := range s[i+1 : i+n] {
 			joined += " " + t.lower
 		}
-		if _, ok := lexicon.classes[joined]; ok {
+		if _, ok := lexicon.classes[joined]; ok || in("delegating", joined) {
 			return true
 		}
 	}
@@ -252,6 +277,9 @@ func (t *Task) mentions(s []token) {
 			}
 		}
 		t.topic(bare)
+		for _, stem := range stems(bare) {
+			t.words[stem] = true
+		}
 	}
 	end()
 }
