@@ -118,15 +118,6 @@ type Principal struct {
 	Attributes map[string]string // of the user, for policy
 }
 
-// Run is the memory to which a call belongs. Without a run credential it is
-// the standing run of the identity.
-type Run struct {
-	ID       string
-	Parent   string
-	Standing bool
-	Task     string
-}
-
 // Credential is what a door found to identify the caller.
 type Credential struct {
 	Token    string // bearer token, "" when none was sent

@@ -23,6 +23,7 @@ type Entry struct {
 	Door      string
 	Principal Principal // roles and attributes are left out, names are kept
 	Run       string
+	ParentRun string // of Run
 	Trace     string
 
 	Tool   Digest // pinned definition
@@ -81,4 +82,9 @@ type Record struct {
 	Entry  Entry
 	Args   []byte // raw JSON
 	Result []byte // raw JSON
+	// Approval is a question as it stands once the entry is in the log: put by a
+	// hold, answered by a change, spent by an intent, closed by a refusal. Both
+	// become durable at once or not at all; ErrOvertaken says that the question
+	// had moved on. A hold comes back with the one that is open already.
+	Approval *Approval
 }

@@ -14,9 +14,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// EntryVersion is the version of an entry's canonical bytes, its member "v".
-// A member that this version does not name makes a new version.
-const EntryVersion = 1
+// EntryVersion is the newest version of an entry's canonical bytes, its member
+// "v". A member that this version does not name makes a new version. An entry
+// is written in the oldest version that names all of its members, so that what
+// needs nothing new has the bytes that it always had.
+//
+//	1  all members but those below
+//	2  parent_run
+const EntryVersion = 2
+
+// version is the oldest one that names all members of the entry.
+func (e *Entry) version() uint64 {
+	if e.ParentRun != "" {
+		return 2
+	}
+	return 1
+}
 
 // MaxEntry is the longest that the canonical bytes of an entry may be: an
 // entry bundle of tlog-tiles counts them in 16 bits.
@@ -62,6 +75,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	}
 	w.text("outcome", string(e.Outcome))
 	w.text("parent", e.Parent)
+	w.text("parent_run", e.ParentRun)
 	w.digest("policy", e.Policy)
 	w.digest("prev", e.Prev)
 	w.text("reason", e.Reason)
@@ -84,7 +98,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.text("trace", e.Trace)
 	w.text("type", string(e.Type))
 	w.text("user", e.Principal.User)
-	w.integer("v", EntryVersion)
+	w.integer("v", e.version())
 	if e.Type.decides() {
 		w.text("verdict", e.Verdict.String())
 	}
@@ -196,6 +210,7 @@ func (r *entryReader) entry() (e Entry) {
 	e.Observed = r.name("observed") && r.skip("true")
 	r.text("outcome", (*string)(&e.Outcome))
 	r.text("parent", &e.Parent)
+	r.text("parent_run", &e.ParentRun)
 	r.digest("policy", &e.Policy)
 	r.digest("prev", &e.Prev)
 	r.text("reason", &e.Reason)
@@ -216,8 +231,8 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("trace", &e.Trace)
 	r.text("type", (*string)(&e.Type))
 	r.text("user", &e.Principal.User)
-	if r.integer("v", &version); version != EntryVersion {
-		r.fail("version %d, or a member that version %d does not have, or has elsewhere", version, EntryVersion)
+	if r.integer("v", &version); version != e.version() {
+		r.fail("version %d, or a member that this version does not have, or has elsewhere; version %d is the newest known", version, EntryVersion)
 	}
 	r.text("verdict", &verdict)
 	e.Verdict = VerdictOf(verdict)
