@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 	"sallyport/internal/scope":    1, // pure: what a task needs, and whom it names
 
+	"sallyport/internal/policy/beside": 1, // pure: what rules read beside arguments
 	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
 	"sallyport/internal/policy/shape":  1, // pure: what Cedar can hold of JSON
 	"sallyport/internal/policytest":    1, // pure: the tests beside policies
@@ -81,6 +82,7 @@ var sideways = map[[2]string]string{
 
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",
+	{"sallyport/internal/policy", "sallyport/internal/policy/beside"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy"}:        "the offline verbs of policy run the decision itself",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/source"}: "writes policies in the spelling that is read",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/shape"}:  "learns what policy can see",
@@ -91,7 +93,7 @@ var sideways = map[[2]string]string{
 var pure = map[string]bool{
 	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
 	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true,
-	"sallyport/internal/policy/source": true, "sallyport/internal/policy/shape": true,
+	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
@@ -143,34 +144,15 @@ func known(effects []sallyport.Effect) []sallyport.Effect {
 // contextType is what the rules of one action can read. Room is left beside
 // input for what later facts add.
 func (a *action) contextType(attributes []string, result bool) resolved.RecordType {
-	words := resolved.SetType{Element: resolved.StringType{}}
 	context := resolved.RecordType{
 		"input":  {Type: a.input.Cedar()},
-		"opaque": {Type: words},
-		"user":   {Type: userType(attributes)},
+		"opaque": {Type: beside.Words},
+		"user":   {Type: beside.UserType(attributes)},
 	}
 	if result {
-		context["result"] = resolved.Attribute{Type: resolved.RecordType{
-			"isError": {Type: resolved.BoolType{}},
-			"text":    {Type: resolved.StringType{}},
-		}}
+		context["result"] = resolved.Attribute{Type: beside.ResultType}
 	}
 	return context
-}
-
-func userType(attributes []string) resolved.RecordType {
-	words := resolved.SetType{Element: resolved.StringType{}}
-	own := resolved.RecordType{}
-	for _, name := range attributes {
-		own[types.String(name)] = resolved.Attribute{Type: resolved.StringType{}, Optional: true}
-	}
-	return resolved.RecordType{
-		"name":       {Type: resolved.StringType{}},
-		"tenant":     {Type: resolved.StringType{}},
-		"roles":      {Type: words},
-		"groups":     {Type: words},
-		"attributes": {Type: own},
-	}
 }
 
 // schema is Cedar's for these actions alone. Validating a policy against the

@@ -9,6 +9,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 )
 
 // manyTools are 64 tools with 8 argument leaves each, and n rules about them:
@@ -96,7 +97,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 			for b.Loop() {
 				q, _ := newQuestion(r, facts)
-				q.uses = uses{all: true, user: userParts}
+				q.uses = uses{all: true, user: beside.UserParts}
 				entities := types.EntityMap{q.agent.UID: q.agent, q.act.uid: r.static[q.act.uid]}
 				cedar.Authorize(set, entities, cedar.Request{Principal: q.agent.UID, Action: q.act.uid, Resource: q.server, Context: q.context()})
 			}

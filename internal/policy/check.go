@@ -11,6 +11,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
@@ -521,7 +522,7 @@ func (u *uses) note(path []string) {
 	case "user":
 		u.caller = true
 		if len(path) == 1 {
-			u.user = append(u.user, userParts...)
+			u.user = append(u.user, beside.UserParts...)
 		} else {
 			u.user = append(u.user, path[1])
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
@@ -229,10 +230,10 @@ func (q *question) context() types.Record {
 		members["opaque"] = q.opaqueSet()
 	}
 	if len(q.uses.user) > 0 {
-		members["user"] = userRecord(&q.call.Principal, q.uses.user)
+		members["user"] = beside.User(&q.call.Principal, q.uses.user)
 	}
 	if q.uses.result {
-		members["result"] = resultRecord(q.facts.Result)
+		members["result"] = beside.Result(q.facts.Result)
 	}
 	return types.NewRecord(members)
 }
@@ -289,74 +290,6 @@ func (q *question) input() sallyport.Value {
 
 // unclear is what Cedar can't hold.
 var unclear = sallyport.MustParse("null")
-
-var userParts = []string{"name", "tenant", "roles", "groups", "attributes"}
-
-// userRecord has the named parts of context.user.
-func userRecord(p *sallyport.Principal, parts []string) types.Record {
-	members := make(types.RecordMap, len(parts))
-	for _, part := range parts {
-		if _, done := members[types.String(part)]; done {
-			continue
-		}
-		switch part {
-		case "name":
-			members["name"] = types.String(p.User)
-		case "tenant":
-			members["tenant"] = types.String(p.Tenant)
-		case "roles":
-			members["roles"] = stringSet(p.Roles)
-		case "groups":
-			members["groups"] = stringSet(p.Groups)
-		case "attributes":
-			attributes := make(types.RecordMap, len(p.Attributes))
-			for name, value := range p.Attributes {
-				attributes[types.String(name)] = types.String(value)
-			}
-			members["attributes"] = types.NewRecord(attributes)
-		}
-	}
-	return types.NewRecord(members)
-}
-
-func stringSet(words []string) types.Set {
-	values := make([]types.Value, len(words))
-	for i, word := range words {
-		values[i] = types.String(word)
-	}
-	return types.NewSet(values...)
-}
-
-// resultRecord is what rules about results read: every string and number, and
-// the names where the server chooses them, so that nothing can hide in a corner
-// that the rules don't look at.
-func resultRecord(result sallyport.Value) types.Record {
-	var lines []string
-	var gather func(v sallyport.Value, names bool)
-	gather = func(v sallyport.Value, names bool) {
-		switch v.Type() {
-		case sallyport.String:
-			line, _ := v.Text()
-			lines = append(lines, line)
-		case sallyport.Number:
-			lines = append(lines, string(v.Raw()))
-		}
-		for name, member := range v.Members() {
-			if names {
-				lines = append(lines, name)
-			}
-			gather(member, names || name == "structuredContent" || name == "_meta")
-		}
-		for _, item := range v.Items() {
-			gather(item, names)
-		}
-	}
-	gather(result, false)
-	return types.NewRecord(types.RecordMap{
-		"isError": types.Boolean(result.Get("isError").Type() == sallyport.True),
-		"text":    types.String(strings.Join(lines, "\n")),
-	})
-}
 
 func (q *question) deny(reason string, rules ...*rule) sallyport.Decision {
 	return sallyport.Decision{Reason: reason, Rules: candidates(rules).sorted(), Policy: q.rules.digest}

@@ -6,6 +6,7 @@ import (
 	"github.com/cedar-policy/cedar-go/types"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 	"sallyport/internal/policy/source"
 )
 
@@ -66,7 +67,7 @@ func explain(r *Rules, facts *sallyport.Facts, decision sallyport.Decision, resu
 	}
 	q.find(index)
 	rules := slices.Concat(q.plain, q.asking)
-	q.uses.user = userParts // conditions are taken apart, so nothing may be missing
+	q.uses.user = beside.UserParts // conditions are taken apart, so nothing may be missing
 	for _, rule := range rules {
 		out.Rules = append(out.Rules, q.judgement(rule, facts.Partial && !result))
 	}
@@ -147,7 +148,7 @@ func (q *question) value(path []string) string {
 	case "opaque":
 		return q.opaqueSet().String()
 	case "user":
-		var v types.Value = userRecord(&q.call.Principal, userParts)
+		var v types.Value = beside.User(&q.call.Principal, beside.UserParts)
 		for _, name := range path[1:] {
 			record, _ := v.(types.Record)
 			if v, _ = record.Get(types.String(name)); v == nil {

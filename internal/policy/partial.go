@@ -10,6 +10,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/eval"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 	"sallyport/internal/policy/shape"
 	"sallyport/internal/policy/source"
 )
@@ -94,7 +95,7 @@ func (q *question) partialContext() types.Record {
 	return types.NewRecord(types.RecordMap{
 		"input":  eval.Variable("input"),
 		"opaque": eval.Variable("opaque"),
-		"user":   userRecord(&q.call.Principal, userParts),
+		"user":   beside.User(&q.call.Principal, beside.UserParts),
 	})
 }
 
@@ -143,7 +144,7 @@ func (q *question) knownContext() types.Record {
 	if len(q.uses.user) == 0 {
 		return types.Record{}
 	}
-	return types.NewRecord(types.RecordMap{"user": userRecord(&q.call.Principal, q.uses.user)})
+	return types.NewRecord(types.RecordMap{"user": beside.User(&q.call.Principal, q.uses.user)})
 }
 
 // possible reports whether some arguments may be allowed or held.

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
 )
 
 var (
@@ -149,7 +150,7 @@ func reference(r *Rules, facts *sallyport.Facts) sallyport.Verdict {
 	if refused != "" {
 		return sallyport.Deny
 	}
-	q.uses = uses{all: true, user: userParts}
+	q.uses = uses{all: true, user: beside.UserParts}
 	request := cedar.Request{Principal: q.agent.UID, Action: q.act.uid, Resource: q.server, Context: q.context()}
 	entities := types.EntityMap{q.agent.UID: q.agent}
 	for uid, e := range r.static {
