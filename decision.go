@@ -45,6 +45,10 @@ type Decision struct {
 	// refusal or a hold.
 	Reason string
 	Policy Digest // of the policy set
+	// Question is the digest of what people are asked, of a hold; Approval is
+	// what answered it, of a call that is allowed because they agreed.
+	Question Digest
+	Approval string
 }
 
 // Rule points at one policy.
@@ -54,6 +58,7 @@ type Rule struct {
 	Line    int
 	Because string // its @because
 	Ask     []string
+	Digest  Digest // of its text
 }
 
 // Facts is all that a decision may look at. Facts only grow during a call.
@@ -63,6 +68,9 @@ type Facts struct {
 	// Partial says that the arguments (and all facts learned from them) are
 	// not known yet: lists, and the first look at a call.
 	Partial bool
+	// Approvals are what people have agreed to. Only one of exactly this call
+	// counts, for the very rules that ask now.
+	Approvals []Approval
 	// Result is what came back, for rules marked @on("result").
 	Result Value
 }
@@ -79,7 +87,8 @@ const (
 	CausePin      Cause = "pin"      // not pinned, or quarantined
 	CauseSchema   Cause = "schema"   // arguments do not fit the pinned schema
 	CausePolicy   Cause = "policy"   // policy denies
-	CauseHold     Cause = "hold"     // policy asks and nobody can answer yet
+	CauseHold     Cause = "hold"     // policy asks: people have not answered, or can't be asked about this
+	CauseApproval Cause = "approval" // people were asked, and refused or did not answer in time
 	CauseLog      Cause = "log"      // the log cannot be written
 	CauseResult   Cause = "result"   // what came back may not be released
 	CauseWire     Cause = "wire"     // malformed bytes
@@ -91,6 +100,8 @@ type RefusedError struct {
 	CallID   string
 	Cause    Cause
 	Decision Decision
+	// Approval is the question that was put to people, zero when none was.
+	Approval Approval
 }
 
 func (e *RefusedError) Error() string {

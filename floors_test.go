@@ -44,6 +44,8 @@ var floors = map[string]int{
 
 	"sallyport/internal/store/database": 2, // opens a file with tables, and nothing else
 
+	"sallyport/internal/store/approvals": 2, // rows of one table, and nothing else
+
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials

@@ -20,8 +20,9 @@ import (
 // forbid without @ask certainly fires, else Allow or Hold, meaning maybe.
 //
 // First the permits and the forbids without @ask: anything but Allow is Deny.
-// Then the forbids with @ask that fire: Hold, with their groups united. An
-// error of any rule in scope is Deny.
+// Then the forbids with @ask that fire: Hold, with their groups united, unless
+// people have agreed to exactly this call under all of these rules. An error of
+// any rule in scope is Deny.
 func Decide(r *Rules, facts *sallyport.Facts) sallyport.Decision {
 	q, refused := newQuestion(r, facts)
 	if refused != "" {
@@ -155,7 +156,8 @@ func (q *question) judge(rules candidates) (d sallyport.Decision, refused bool) 
 	return sallyport.Decision{Verdict: sallyport.Allow, Policy: q.rules.digest}, false
 }
 
-// ask is phase two: d is what the call gets when no question is open.
+// ask is phase two: d is what the call gets when no question is open, or when
+// people have answered all that are: one approval, of everybody who is asked.
 func (q *question) ask(d sallyport.Decision) sallyport.Decision {
 	if len(q.asking) == 0 {
 		return d
@@ -168,7 +170,17 @@ func (q *question) ask(d sallyport.Decision) sallyport.Decision {
 	for _, reason := range diagnostic.Reasons {
 		open = append(open, q.asking.named(reason.PolicyID))
 	}
-	return q.hold(d, open)
+	held := q.hold(d, open)
+	if held.Verdict == sallyport.Hold {
+		held.Question = sallyport.QuestionDigest(q.facts, held.Rules)
+	}
+	for _, a := range q.facts.Approvals {
+		if held.Verdict == sallyport.Hold && a.Digest == held.Question && !slices.ContainsFunc(held.Rules, func(r sallyport.Rule) bool { return !a.Covers(r) }) {
+			d.Approval = a.ID
+			return d
+		}
+	}
+	return held
 }
 
 // hold unites the groups of the open questions.

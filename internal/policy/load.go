@@ -84,7 +84,7 @@ func digest(files []File, actions map[string]*action) sallyport.Digest {
 func (c *checker) rule(s source.Statement) *rule {
 	at := s.Start()
 	out := &rule{
-		Rule:   sallyport.Rule{File: s.File.Name, Line: at.Line},
+		Rule:   sallyport.Rule{File: s.File.Name, Line: at.Line, Digest: sallyport.DigestOf(s.Text())},
 		permit: s.Policy.Effect == ast.EffectPermit,
 		source: s.Policy,
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sallyport"
+	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
 	"sallyport/internal/store/segment"
@@ -43,6 +45,10 @@ type waiting struct {
 	sealed *[]byte // arguments, then result
 	args   int     // sealed bytes of them in front
 	at     int64   // where sealed was written
+
+	approval *sallyport.Approval // changes in the same transaction; a copy, too
+	question approvals.Sealed    // of one that is put
+	err      error               // why the current transaction left it out
 
 	// done hears the end; nil for an accepted record, for which nobody waits.
 	done chan error
@@ -183,7 +189,9 @@ func (c *committer) close() error {
 }
 
 // Commit returns once the record is durable, and fills Index, Prev, Time, Args
-// and Result of its entry. After an error nothing is recorded for certain.
+// and Result of its entry. After an error nothing is recorded for certain. A
+// record whose approval has moved on meanwhile is left out of the transaction:
+// see sallyport.Record.
 func (s *Store) Commit(ctx context.Context, record *sallyport.Record) error {
 	w, err := s.prepare(record)
 	if err != nil {
@@ -195,6 +203,7 @@ func (s *Store) Commit(ctx context.Context, record *sallyport.Record) error {
 	}
 	e := &record.Entry
 	e.Index, e.Prev, e.Time, e.Args, e.Result = w.entry.Index, w.entry.Prev, w.entry.Time, w.entry.Args, w.entry.Result
+	record.Approval, e.Approval = w.approval, w.entry.Approval
 	return nil
 }
 
@@ -225,11 +234,14 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if err := fits(&w.entry); err != nil {
 		return nil, err
 	}
-	if record.Args == nil && record.Result == nil {
+	if record.Args == nil && record.Result == nil && record.Approval == nil {
 		return w, nil
 	}
 	key := s.keys.of(w.entry.Run, w.entry.Time)
 	w.key, w.sealed = key, buffers.Get().(*[]byte)
+	if record.Approval != nil {
+		w.seal(record.Approval)
+	}
 	sealed := (*w.sealed)[:0]
 	if record.Args != nil {
 		sealed, w.entry.Args = key.Seal(sealed, record.Args, argsPlace(&w.entry))
@@ -248,7 +260,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 func fits(e *sallyport.Entry) error {
 	p := &e.Principal
 	length := len(e.Call) + len(e.Parent) + len(e.Server) + len(e.Name) + len(e.Action) + len(e.Door) +
-		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.Trace) + len(e.Cause) +
+		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.ParentRun) + len(e.Trace) + len(e.Cause) +
 		len(e.Reason) + len(e.Approval) + len(e.Approver) + len(e.Outcome) + len(e.Task) + len(e.Subject) + len(e.By) +
 		10*(len(e.Rules)+len(e.Asks)+len(e.Effects))
 	for _, list := range [][]string{e.Rules, e.Asks} {
@@ -453,6 +465,16 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		if e.Time.Before(end.time) {
 			e.Time = end.time // the log's time never goes back, whatever the clock does
 		}
+		if w.approval != nil {
+			w.err = approvals.Apply(ctx, c.conn, w.approval, e.Time, w.question)
+			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) {
+				continue // its caller has to look again; the others are not held up
+			}
+			if w.err != nil {
+				return end, w.err
+			}
+			e.Approval = w.approval.ID
+		}
 		text := e.AppendCanonical(make([]byte, 0, 768))
 		c.rows = append(c.rows, written{e.Index, text, e})
 		var key, at, args, result int64
@@ -482,7 +504,7 @@ func (c *committer) settle(group []*waiting, err error) {
 			c.kept = append(c.kept, w)
 			continue
 		}
-		if err == nil {
+		if err == nil && w.err == nil {
 			switch w.entry.Type {
 			case sallyport.Intent:
 				c.underway++
@@ -496,7 +518,7 @@ func (c *committer) settle(group []*waiting, err error) {
 		}
 		c.room.Release(w.size)
 		if w.done != nil {
-			w.done <- err
+			w.done <- cmp.Or(err, w.err)
 		}
 	}
 	c.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/approvals"
 	"sallyport/internal/tlog"
 	"sallyport/proof"
 )
@@ -127,22 +128,34 @@ func (r *Reader) opened(ctx context.Context, e sallyport.Entry, l location) Open
 }
 
 func (r *Reader) payload(ctx context.Context, index uint64, key, at, n int64, place string, commitment sallyport.Digest) (*proof.Payload, error) {
-	var secret []byte
-	err := r.db.QueryRowContext(ctx, "SELECT secret FROM keys WHERE id = $1", key).Scan(&secret)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrErased
-	}
+	opener, err := r.key(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	if len(secret) != tlog.KeySize || n > maxWaiting {
-		return nil, fmt.Errorf("%w: its key or its row is damaged", tlog.ErrSealed)
+	if n > maxWaiting {
+		return nil, fmt.Errorf("%w: its row is damaged", tlog.ErrSealed)
 	}
 	sealed, err := r.payloads.Read(index, at, n)
 	if err != nil {
 		return nil, err
 	}
-	return tlog.NewKey([tlog.KeySize]byte(secret)).Open(sealed, place, commitment)
+	return opener.Open(sealed, place, commitment)
+}
+
+// key opens what was sealed with it.
+func (r *Reader) key(ctx context.Context, id int64) (tlog.Key, error) {
+	var secret []byte
+	err := r.db.QueryRowContext(ctx, "SELECT secret FROM keys WHERE id = $1", id).Scan(&secret)
+	if errors.Is(err, sql.ErrNoRows) {
+		return tlog.Key{}, ErrErased
+	}
+	if err != nil {
+		return tlog.Key{}, err
+	}
+	if len(secret) != tlog.KeySize {
+		return tlog.Key{}, fmt.Errorf("%w: its key is damaged", tlog.ErrSealed)
+	}
+	return tlog.NewKey([tlog.KeySize]byte(secret)), nil
 }
 
 // ErrNoPayloads says that nothing of a run is kept.
@@ -214,7 +227,7 @@ func (s *Store) DropPayloads(ctx context.Context, before time.Time) (dropped int
 	}
 	err = s.committer.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		_, err := conn.ExecContext(ctx, "DELETE FROM keys WHERE made < $1", before.Add(-keyLife).UnixMilli())
-		return err
+		return errors.Join(err, approvals.Drop(ctx, conn, before))
 	})
 	if err != nil {
 		return dropped, err

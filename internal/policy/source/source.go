@@ -165,9 +165,13 @@ func (f File) Statements() ([]Statement, Problems) {
 	return out, problems
 }
 
+// Text is the policy as written, from its first token to its last.
+func (s *Statement) Text() []byte {
+	return s.File.Text[s.tokens[0].at.Offset:s.tokens[len(s.tokens)-1].end()]
+}
+
 func (s *Statement) parse() *Problem {
-	first, last := s.tokens[0], s.tokens[len(s.tokens)-1]
-	text := s.File.Text[first.at.Offset:last.end()]
+	first, text := s.tokens[0], s.Text()
 	if len(text) > maxStatement {
 		problem := s.File.Problem(first.at, "this policy is longer than %d bytes; split it", maxStatement)
 		return &problem

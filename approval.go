@@ -1,0 +1,295 @@
+package sallyport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Approval is one question to people, and what became of it. It is bound to
+// everything that was asked by Digest, and lets exactly one call through.
+type Approval struct {
+	ID    string // "a_…"
+	State ApprovalState
+	// Digest is that of Question.
+	Digest Digest
+	// Question is what people are shown and what they answer: the bytes of
+	// AppendQuestion. Nil where they were erased, or not asked for.
+	Question []byte
+
+	Call      string // that was held first
+	Principal Principal
+	Run       string
+	Kind      Kind
+	Server    string
+	Name      string
+	Effects   []Effect
+	Rules     []Rule // that ask
+	Asked     time.Time
+	Expires   time.Time
+
+	Answers []Answer // of an approved one: one for each group
+	By      string   // who refused
+	Reason  string   // why
+	Spent   string   // the call that it let through
+}
+
+// Answer is the yes of one group.
+type Answer struct {
+	Group string
+	By    string
+	At    time.Time
+}
+
+// ApprovalState is where a question stands. The zero state is none, and answers
+// nothing.
+type ApprovalState uint8
+
+// The states.
+const (
+	NoApproval ApprovalState = iota
+	Pending
+	Approved
+	Refused
+	Expired
+	Spent
+)
+
+var approvalStates = [...]string{"none", "pending", "approved", "refused", "expired", "spent"}
+
+func (s ApprovalState) String() string {
+	if int(s) < len(approvalStates) {
+		return approvalStates[s]
+	}
+	return approvalStates[0]
+}
+
+// ApprovalStateOf is the inverse of ApprovalState.String; anything unknown is
+// NoApproval.
+func ApprovalStateOf(name string) ApprovalState {
+	return ApprovalState(max(0, slices.Index(approvalStates[:], name)))
+}
+
+// From are the states from which a question can come into this one. There is no
+// way back and no way around, so a question that is still in the state in which
+// somebody saw it is still the one they saw.
+func (s ApprovalState) From() []ApprovalState {
+	switch s {
+	case Approved, Refused:
+		return []ApprovalState{Pending}
+	case Spent:
+		return []ApprovalState{Approved}
+	case Expired:
+		return []ApprovalState{Pending, Approved}
+	default:
+		return nil
+	}
+}
+
+// Errors of changing an approval.
+var (
+	// ErrOvertaken says that a question is not any more, or not yet, where a
+	// change to it starts from.
+	ErrOvertaken = errors.New("this question has been answered, used or closed already")
+	// ErrCrowded says that an agent waits for as many answers as it may.
+	ErrCrowded = errors.New("this agent waits for as many answers as it may")
+)
+
+// At is the approval as it stands at a time: silence denies, and so does a yes
+// that nobody used in time.
+func (a Approval) At(now time.Time) Approval {
+	if slices.Contains(Expired.From(), a.State) && !now.Before(a.Expires) {
+		a.State = Expired
+	}
+	return a
+}
+
+// Over reports whether the question says nothing any more, so that the same call
+// is a new question. A no holds for as long as the question would have: asking
+// again at once must not wear people down.
+func (a Approval) Over(now time.Time) bool {
+	return a.State == NoApproval || a.State == Spent || a.State == Expired || a.State == Refused && !now.Before(a.Expires)
+}
+
+// move is the one way from state to state. Expiring alone does not need that
+// there is time left.
+func (a Approval) move(to ApprovalState, at time.Time) (Approval, error) {
+	if !slices.Contains(to.From(), a.State) || to != Expired && !at.Before(a.Expires) {
+		return a, ErrOvertaken
+	}
+	a.State = to
+	return a, nil
+}
+
+// Approve is a yes in the name of every group that is asked.
+func (a Approval) Approve(by string, at time.Time) (Approval, error) {
+	next, err := a.move(Approved, at)
+	if err != nil || by == "" {
+		return a, ErrOvertaken
+	}
+	next.Answers = nil
+	for _, group := range a.Groups() {
+		next.Answers = append(next.Answers, Answer{Group: group, By: by, At: at})
+	}
+	return next, nil
+}
+
+// Refuse is a no, with a reason that the agent hears.
+func (a Approval) Refuse(by, reason string, at time.Time) (Approval, error) {
+	next, err := a.move(Refused, at)
+	if err != nil {
+		return a, err
+	}
+	next.By, next.Reason = by, reason
+	return next, nil
+}
+
+// Spend lets one call through.
+func (a Approval) Spend(call string, at time.Time) (Approval, error) {
+	next, err := a.move(Spent, at)
+	if err != nil {
+		return a, err
+	}
+	next.Spent = call
+	return next, nil
+}
+
+// Expire closes a question whose time is over.
+func (a Approval) Expire(at time.Time) (Approval, error) {
+	if at.Before(a.Expires) {
+		return a, ErrOvertaken
+	}
+	return a.move(Expired, at)
+}
+
+// Groups are all that must answer, each once, in order.
+func (a Approval) Groups() []string {
+	var groups []string
+	for _, rule := range a.Rules {
+		groups = append(groups, rule.Ask...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// Approver names who said yes.
+func (a Approval) Approver() string {
+	var names []string
+	for _, answer := range a.Answers {
+		names = append(names, answer.By)
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+// Covers reports whether people have agreed to what a rule asks: to this very
+// rule, word for word, and each group of it.
+func (a Approval) Covers(rule Rule) bool {
+	asked := slices.ContainsFunc(a.Rules, func(r Rule) bool { return r.ID == rule.ID && r.Digest == rule.Digest })
+	if a.State != Approved || !asked || rule.Digest.IsZero() || len(rule.Ask) == 0 {
+		return false
+	}
+	for _, group := range rule.Ask {
+		if !slices.ContainsFunc(a.Answers, func(answer Answer) bool { return answer.Group == group && answer.By != "" }) {
+			return false
+		}
+	}
+	return true
+}
+
+// QuestionDigest is the digest of AppendQuestion: it binds an approval to one
+// call, so that nothing but that call can use it.
+func QuestionDigest(facts *Facts, rules []Rule) Digest {
+	return DigestOf(AppendQuestion(nil, facts, rules))
+}
+
+// AppendQuestion appends the canonical bytes of a question to people: who wants
+// to do what with which arguments, and the rules that ask. They are one JSON
+// object: names sorted, no space, strings in their shortest form, numbers as
+// they were sent, empty members left out. Of what the agent sent only the member
+// _meta, which belongs to one request, is not part of it.
+func AppendQuestion(dst []byte, facts *Facts, rules []Rule) []byte {
+	call := facts.Call
+	w := entryWriter{append(dst, '{')}
+	w.text("agent", call.Principal.Agent)
+	w.value("args", call.Args, Value{})
+	if facts.Tool != nil {
+		writeList(&w, "effects", facts.Tool.Effects)
+	}
+	w.text("kind", call.Kind.String())
+	w.text("method", call.Method)
+	w.text("name", call.Name)
+	w.value("params", call.Params, call.Args)
+	w.text("role", call.Principal.Role)
+	w.name("rules")
+	w.dst = append(w.dst, '[')
+	rules = slices.Clone(rules)
+	slices.SortFunc(rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
+	for i, rule := range rules {
+		if i > 0 {
+			w.dst = append(w.dst, ',')
+		}
+		w.dst = append(w.dst, '{')
+		writeList(&w, "asks", rule.Ask)
+		w.digest("digest", rule.Digest)
+		w.text("id", rule.ID)
+		w.dst = append(w.dst, '}')
+	}
+	w.dst = append(w.dst, ']')
+	w.text("run", call.Run.ID)
+	w.text("server", call.Server)
+	w.text("tenant", call.Principal.Tenant)
+	if facts.Tool != nil {
+		w.digest("tool", facts.Tool.Digest)
+	}
+	w.text("user", call.Principal.User)
+	w.integer("v", QuestionVersion)
+	return append(w.dst, '}')
+}
+
+// QuestionVersion is the version of a question's canonical bytes, its member
+// "v".
+const QuestionVersion = 1
+
+// value appends what an agent sent, without its member _meta, and without the
+// member arguments where that is what known has already.
+func (w *entryWriter) value(name string, v, known Value) {
+	if v.Type() == Absent {
+		return
+	}
+	w.name(name)
+	if v.Type() != Object {
+		w.dst = v.AppendCanonical(w.dst)
+		return
+	}
+	names := make([]string, 0, v.Len())
+	for name, member := range v.Members() {
+		if name != "_meta" && !(name == "arguments" && bytes.Equal(member.Raw(), known.Raw())) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	w.dst = append(w.dst, '{')
+	for i, name := range names {
+		if i > 0 {
+			w.dst = append(w.dst, ',')
+		}
+		w.dst = v.Get(name).AppendCanonical(append(AppendString(w.dst, name), ':'))
+	}
+	w.dst = append(w.dst, '}')
+}
+
+// Words is the digest's first 64 bits as four words that can be said and
+// compared: each 16 bits as a proquint (D. S. Wilkerson, arXiv:0901.4016).
+func (d Digest) Words() string {
+	const consonants, vowels = "bdfghjklmnprstvz", "aiou"
+	words := make([]string, 4)
+	for i := range words {
+		n := binary.BigEndian.Uint16(d[2*i:])
+		words[i] = string([]byte{consonants[n>>12], vowels[n>>10&3], consonants[n>>6&15], vowels[n>>4&3], consonants[n&15]})
+	}
+	return strings.Join(words, "-")
+}

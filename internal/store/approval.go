@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"sallyport"
+	"sallyport/internal/store/approvals"
+)
+
+// seal seals what an approval asks, which becomes durable with the record's
+// entry, on the caller's time and processor.
+func (w *waiting) seal(a *sallyport.Approval) {
+	copied := *a
+	w.approval = &copied
+	if a.State != sallyport.Pending || a.Question == nil {
+		return
+	}
+	w.question.Text, w.question.Commitment = w.key.Seal(nil, a.Question, approvals.Place(a.ID))
+	w.question.Key = w.key.id
+	w.size += int64(len(a.Question))
+}
+
+// Approval is the last question to people with a digest, without its words; a
+// zero one when there never was any.
+func (r *Reader) Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error) {
+	return approvals.Last(ctx, r.db, digest)
+}
+
+// Approvals are all questions to people that are kept, the oldest first,
+// without their words.
+func (r *Reader) Approvals(ctx context.Context) ([]sallyport.Approval, error) {
+	return approvals.List(ctx, r.db)
+}
+
+// OpenApproval is one question to people. Its words are left out, with the
+// error, when they can't be had as they were asked: then nobody may answer.
+func (r *Reader) OpenApproval(ctx context.Context, id string) (sallyport.Approval, error) {
+	a, sealed, err := approvals.Get(ctx, r.db, id)
+	switch {
+	case err != nil:
+		return sallyport.Approval{}, err
+	case a.ID == "":
+		return sallyport.Approval{}, fmt.Errorf("%w: no approval %s", ErrNotFound, id)
+	}
+	key, err := r.key(ctx, sealed.Key)
+	if err != nil {
+		return a, err
+	}
+	payload, err := key.Open(sealed.Text, approvals.Place(id), sealed.Commitment)
+	if err != nil {
+		return a, err
+	}
+	if sallyport.DigestOf(payload.Text) != a.Digest {
+		return a, fmt.Errorf("approval %s is damaged: what it asks is not what it is bound to", id)
+	}
+	a.Question = payload.Text
+	return a, nil
+}

@@ -1,0 +1,272 @@
+// Package approvals keeps questions to people, one row each. A row changes
+// within the transaction that appends the entry about it.
+package approvals
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sallyport"
+)
+
+// Schema is the table. That one question is open at a time for one digest is
+// kept by the index, whatever else goes wrong.
+const Schema = `
+CREATE TABLE IF NOT EXISTS approvals (
+	id         TEXT PRIMARY KEY,
+	digest     TEXT NOT NULL,     -- of the question
+	agent      TEXT NOT NULL,
+	state      TEXT NOT NULL,
+	open       INTEGER NOT NULL,  -- 1 while it is pending or approved
+	asked      INTEGER NOT NULL,  -- Unix milliseconds
+	expires    INTEGER NOT NULL,
+	record     BLOB NOT NULL,     -- everything but the question itself
+	key        INTEGER NOT NULL,  -- that seals the question
+	question   BLOB NOT NULL,     -- sealed
+	commitment BLOB NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS approvals_open ON approvals (digest) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest);`
+
+// MaxOpen is how many questions of one agent may be open. Whoever could ask
+// without end would have people answer without looking.
+const MaxOpen = 100
+
+// Sealed is a question as it is kept: only the key of its run opens it.
+type Sealed struct {
+	Key        int64
+	Text       []byte
+	Commitment sallyport.Digest
+}
+
+// Place is where a question belongs, for its seal.
+func Place(id string) string { return id + " question" }
+
+// Conn runs statements, of a transaction or by itself.
+type Conn interface {
+	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error)
+}
+
+// Apply writes what an approval has become by the entry of that time. A pending
+// one is put, unless the question is open: then a becomes the open one. Any
+// other must still be where its state starts from, and in time; else nothing is
+// written and the error is sallyport.ErrOvertaken.
+func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
+	if a.State == sallyport.Pending {
+		return put(ctx, conn, a, at, sealed)
+	}
+	record, err := json.Marshal(rowOf(a))
+	if err != nil {
+		return err
+	}
+	// No yes that comes too late, and no use of one: the clock may have moved
+	// since somebody looked.
+	earliest := at.UnixMilli() + 1
+	if a.State == sallyport.Expired {
+		earliest = 0
+	}
+	open := 0
+	if a.State == sallyport.Approved {
+		open = 1
+	}
+	for _, from := range a.State.From() {
+		done, err := conn.ExecContext(ctx,
+			"UPDATE approvals SET state = $1, open = $2, record = $3 WHERE id = $4 AND digest = $5 AND state = $6 AND expires >= $7",
+			a.State.String(), open, record, a.ID, a.Digest.String(), from.String(), earliest)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 1 {
+			return err
+		}
+	}
+	return sallyport.ErrOvertaken
+}
+
+func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
+	if a.Digest.IsZero() || sealed.Text == nil {
+		return errors.New("a question that nobody can be shown can't be put")
+	}
+	_, err := conn.ExecContext(ctx, "UPDATE approvals SET state = $1, open = 0 WHERE digest = $2 AND open = 1 AND expires <= $3",
+		sallyport.Expired.String(), a.Digest.String(), at.UnixMilli())
+	if err != nil {
+		return err
+	}
+	open, err := list(ctx, conn, "digest = $1 AND open = 1", a.Digest.String())
+	if err != nil {
+		return err
+	}
+	if len(open) > 0 {
+		*a = open[0]
+		return nil
+	}
+	waiting, err := list(ctx, conn, "agent = $1 AND state = $2 AND expires > $3", a.Principal.Agent, sallyport.Pending.String(), at.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if len(waiting) >= MaxOpen {
+		return sallyport.ErrCrowded
+	}
+	record, err := json.Marshal(rowOf(a))
+	if err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, `INSERT INTO approvals (id, digest, agent, state, open, asked, expires, record, key, question, commitment)
+		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)`,
+		a.ID, a.Digest.String(), a.Principal.Agent, a.State.String(), a.Asked.UnixMilli(), a.Expires.UnixMilli(), record,
+		sealed.Key, sealed.Text, sealed.Commitment[:])
+	return err
+}
+
+// Last is the newest question with a digest; a zero one when there never was
+// any.
+func Last(ctx context.Context, conn Conn, digest sallyport.Digest) (sallyport.Approval, error) {
+	return first(list(ctx, conn, "digest = $1 ORDER BY open DESC, asked DESC, id DESC LIMIT 1", digest.String()))
+}
+
+// Get is the question with an id, as it is kept; a zero one when there is none.
+func Get(ctx context.Context, conn Conn, id string) (sallyport.Approval, Sealed, error) {
+	a, err := first(list(ctx, conn, "id = $1", id))
+	if err != nil || a.ID == "" {
+		return a, Sealed{}, err
+	}
+	rows, err := conn.QueryContext(ctx, "SELECT key, question, commitment FROM approvals WHERE id = $1", id)
+	if err != nil {
+		return a, Sealed{}, err
+	}
+	defer rows.Close()
+	var sealed Sealed
+	var commitment []byte
+	if rows.Next() {
+		err = rows.Scan(&sealed.Key, &sealed.Text, &commitment)
+	}
+	copy(sealed.Commitment[:], commitment)
+	return a, sealed, errors.Join(err, rows.Err())
+}
+
+func first(found []sallyport.Approval, err error) (sallyport.Approval, error) {
+	if err != nil || len(found) == 0 {
+		return sallyport.Approval{}, err
+	}
+	return found[0], nil
+}
+
+// List is every question that is kept, the oldest first.
+func List(ctx context.Context, conn Conn) ([]sallyport.Approval, error) {
+	return list(ctx, conn, "1 = 1 ORDER BY asked, id")
+}
+
+// Drop forgets the questions that could be answered until before a time.
+func Drop(ctx context.Context, conn Conn, before time.Time) error {
+	_, err := conn.ExecContext(ctx, "DELETE FROM approvals WHERE expires < $1", before.UnixMilli())
+	return err
+}
+
+func list(ctx context.Context, conn Conn, where string, args ...any) ([]sallyport.Approval, error) {
+	rows, err := conn.QueryContext(ctx, "SELECT id, digest, agent, state, expires, record FROM approvals WHERE "+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []sallyport.Approval
+	for rows.Next() {
+		var id, digest, agent, state string
+		var expires int64
+		var record []byte
+		if err := rows.Scan(&id, &digest, &agent, &state, &expires, &record); err != nil {
+			return nil, err
+		}
+		var r row
+		if err := json.Unmarshal(record, &r); err != nil {
+			return nil, fmt.Errorf("approval %s is damaged: %w", id, err)
+		}
+		a := r.approval()
+		// The columns are what the transaction looks at: a row whose record says
+		// otherwise is nobody's answer.
+		if a.ID != id || a.Digest.String() != digest || a.Principal.Agent != agent || a.Expires.UnixMilli() != expires ||
+			a.State.String() != state && state != sallyport.Expired.String() {
+			return nil, fmt.Errorf("approval %s is damaged", id)
+		}
+		a.State = sallyport.ApprovalStateOf(state)
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
+// row is an approval as JSON.
+type row struct {
+	ID        string              `json:"id"`
+	State     string              `json:"state"`
+	Digest    hash                `json:"digest"`
+	Call      string              `json:"call"`
+	Principal sallyport.Principal `json:"principal"`
+	Run       string              `json:"run"`
+	Kind      string              `json:"kind"`
+	Server    string              `json:"server"`
+	Name      string              `json:"name"`
+	Effects   []sallyport.Effect  `json:"effects,omitempty"`
+	Rules     []rule              `json:"rules"`
+	Asked     time.Time           `json:"asked"`
+	Expires   time.Time           `json:"expires"`
+	Answers   []sallyport.Answer  `json:"answers,omitempty"`
+	By        string              `json:"by,omitempty"`
+	Reason    string              `json:"reason,omitempty"`
+	Spent     string              `json:"spent,omitempty"`
+}
+
+type rule struct {
+	ID      string   `json:"id"`
+	File    string   `json:"file"`
+	Line    int      `json:"line"`
+	Because string   `json:"because,omitempty"`
+	Ask     []string `json:"ask"`
+	Digest  hash     `json:"digest"`
+}
+
+// hash is a digest as people write it.
+type hash sallyport.Digest
+
+func (h hash) MarshalText() ([]byte, error) { return []byte(sallyport.Digest(h).String()), nil }
+
+func (h *hash) UnmarshalText(text []byte) error {
+	digits, ok := strings.CutPrefix(string(text), "sha256:")
+	raw, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(raw) != len(h) {
+		return errors.New("not a digest")
+	}
+	*h = hash(raw)
+	return nil
+}
+
+func rowOf(a *sallyport.Approval) row {
+	r := row{
+		ID: a.ID, State: a.State.String(), Digest: hash(a.Digest), Call: a.Call, Principal: a.Principal, Run: a.Run,
+		Kind: a.Kind.String(), Server: a.Server, Name: a.Name, Effects: a.Effects,
+		Asked: a.Asked.UTC().Truncate(time.Millisecond), Expires: a.Expires.UTC().Truncate(time.Millisecond),
+		Answers: a.Answers, By: a.By, Reason: a.Reason, Spent: a.Spent,
+	}
+	for _, asking := range a.Rules {
+		r.Rules = append(r.Rules, rule{asking.ID, asking.File, asking.Line, asking.Because, asking.Ask, hash(asking.Digest)})
+	}
+	return r
+}
+
+func (r *row) approval() sallyport.Approval {
+	a := sallyport.Approval{
+		ID: r.ID, State: sallyport.ApprovalStateOf(r.State), Digest: sallyport.Digest(r.Digest), Call: r.Call, Principal: r.Principal,
+		Run: r.Run, Kind: sallyport.KindOf(r.Kind), Server: r.Server, Name: r.Name, Effects: r.Effects,
+		Asked: r.Asked, Expires: r.Expires, Answers: r.Answers, By: r.By, Reason: r.Reason, Spent: r.Spent,
+	}
+	for _, asking := range r.Rules {
+		a.Rules = append(a.Rules, sallyport.Rule{
+			ID: asking.ID, File: asking.File, Line: asking.Line, Because: asking.Because, Ask: asking.Ask, Digest: sallyport.Digest(asking.Digest)})
+	}
+	return a
+}
