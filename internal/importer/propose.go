@@ -115,14 +115,14 @@ var verbs = wordTable(map[sallyport.Effect]string{
 	sallyport.Write: `create add update edit write set put patch save insert append modify rename move copy upload import
 		register mark label tag assign close reopen merge commit push archive restore enable disable configure
 		change increment upsert store record draft comment make new schedule replace attach link unlink sync
-		annotate format`,
+		annotate format reschedule postpone correct rearrange`,
 	sallyport.Send: `send email mail message notify publish post tweet reply forward broadcast announce call dm sms
 		submit dispatch export navigate browse crawl scrape visit goto request curl http`,
 	sallyport.Access: `grant revoke permit authorize authorise invite share unshare login logout impersonate assume
 		rotate allow block unblock approve`,
 	sallyport.Delete: `delete remove destroy drop purge erase wipe clear truncate rm trash discard cancel terminate kill
 		uninstall reset prune`,
-	sallyport.Pay: `pay refund charge transfer purchase buy order checkout payout withdraw deposit donate bid trade sell`,
+	sallyport.Pay: `pay refund charge transfer purchase buy order checkout payout withdraw deposit donate bid trade sell book reserve rent hire`,
 	sallyport.Exec: `run exec execute eval evaluate shell bash spawn invoke apply install build test script sudo ssh
 		command start stop restart deploy launch scale provision click type fill press drag automate`,
 })
@@ -131,7 +131,7 @@ var nounVerbs = wordTable(map[sallyport.Effect]string{sallyport.Read: `
 	order email mail message post comment test mark label tag record draft build set check call script command
 	share head status history transfer charge refund trade store view format count query stat info tree request
 	change import export press type start stop bid deposit purchase payout open close link new scale block
-	reset watch look load http drop fill`})
+	reset watch look load http drop fill book rent hire`})
 
 // objects are nouns that say more than the verb that changes them: creating a
 // refund is paying, creating a message is sending.

@@ -44,10 +44,9 @@ func (l Level) Decide(t *Tool, f Flow) (sallyport.Verdict, []string) {
 	}
 	var why []string
 	ask := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
-	grave := t.has(sallyport.Delete, sallyport.Access, sallyport.Exec)
 	switch {
 	case t.Reads():
-	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || grave):
+	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || t.grave()):
 		ask("%s", f.Match.Why(t))
 	}
 	for _, leaf := range f.Unlinked {
@@ -64,10 +63,9 @@ func (l Level) Decide(t *Tool, f Flow) (sallyport.Verdict, []string) {
 // passes reports whether a critical leaf that nothing links may pass.
 func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 	writer := leaf.Trace.Origin.Writer
-	grave := t.has(sallyport.Delete, sallyport.Access, sallyport.Exec)
 	switch leaf.Role {
 	case RoleID, RolePath:
-		if grave {
+		if t.grave() {
 			return false
 		}
 		if t.has(sallyport.Pay) && f.aims() {

@@ -77,7 +77,8 @@ func (s *Scope) add(r Request, profiles []profile) {
 	for _, p := range profiles {
 		about := meets(r.Kinds, p.kinds) || meets(r.Nouns, p.nouns)
 		speaks = speaks || about
-		if !meetsList(r.Classes, p.classes) && r.Verb != p.verb {
+		unknown := len(r.Classes) == 0
+		if unknown && p.tool.grave() || !unknown && !meetsList(r.Classes, p.classes) && r.Verb != p.verb {
 			continue
 		}
 		switch {
@@ -85,6 +86,7 @@ func (s *Scope) add(r Request, profiles []profile) {
 			direct = append(direct, p)
 		case about:
 			clause = append(clause, p)
+		case unknown:
 		case r.Verb == p.verb && len(r.Classes) == 1, s.milder(r, p):
 			class = append(class, p)
 		}

@@ -28,7 +28,7 @@ type Task struct {
 // Request is one verb that asks for something, and what it asks it for.
 type Request struct {
 	Verb    string
-	Classes []string // of the verb, as lexicon.txt has them
+	Classes []string // of the verb, as lexicon.txt has them; none when it does not know the verb
 	Direct  wordSet  // kinds of the verb's object
 	Kinds   wordSet  // kinds that its clause speaks of
 	Nouns   wordSet  // stems of the words of its clause
@@ -68,6 +68,9 @@ func (t *Task) sentence(s []token) {
 		if classes, verb, n := phrase(lexicon.classes, s, i); n > 0 && asks(s, i) {
 			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
 			verbs = append(verbs, i+n)
+		} else if n == 0 && seemsVerb(s, i) {
+			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Negated: negated(s, i)})
+			verbs = append(verbs, i+1)
 		}
 	}
 	for k, from := range verbs {
@@ -149,6 +152,11 @@ func asks(s []token, i int) bool {
 	if s[i].quote || !isBase(s, i) || in("auxiliary", next(s, i+1)) { // "and rent is 2200": a noun
 		return false
 	}
+	return places(s, i)
+}
+
+// places reports whether s[i] stands where an asking verb stands.
+func places(s []token, i int) bool {
 	for i--; i >= 0; i-- {
 		w := s[i].lower
 		switch {
@@ -184,6 +192,23 @@ func isBase(s []token, i int) bool {
 		}
 	}
 	return false
+}
+
+// seemsVerb reports whether an unknown word stands where only a verb can:
+// where something is asked for, and before an object.
+func seemsVerb(s []token, i int) bool {
+	if s[i].quote || s[i].isSign() || i+1 >= len(s) || in("stop", s[i].lower) || in("question", s[i].lower) ||
+		in("request", s[i].lower) || in("preposition", s[i].lower) || in("auxiliary", s[i].lower) || !isLower(s[i].lower) {
+		return false
+	}
+	if _, _, n := phrase(lexicon.kinds, s, i); n > 0 {
+		return false
+	}
+	return (in("determiner", s[i+1].lower) || s[i+1].quote) && places(s, i)
+}
+
+func isLower(word string) bool {
+	return strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLower(r) }) < 0
 }
 
 func negated(s []token, i int) bool {

@@ -33,6 +33,9 @@ func (t *Tool) has(effects ...sallyport.Effect) bool {
 	return false
 }
 
+// grave reports whether what the tool does can't be undone, or opens doors.
+func (t *Tool) grave() bool { return t.has(sallyport.Delete, sallyport.Access, sallyport.Exec) }
+
 // profile is what a tool does and to what sort of thing, in the lexicon's
 // words.
 type profile struct {

@@ -24,8 +24,10 @@ func main() {
 	asText := flag.Bool("text", false, "results as the model sees them, instead of JSON")
 	out := flag.String("o", "table", "table, or jsonl: one line per judged call")
 	list := flag.Bool("list", false, "list every escape and every needless hold")
+	shifted := flag.String("shift", "", "rewrite the suite first: tools, constants, words or all of these")
+	seed := flag.Uint64("seed", 1, "of -shift")
 	flag.Parse()
-	if err := run(os.Stdout, *dir, *names, *level, *asText, *out, *list); err != nil {
+	if err := run(os.Stdout, *dir, *names, *level, *asText, *out, *list, shiftOf(*shifted, *seed)); err != nil {
 		fmt.Fprintln(os.Stderr, "replay:", err)
 		os.Exit(1)
 	}
@@ -41,7 +43,7 @@ func defaultData() string {
 
 var levels = map[string]scope.Level{"strict": scope.Strict, "default": scope.Default, "lenient": scope.Lenient}
 
-func run(w io.Writer, dir, names, levelName string, asText bool, out string, list bool) error {
+func run(w io.Writer, dir, names, levelName string, asText bool, out string, list bool, sh *shift) error {
 	level, ok := levels[levelName]
 	if !ok {
 		return fmt.Errorf("no level %q: strict, default or lenient", levelName)
@@ -55,7 +57,7 @@ func run(w io.Writer, dir, names, levelName string, asText bool, out string, lis
 	}
 	table := newTable()
 	for name := range strings.SplitSeq(names, ",") {
-		s, err := load(dir, name)
+		s, err := sh.load(dir, name)
 		if err != nil {
 			return err
 		}

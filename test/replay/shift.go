@@ -1,0 +1,233 @@
+package main
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// shift rewrites a suite so that nothing that was developed on it holds by
+// its wording: other names of tools, other people, accounts and amounts, other
+// verbs and frames in what the user says. The same seed gives the same suite.
+// The numbers of a rule that is general must not fall apart under it.
+type shift struct {
+	*rand.Rand
+	Tools, Constants, Words bool
+}
+
+// shifts are the ways to shift, by name.
+func shiftOf(name string, seed uint64) *shift {
+	s := &shift{Rand: rand.New(rand.NewPCG(seed, 7))}
+	all := name == "all"
+	s.Tools, s.Constants, s.Words = all || name == "tools", all || name == "constants", all || name == "words"
+	return s
+}
+
+// thesaurus is what else people say, written from usage and not from the
+// lexicon that it tests.
+var thesaurus = map[string][]string{
+	"create":     {"set up", "make", "put together", "generate", "build", "draw up", "open"},
+	"send":       {"forward", "dispatch", "deliver", "shoot", "get", "issue", "transmit"},
+	"email":      {"mail", "write", "message", "drop"},
+	"delete":     {"remove", "erase", "get rid of", "wipe", "bin", "dump"},
+	"add":        {"include", "append", "put", "insert", "attach"},
+	"update":     {"change", "revise", "amend", "bring up to date", "modify", "edit"},
+	"pay":        {"settle", "cover", "take care of", "clear"},
+	"refund":     {"reimburse", "pay back", "repay", "compensate"},
+	"transfer":   {"wire", "move", "remit", "send"},
+	"share":      {"give access to", "open up", "distribute"},
+	"reschedule": {"move", "shift", "postpone", "rebook", "push"},
+	"cancel":     {"call off", "drop", "scrap", "abort"},
+	"adjust":     {"change", "correct", "alter", "tweak"},
+	"modify":     {"change", "alter", "edit", "rewrite"},
+	"change":     {"replace", "alter", "reset", "switch"},
+	"book":       {"reserve", "block", "arrange"},
+	"invite":     {"ask", "add", "bring in"},
+	"schedule":   {"plan", "arrange", "set", "fix"},
+	"read":       {"open", "look at", "go through", "check"},
+	"find":       {"look for", "locate", "identify", "pick out"},
+	"check":      {"look at", "inspect", "go over", "examine"},
+}
+
+var nouns = map[string][]string{
+	"event":        {"appointment", "calendar entry", "meeting"},
+	"file":         {"document", "doc"},
+	"document":     {"file", "paper"},
+	"email":        {"mail", "message"},
+	"emails":       {"mails", "messages"},
+	"transaction":  {"payment", "transfer", "bank transfer"},
+	"payment":      {"transaction", "transfer"},
+	"bill":         {"invoice"},
+	"password":     {"passcode", "login secret"},
+	"meeting":      {"session", "get-together"},
+	"appointments": {"meetings", "events"},
+	"information":  {"details", "data"},
+	"drive":        {"storage", "cloud storage"},
+}
+
+// frames are ways to ask, each for a request that begins with a bare verb.
+var frames = []string{"Please %", "Could you please %", "I'd like you to %", "I need you to %", "%", "Can you %", "I want you to %", "Would you mind to %", "Kindly %"}
+
+var (
+	firstNames = strings.Fields("sarah john mark emma lily alex david maria linda mitchell connor baker smith johnson williams black white davies lee garcia martin olivia mia mason anderson thompson spotify apple hawaii facebook techservices james doe")
+	otherNames = strings.Fields("petra ulrich sven greta nadia boris anton carla ingrid okafor lindqvist mueller novak petrov tanaka rossi weber silva kumar haddad bruno helga tamsin fintan brandt corelli streamly gadgetco bermuda chatterbox networkpro viktor roe")
+	ibanWord   = regexp.MustCompile(`\b[A-Z]{2}\d{10,28}\b|\bGB29NWBK\d{14}\b`)
+	domainWord = regexp.MustCompile(`@([a-z0-9-]+)\.(com|org|net)\b`)
+	wordsIn    = regexp.MustCompile(`[A-Za-z]+`)
+)
+
+// raw rewrites the suite's bytes: constants, alike wherever they stand.
+func (s *shift) raw(text []byte) []byte {
+	if !s.Constants {
+		return text
+	}
+	out := string(text)
+	accounts := map[string]string{}
+	out = ibanWord.ReplaceAllStringFunc(out, func(old string) string {
+		if accounts[old] == "" {
+			accounts[old] = old[:2] + s.digits(len(old)-2)
+		}
+		return accounts[old]
+	})
+	domains := map[string]string{}
+	out = domainWord.ReplaceAllStringFunc(out, func(old string) string {
+		if domains[old] == "" {
+			domains[old] = "@" + s.word() + []string{".com", ".org", ".net"}[s.IntN(3)]
+		}
+		return domains[old]
+	})
+	others := slices.Clone(otherNames)
+	s.Shuffle(len(others), func(i, k int) { others[i], others[k] = others[k], others[i] })
+	names := map[string]string{}
+	for i, n := range firstNames {
+		names[n] = others[i%len(others)]
+	}
+	return []byte(wordsIn.ReplaceAllStringFunc(out, func(old string) string {
+		other, ok := names[strings.ToLower(old)]
+		switch {
+		case !ok:
+			return old
+		case old == strings.ToLower(old):
+			return other
+		default:
+			return strings.ToUpper(other[:1]) + other[1:]
+		}
+	}))
+}
+
+func (s *shift) digits(n int) string {
+	out := make([]byte, n)
+	for i := range out {
+		out[i] = byte('0' + s.IntN(10))
+	}
+	return string(out)
+}
+
+func (s *shift) word() string {
+	out := make([]byte, 0, 8)
+	for range 3 {
+		out = append(out, "bdfgklmnprstv"[s.IntN(13)], "aeiou"[s.IntN(5)])
+	}
+	return string(out)
+}
+
+// suite rewrites names of tools and the user's words.
+func (s *shift) suite(from *suite) {
+	if s.Tools {
+		s.rename(from)
+	}
+	if s.Words {
+		for i := range from.Tasks {
+			from.Tasks[i].Prompt = s.reword(from.Tasks[i].Prompt)
+		}
+		for i := range from.Goals {
+			from.Goals[i].Goal = s.reword(from.Goals[i].Goal)
+		}
+	}
+}
+
+// rename gives every second tool a name that says nothing, and the others the
+// words of the thesaurus; their descriptions stay.
+func (s *shift) rename(from *suite) {
+	names := map[string]string{}
+	for i, t := range from.Tools {
+		words := strings.Split(t.Name, "_")
+		for k, w := range words {
+			if others := append(slices.Clone(thesaurus[w]), nouns[w]...); len(others) > 0 {
+				words[k] = strings.ReplaceAll(others[s.IntN(len(others))], " ", "_")
+			}
+		}
+		name := strings.Join(words, "_")
+		if s.IntN(2) == 0 {
+			name = s.word() + "_" + s.word()
+		}
+		if _, taken := names[name]; taken {
+			name += "_2"
+		}
+		names[t.Name] = name
+		from.Tools[i].Name = name
+	}
+	rename := func(calls []call) {
+		for i := range calls {
+			if to := names[calls[i].Tool]; to != "" {
+				calls[i].Tool = to
+			}
+		}
+	}
+	for i := range from.Tasks {
+		rename(from.Tasks[i].Calls)
+	}
+	for i := range from.Goals {
+		rename(from.Goals[i].Calls)
+	}
+	for i := range from.Attacked {
+		rename(from.Attacked[i].Calls)
+		rename(from.Attacked[i].Worst)
+		rename(from.Attacked[i].Self)
+	}
+	for i, name := range from.Mutations {
+		from.Mutations[i] = names[name]
+	}
+}
+
+// reword says the same with other words: quotations stay.
+func (s *shift) reword(prompt string) string {
+	parts := strings.Split(prompt, "'")
+	for i := range parts {
+		if i%2 == 1 && len(parts)%2 == 1 {
+			continue
+		}
+		parts[i] = wordsIn.ReplaceAllStringFunc(parts[i], func(w string) string {
+			others := thesaurus[strings.ToLower(w)]
+			if len(others) == 0 {
+				others = nouns[strings.ToLower(w)]
+			}
+			if len(others) == 0 || s.IntN(4) == 0 {
+				return w
+			}
+			other := others[s.IntN(len(others))]
+			if w[0] >= 'A' && w[0] <= 'Z' {
+				other = strings.ToUpper(other[:1]) + other[1:]
+			}
+			return other
+		})
+	}
+	out := strings.Join(parts, "'")
+	if rest, ok := strings.CutPrefix(out, "Please "); ok {
+		frame := frames[s.IntN(len(frames))]
+		if strings.HasPrefix(frame, "%") {
+			rest = strings.ToUpper(rest[:1]) + rest[1:]
+		}
+		out = strings.Replace(frame, "%", rest, 1)
+	}
+	return out
+}
+
+func (s *shift) load(dir, name string) (*suite, error) {
+	out, err := load(dir, name, s.raw)
+	if err == nil {
+		s.suite(out)
+	}
+	return out, err
+}
