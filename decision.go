@@ -73,6 +73,8 @@ type Facts struct {
 	Approvals []Approval
 	// Result is what came back, for rules marked @on("result").
 	Result Value
+	// Flow is where the arguments came from, known when Partial is not set.
+	Flow *Flow
 }
 
 // Cause says which wall refused a call. It is stable and part of the log.

@@ -148,6 +148,12 @@ func (a *action) contextType(attributes []string, result bool) resolved.RecordTy
 		"input":  {Type: a.input.Cedar()},
 		"opaque": {Type: beside.Words},
 		"user":   {Type: beside.UserType(attributes)},
+		"run":    {Type: beside.RunType},
+	}
+	for _, part := range beside.FlowParts {
+		if beside.IsPaths(part) {
+			context[types.String(part)] = resolved.Attribute{Type: beside.Words}
+		}
 	}
 	if result {
 		context["result"] = resolved.Attribute{Type: beside.ResultType}

@@ -309,8 +309,10 @@ func (c *checker) words(path []string) []string {
 		return append([]string{""}, c.declared.Users...)
 	case "user.tenant":
 		return append([]string{""}, c.declared.Tenants...)
-	case "opaque":
+	case "opaque", "untrusted", "unknown", "private", "critical":
 		return c.paths()
+	case "run.did":
+		return effectNames()
 	}
 	var words []string
 	for _, a := range c.scope {
@@ -327,7 +329,16 @@ func (c *checker) words(path []string) []string {
 	return words
 }
 
-// paths are all that context.opaque can contain, nil when a tool in scope takes
+func effectNames() []string {
+	var names []string
+	for _, effect := range sallyport.Effects {
+		names = append(names, string(effect))
+	}
+	return names
+}
+
+// paths are all that context.opaque can contain, and all that rules can name of
+// context.untrusted and its like, nil when a tool in scope takes
 // arguments that its schema doesn't declare.
 func (c *checker) paths() []string {
 	out := map[string]bool{}
@@ -528,5 +539,7 @@ func (u *uses) note(path []string) {
 		}
 	case "result":
 		u.result = true
+	default:
+		u.flow = append(u.flow, path[0])
 	}
 }

@@ -244,6 +244,11 @@ func (q *question) context() types.Record {
 	if len(q.uses.user) > 0 {
 		members["user"] = beside.User(&q.call.Principal, q.uses.user)
 	}
+	for _, part := range q.uses.flow {
+		if _, done := members[types.String(part)]; !done {
+			members[types.String(part)] = beside.Flow(q.facts.Flow, q.input(), part)
+		}
+	}
 	if q.uses.result {
 		members["result"] = beside.Result(q.facts.Result)
 	}

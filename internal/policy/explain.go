@@ -157,6 +157,13 @@ func (q *question) value(path []string) string {
 		}
 		return string(v.MarshalCedar())
 	default:
-		return ""
+		if !beside.IsFlow(path[0]) {
+			return ""
+		}
+		v := beside.Flow(q.facts.Flow, q.input(), path[0])
+		if record, ok := v.(types.Record); ok && len(path) > 1 {
+			v, _ = record.Get(types.String(path[1]))
+		}
+		return string(v.MarshalCedar())
 	}
 }

@@ -35,7 +35,7 @@ func (r *rule) foresee() {
 		var u rule
 		u.note(c.Body)
 		switch {
-		case !u.uses.input() && !u.uses.result:
+		case !u.uses.later():
 			known.Conditions = append(known.Conditions, ast.ConditionType{Condition: ast.Condition(c.Want), Body: c.Body.Node})
 		case !u.uses.caller:
 			r.rest = append(r.rest, c)
@@ -92,11 +92,15 @@ func (q *question) given(path []string) (there, certain bool) {
 // the variables: conditions can only reach context through its parts, so none
 // ever sees a record of which it knows half.
 func (q *question) partialContext() types.Record {
-	return types.NewRecord(types.RecordMap{
+	context := types.RecordMap{
 		"input":  eval.Variable("input"),
 		"opaque": eval.Variable("opaque"),
 		"user":   beside.User(&q.call.Principal, beside.UserParts),
-	})
+	}
+	for _, part := range beside.FlowParts {
+		context[types.String(part)] = eval.Variable(types.String(part))
+	}
+	return types.NewRecord(context)
 }
 
 func (q *question) partialEnv() eval.Env {

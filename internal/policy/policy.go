@@ -118,16 +118,22 @@ type uses struct {
 	arguments []string // by their first name
 	all       bool     // of the arguments: something is asked of them as a whole
 	user      []string // parts of context.user
+	flow      []string // what is known of where arguments came from
 	result    bool
 	caller    bool // anything known before the arguments are: user, principal, action, resource
 }
 
 func (u *uses) input() bool { return u.all || len(u.arguments) > 0 }
 
+// later reports whether something is looked at that is unknown before the
+// arguments are.
+func (u *uses) later() bool { return u.input() || u.result || len(u.flow) > 0 }
+
 func (u *uses) add(v *uses) {
 	u.arguments = append(u.arguments, v.arguments...)
 	u.all = u.all || v.all
 	u.user = append(u.user, v.user...)
+	u.flow = append(u.flow, v.flow...)
 	u.result = u.result || v.result
 }
 

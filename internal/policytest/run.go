@@ -274,12 +274,28 @@ func (r *runner) facts(line int, principal sallyport.Principal, c *call) (*sally
 	if out.Kind == sallyport.KindResource {
 		out.Args = sallyport.MustParse(`{"uri":` + string(sallyport.AppendString(nil, c.Resource)) + `}`)
 	}
-	facts := &sallyport.Facts{Call: out, Tool: r.definitions[out.Action()]}
+	for _, path := range slices.Concat(c.Untrusted, c.Unknown, c.Private, c.Critical) {
+		if !sends(out.Args, path) {
+			r.problem(line, "the call sends nothing at %s", path)
+			return nil, false
+		}
+	}
+	facts := &sallyport.Facts{Call: out, Tool: r.definitions[out.Action()], Flow: c.flow()}
 	if needs := out.Kind == sallyport.KindTool || out.Kind == sallyport.KindPrompt; needs && facts.Tool == nil {
 		r.problem(line, "%s is not pinned", out.Action())
 		return nil, false
 	}
 	return facts, r.serves(line, c.Server)
+}
+
+// sends reports whether there is a value at a path, or below it.
+func sends(args sallyport.Value, path string) bool {
+	for leaf := range args.Leaves() {
+		if rest, ok := strings.CutPrefix(string(leaf), path); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *runner) serves(line int, server string) bool {

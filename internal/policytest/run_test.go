@@ -146,6 +146,8 @@ func TestWrongSuites(t *testing.T) {
 		{head + "tests:\n- {name: n, as: bto, call: {server: desk, tool: get_ticket}, expect: deny}", `a.test.yaml:5:1: there is no agent "bto" in this suite`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_tickets}, expect: deny}", `a.test.yaml:5:1: desk/tool:get_tickets is not pinned`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: dsk, resource: x}, expect: deny}", `a.test.yaml:5:1: there is no server "dsk"`},
+		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket, args: {id: x}, untrusted: [idd]}, expect: deny}", `a.test.yaml:5:1: the call sends nothing at idd`},
+		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket, args: {id: x}, run: {sawuntrusted: true}}, expect: deny}", `a.test.yaml:5:82: unknown field "sawuntrusted"`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: a, prompt: b}, expect: deny}", `a.test.yaml:5:1: a call needs a server and one of`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, ask: nothing}, expect: deny}", `a.test.yaml:5:1: a call needs a server and one of`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket}}", `a.test.yaml:5:1: a step needs call and expect`},

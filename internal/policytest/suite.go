@@ -58,6 +58,38 @@ type step struct {
 type call struct {
 	Server, Tool, Prompt, Resource, Ask, Answer string
 	Args                                        *value
+
+	// Where the arguments came from, as paths; those that are not named are the
+	// user's and everybody's to read.
+	Untrusted, Unknown, Private, Critical []string
+	Run                                   labels
+}
+
+// labels are what the run of a call has on it.
+type labels struct {
+	SawUntrusted bool `yaml:"sawUntrusted"`
+	SawPrivate   bool `yaml:"sawPrivate"`
+	Outside      bool
+	Did          []sallyport.Effect
+}
+
+// flow is what the decision is told of where the arguments came from.
+func (c *call) flow() *sallyport.Flow {
+	f := &sallyport.Flow{Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did}}
+	if c.Run.Outside {
+		f.Outside = "the test says so"
+	}
+	mark := func(paths []string, t sallyport.Trace) {
+		for _, t.Path = range paths {
+			f.Traces = append(f.Traces, t)
+		}
+	}
+	own := sallyport.Origin{Writer: sallyport.WriterUser, Readers: sallyport.ReadersPublic}
+	mark(c.Untrusted, sallyport.Trace{Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: sallyport.ReadersPublic}})
+	mark(c.Unknown, sallyport.Trace{Origin: sallyport.Origin{Readers: sallyport.ReadersPublic}})
+	mark(c.Private, sallyport.Trace{Origin: sallyport.Origin{Writer: sallyport.WriterUser}})
+	mark(c.Critical, sallyport.Trace{Origin: own, Critical: true})
+	return f
 }
 
 type matrix struct {

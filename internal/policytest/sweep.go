@@ -176,7 +176,8 @@ func (r *runner) never(line int, n invariant) {
 	r.result(line, n.Name, failures, detail)
 }
 
-// targets are the actions that fit, as calls without a caller.
+// targets are the actions that fit, as calls without a caller and of arguments
+// about which nothing is suspect.
 func (r *runner) targets(t target) []*sallyport.Facts {
 	var out []*sallyport.Facts
 	for _, action := range slices.Sorted(maps.Keys(r.definitions)) {
@@ -185,12 +186,12 @@ func (r *runner) targets(t target) []*sallyport.Facts {
 		named := t.Tool == "" && t.Prompt == "" || d.Kind == sallyport.KindTool && d.Name == t.Tool || d.Kind == sallyport.KindPrompt && d.Name == t.Prompt
 		kind := d.Kind == sallyport.KindTool || d.Kind == sallyport.KindPrompt
 		if kind && named && (t.Server == "" || t.Server == d.Server) && (t.Effect == "" || slices.Contains(effectsOf(d), t.Effect)) {
-			out = append(out, &sallyport.Facts{Call: c, Tool: d})
+			out = append(out, &sallyport.Facts{Call: c, Tool: d, Flow: new(sallyport.Flow)})
 		}
 	}
 	for _, server := range r.servers {
 		if t.Tool == "" && t.Prompt == "" && (t.Server == "" || t.Server == server) && (t.Effect == "" || t.Effect == sallyport.Read) {
-			out = append(out, &sallyport.Facts{Call: &sallyport.Call{Kind: sallyport.KindResource, Server: server}})
+			out = append(out, &sallyport.Facts{Call: &sallyport.Call{Kind: sallyport.KindResource, Server: server}, Flow: new(sallyport.Flow)})
 		}
 	}
 	return out

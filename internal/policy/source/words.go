@@ -6,6 +6,8 @@ import (
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"sallyport"
 )
 
 // Conjuncts are the parts that must all come out as wanted for a rule to apply.
@@ -187,7 +189,7 @@ func PathText(path []string) string {
 	for i, name := range path {
 		switch {
 		case !isIdentifier(name):
-			fmt.Fprintf(&b, "[%s]", types.String(name).MarshalCedar())
+			b.WriteString("[" + string(sallyport.AppendString(nil, name)) + "]")
 		case i > 0:
 			b.WriteString("." + name)
 		default:
