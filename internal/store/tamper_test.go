@@ -185,9 +185,9 @@ func TestUnsignedEditsAreDetected(t *testing.T) {
 	for name, edit := range map[string]func(*tampered){
 		"nothing":  nil,
 		"first":    func(l *tampered) { l.replace(first, "lookup_customer", "delete_customer") },
-		"middle":   func(l *tampered) { l.replace(first+5, `"verdict":"allow"`, `"verdict":"deny"`) },
+		"middle":   func(l *tampered) { l.replace(l.intentIndex(signed.Size+5), `"verdict":"allow"`, `"verdict":"deny"`) },
 		"dropped":  func(l *tampered) { l.sql("DELETE FROM entries WHERE idx = $1", first+5) },
-		"no entry": func(l *tampered) { l.replace(first+5, `"verdict"`, `"Verdict"`) },
+		"no entry": func(l *tampered) { l.replace(l.intentIndex(signed.Size+5), `"verdict"`, `"Verdict"`) },
 		"swapped": func(l *tampered) {
 			l.sql(`UPDATE entries SET entry = (SELECT entry FROM entries AS e WHERE e.idx = $1 - entries.idx) WHERE idx IN ($2, $3)`, 2*first+5, first+2, first+3)
 		},
