@@ -22,6 +22,8 @@ var floors = map[string]int{
 	"sallyport/internal/manifest": 1, // pure: what a server says of itself
 	"sallyport/internal/policy":   1, // pure: the decision
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
+
+	"sallyport/internal/provenance": 1, // pure: a run's memory of where values came from
 	"sallyport/internal/scope":    1, // pure: what a task needs, and whom it names
 
 	"sallyport/internal/policy/beside": 1, // pure: what rules read beside arguments

@@ -86,6 +86,7 @@ type Source struct {
 	Record             int    // which record of the result, from 0; which message of the user's
 	Field              string // of the record, as policies write paths; "" when it has no fields
 	Start, End         int    // bytes of the field's text, after JSON's escapes are undone
+	ArgStart, ArgEnd   int    // bytes of the argument's text that it explains
 	Origin             Origin
 	Strength           string // of the user's words: how they reached us (launcher, orchestrator, hook)
 }

@@ -1,0 +1,367 @@
+package provenance
+
+import (
+	"strings"
+
+	"sallyport"
+)
+
+// Trust is how far a server is trusted not to lie about what it assigned
+// itself. The zero Trust trusts nothing.
+type Trust uint8
+
+// The classes of servers.
+const (
+	Community  Trust = iota // anybody's code: nothing of it is trusted
+	Vetted                  // looked at: identifiers that it assigns are trusted
+	FirstParty              // our own: also the dates, numbers and states that it keeps
+)
+
+// Declaration says who could have written what the results of one server hold,
+// and who may read it. The zero Declaration trusts nothing and keeps all
+// private.
+type Declaration struct {
+	Trust   Trust
+	Readers sallyport.Readers // of what no rule is about
+	// Serialised promises that the server makes its text results by a
+	// serialiser (YAML, CSV) and never by pasting texts together, so that
+	// nobody can forge a field from within another. JSON always counts as such.
+	Serialised bool
+	Rules      []Rule // the first that fits decides
+}
+
+// Rule says where the values of certain fields come from.
+type Rule struct {
+	Tool   string // name, with * for any characters; "" is every tool
+	Field  string // path within a record without indexes: "id", "sender.email", with * for one name; "" is every field
+	Kind   string // what the identifiers name, such as "file"; "" leaves it to the names
+	Origin sallyport.Origin
+}
+
+// structure is how sure it is that a field is a field, and no text of somebody
+// who wrote what looks like one.
+type structure uint8
+
+const (
+	forgeable  structure = iota // key: value lines, Markdown, mail: pasted together
+	serialised                  // YAML, CSV
+	structured                  // structured content, JSON
+)
+
+// of gives the origin of one field. Free text that others can write is never
+// trusted without a rule, on whichever server.
+func (d *Declaration) of(tool, path, text string, how structure) (o sallyport.Origin, kind string) {
+	weak := sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: d.Readers}
+	sure := how == structured || how == serialised && d.Serialised
+	for i := range d.Rules {
+		r := &d.Rules[i]
+		if !r.fits(tool, path) {
+			continue
+		}
+		o := r.Origin
+		if o.Writer == sallyport.WriterUser {
+			o.Writer = sallyport.WriterTrusted // no server speaks for the user
+		}
+		if r.Field != "" && !sure || o.Writer == sallyport.WriterUnknown {
+			// Whoever can break out of a field could name this one.
+			o.Writer = sallyport.WriterUntrusted
+		}
+		return o, r.Kind
+	}
+	if sure && d.assigned(path, text) {
+		return sallyport.Origin{Writer: sallyport.WriterTrusted, Readers: d.Readers}, ""
+	}
+	return weak, ""
+}
+
+func (r *Rule) fits(tool, path string) bool {
+	return (r.Tool == "" || wildcard(r.Tool, tool)) && (r.Field == "" || fitsPath(r.Field, path))
+}
+
+// wildcard matches with * for any characters, in time linear in both for every
+// star.
+func wildcard(pattern, s string) bool {
+	head, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	if !strings.HasPrefix(s, head) {
+		return false
+	}
+	s = s[len(head):]
+	for {
+		part, next, more := strings.Cut(rest, "*")
+		if !more {
+			return strings.HasSuffix(s, part)
+		}
+		i := strings.Index(s, part)
+		if i < 0 {
+			return false
+		}
+		s, rest = s[i+len(part):], next
+	}
+}
+
+// fitsPath compares a path with a pattern, leaving out the path's indexes.
+func fitsPath(pattern, path string) bool {
+	for {
+		var name, want string
+		name, path = cutName(path)
+		want, pattern = cutName(pattern)
+		if want != "*" && want != name {
+			return false
+		}
+		if path == "" || pattern == "" {
+			return path == "" && pattern == ""
+		}
+	}
+}
+
+// cutName takes the first name off a path, with the indexes behind it.
+func cutName(path string) (name, rest string) {
+	if strings.HasPrefix(path, `["`) {
+		for i := 2; i < len(path); i++ {
+			if path[i] == '\\' {
+				i++
+			} else if path[i] == '"' {
+				return path[:min(len(path), i+2)], afterIndexes(path[min(len(path), i+2):])
+			}
+		}
+		return path, ""
+	}
+	i := strings.IndexAny(path, ".[")
+	if i < 0 {
+		return path, ""
+	}
+	return path[:i], afterIndexes(path[i:])
+}
+
+func afterIndexes(path string) string {
+	for strings.HasPrefix(path, "[") && !strings.HasPrefix(path, `["`) {
+		i := strings.IndexByte(path, ']')
+		if i < 0 {
+			return ""
+		}
+		path = path[i+1:]
+	}
+	return strings.TrimPrefix(path, ".")
+}
+
+// assigned reports whether a value has the name and the shape of one that the
+// server itself assigns. Only fields of the record itself count: what lies
+// deeper may be an object that somebody else wrote.
+func (d *Declaration) assigned(path, text string) bool {
+	name, deeper := cutName(path)
+	if d.Trust == Community || deeper != "" || strings.IndexByte(path, '[') >= 0 {
+		return false
+	}
+	switch shapeOf(name, text) {
+	case shapeID:
+		return true
+	case shapeDate, shapeNumber, shapeState:
+		return d.Trust == FirstParty
+	default:
+		return false
+	}
+}
+
+type shape uint8
+
+const (
+	shapeText shape = iota
+	shapeAddress
+	shapeID
+	shapeDate
+	shapeNumber
+	shapeState
+)
+
+const (
+	maxID    = 64
+	maxState = 24
+)
+
+// shapeOf tells what a field holds by its name and its value together: a name
+// alone could be filled with text, a value alone could look like anything.
+func shapeOf(name, text string) shape {
+	if text == "" || len(text) > maxID {
+		return shapeText
+	}
+	digits, letters, other := 0, 0, 0
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case isDigit(c):
+			digits++
+		case folded[c] != 0:
+			letters++
+		case c == '-' || c == '_' || c == ':' || c == '.':
+			other++
+		case c == '@' || c == '/':
+			return shapeAddress
+		default:
+			return writtenShape(text)
+		}
+	}
+	if isIDName(name) {
+		if digits > 0 {
+			return shapeID
+		}
+		return shapeText // a slug: somebody chose its words
+	}
+	if digits == len(text) || digits > 0 && letters == 0 && other == 1 && strings.IndexByte(text, '.') > 0 {
+		return shapeNumber
+	}
+	if digits > 0 {
+		return writtenShape(text)
+	}
+	if other == 0 && len(text) <= maxState && isStateName(name) {
+		return shapeState
+	}
+	return shapeText
+}
+
+// writtenShape recognises days and times alone.
+func writtenShape(text string) shape {
+	if len(meanings(text)) > 0 {
+		return shapeDate
+	}
+	return shapeText
+}
+
+func isIDName(name string) bool {
+	words := nameWords(name)
+	if len(words) == 0 {
+		return false
+	}
+	switch words[len(words)-1] {
+	case "id", "ids", "uuid", "guid":
+		return true
+	}
+	return false
+}
+
+func isStateName(name string) bool {
+	words := nameWords(name)
+	if len(words) == 0 {
+		return false
+	}
+	switch words[len(words)-1] {
+	case "status", "state", "type", "kind", "role", "priority", "severity", "currency", "visibility":
+		return true
+	}
+	return false
+}
+
+// nameWords splits file_id, fileId, FileID and file-id into lower-case words.
+func nameWords(name string) []string {
+	var words []string
+	start := -1
+	flush := func(end int) {
+		if start >= 0 {
+			words = append(words, strings.ToLower(name[start:end]))
+		}
+		start = -1
+	}
+	for i := range len(name) {
+		c := name[i]
+		if folded[c] == 0 {
+			flush(i)
+			continue
+		}
+		upper := c >= 'A' && c <= 'Z'
+		if upper && i > 0 && start >= 0 {
+			before := name[i-1]
+			followed := i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z'
+			if before >= 'a' && before <= 'z' || isDigit(before) || followed && name[i+1:] != "s" {
+				flush(i)
+			}
+		}
+		if start < 0 {
+			start = i
+		}
+	}
+	flush(len(name))
+	return words
+}
+
+// verbs are words of tools' names that name no thing.
+func isVerb(word string) bool {
+	switch word {
+	case "get", "list", "search", "find", "read", "create", "update", "delete", "remove", "send", "add", "set",
+		"fetch", "query", "show", "open", "move", "copy", "share", "cancel", "append", "post", "put", "patch",
+		"all", "by", "my", "the", "new", "of", "for", "from", "to", "and", "in", "a", "an", "id", "ids", "uuid", "guid":
+		return true
+	}
+	return false
+}
+
+// things are the nouns of a name.
+func things(name string) []string {
+	var nouns []string
+	for _, word := range nameWords(name) {
+		if !isVerb(word) {
+			nouns = append(nouns, word)
+		}
+	}
+	return nouns
+}
+
+// sameThing compares nouns: files and file, email and mail.
+func sameThing(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			x, y := singular(x), singular(y)
+			if x == y || len(x) > 3 && strings.HasSuffix(y, x) || len(y) > 3 && strings.HasSuffix(x, y) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func singular(noun string) string {
+	switch {
+	case len(noun) > 4 && strings.HasSuffix(noun, "ies"):
+		return noun[:len(noun)-3] + "y"
+	case len(noun) > 4 && (strings.HasSuffix(noun, "sses") || strings.HasSuffix(noun, "xes") || strings.HasSuffix(noun, "ches")):
+		return noun[:len(noun)-2]
+	case len(noun) > 3 && strings.HasSuffix(noun, "s") && !strings.HasSuffix(noun, "ss"):
+		return noun[:len(noun)-1]
+	}
+	return noun
+}
+
+// sameKind reports whether an argument can mean what a trusted field holds,
+// as far as names tell: mail 13 is not file 13.
+func sameKind(tool, path string, f *field) bool {
+	name, source := lastName(path), lastName(f.path)
+	mine, theirs := isIDName(name), isIDName(source) || f.kind != ""
+	if !mine && !theirs {
+		return true
+	}
+	wants := things(name)
+	if len(wants) == 0 {
+		wants = things(tool)
+	}
+	has := things(source)
+	switch {
+	case f.kind != "":
+		has = things(f.kind)
+	case len(has) == 0:
+		has = things(f.from.tool)
+	}
+	if len(wants) == 0 || len(has) == 0 {
+		return mine == theirs
+	}
+	return sameThing(wants, has)
+}
+
+// lastName is the last name of a path that is no index.
+func lastName(path string) string {
+	name := ""
+	for path != "" {
+		name, path = cutName(path)
+	}
+	return name
+}

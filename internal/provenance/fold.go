@@ -1,0 +1,454 @@
+package provenance
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"html"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// through is a set of transformations that were looked through.
+type through uint16
+
+const (
+	viaCase through = 1 << iota
+	viaWhitespace
+	viaNFKC
+	viaURL
+	viaHTML
+	viaJSON
+	viaBase64
+	viaHex
+	viaInvisible
+	viaJoin
+	viaSplit
+	viaNumber
+	viaDate
+	viaPieces
+	viaPart
+)
+
+var throughNames = [...]string{
+	"case", "whitespace", "nfkc", "url", "html", "json", "base64", "hex",
+	"invisible", "join", "split", "number", "date", "pieces", "part",
+}
+
+func (t through) names() []string {
+	var names []string
+	for i, name := range throughNames {
+		if t&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// shift says that from byte `at` of a plain text on, it stands for byte `was`
+// of the text that it was made of.
+type shift struct{ at, was int32 }
+
+// plain is a text with its escapes undone and its Unicode forms unified.
+type plain struct {
+	text   string
+	shifts []shift // nil when no byte moved
+	via    through
+}
+
+// original gives the bytes of the original that text[start:end] stands for.
+func (p *plain) original(start, end int) (int, int) {
+	return was(p.shifts, start), was(p.shifts, end)
+}
+
+func was(shifts []shift, at int) int {
+	lo, hi := 0, len(shifts)
+	for lo < hi {
+		if mid := (lo + hi) / 2; int(shifts[mid].at) <= at {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == 0 {
+		return at
+	}
+	s := shifts[lo-1]
+	return int(s.was) + at - int(s.at)
+}
+
+// special marks the bytes at which undo has something to do.
+var special = func() (table [256]bool) {
+	table['%'], table['&'], table['\\'] = true, true, true
+	for c := 0x80; c < 0x100; c++ {
+		table[c] = true
+	}
+	return table
+}()
+
+// undo decodes URL, HTML and JSON escapes once, drops what nobody can see, and
+// unifies Unicode forms. Values that were seen and arguments go through the
+// same function, so an escape on either side hides nothing.
+func undo(s string) plain {
+	i := 0
+	for i < len(s) && !special[s[i]] {
+		i++
+	}
+	if i == len(s) {
+		return plain{text: s}
+	}
+	u := undoer{from: s, out: make([]byte, 0, len(s))}
+	u.out = append(u.out, s[:i]...)
+	for i < len(s) {
+		if !special[s[i]] {
+			u.out = append(u.out, s[i])
+			i++
+			continue
+		}
+		i = u.step(i)
+	}
+	return plain{string(u.out), u.shifts, u.via}
+}
+
+type undoer struct {
+	from   string
+	out    []byte
+	shifts []shift
+	via    through
+}
+
+// replace writes with for from[start:end].
+func (u *undoer) replace(with string, start, end int, via through) int {
+	u.via |= via
+	u.mark(start) // inside the replaced bytes every position stands for their start
+	u.out = append(u.out, with...)
+	u.mark(end)
+	return end
+}
+
+func (u *undoer) mark(was int) {
+	at := int32(len(u.out))
+	if n := len(u.shifts); n > 0 && u.shifts[n-1].at == at {
+		u.shifts[n-1].was = int32(was)
+		return
+	}
+	u.shifts = append(u.shifts, shift{at, int32(was)})
+}
+
+// step handles the special byte at i and returns where to go on.
+func (u *undoer) step(i int) int {
+	s := u.from
+	switch s[i] {
+	case '%':
+		if text, end := percent(s, i); end > 0 {
+			return u.replace(text, i, end, viaURL)
+		}
+	case '&':
+		if text, end := entity(s, i); end > 0 {
+			return u.replace(text, i, end, viaHTML)
+		}
+	case '\\':
+		if text, end := jsonEscape(s, i); end > 0 {
+			return u.replace(text, i, end, viaJSON)
+		}
+	default:
+		return u.unicode(i)
+	}
+	u.out = append(u.out, s[i])
+	return i + 1
+}
+
+// percent decodes a run of %XX that is UTF-8.
+func percent(s string, i int) (string, int) {
+	var bytes []byte
+	for i+2 < len(s) && s[i] == '%' && isHex(s[i+1]) && isHex(s[i+2]) {
+		bytes = append(bytes, unhex(s[i+1])<<4|unhex(s[i+2]))
+		i += 3
+	}
+	if len(bytes) == 0 || !utf8.Valid(bytes) {
+		return "", 0
+	}
+	return norm.NFKC.String(string(bytes)), i
+}
+
+const maxEntity = 34 // bytes of the longest name of an HTML character
+
+func entity(s string, i int) (string, int) {
+	end := strings.IndexByte(s[i:min(len(s), i+maxEntity)], ';')
+	if end < 2 {
+		return "", 0
+	}
+	name := s[i : i+end+1]
+	text := html.UnescapeString(name)
+	if text == name || strings.HasSuffix(text, ";") { // unknown, or a name without ";" and more behind it
+		return "", 0
+	}
+	return norm.NFKC.String(text), i + end + 1
+}
+
+func jsonEscape(s string, i int) (string, int) {
+	if i+1 == len(s) {
+		return "", 0
+	}
+	switch s[i+1] {
+	case 'n', 'r', 't':
+		return " ", i + 2
+	case '"', '\\', '/', '\'':
+		return s[i+1 : i+2], i + 2
+	case 'u':
+		r, end := unicodeEscape(s, i)
+		if end == 0 {
+			return "", 0
+		}
+		if utf16.IsSurrogate(r) {
+			low, after := unicodeEscape(s, end)
+			if r = utf16.DecodeRune(r, low); after == 0 || r == utf8.RuneError {
+				return "", 0
+			}
+			end = after
+		}
+		return norm.NFKC.String(string(r)), end
+	}
+	return "", 0
+}
+
+func unicodeEscape(s string, i int) (rune, int) {
+	if i+6 > len(s) || s[i] != '\\' || s[i+1] != 'u' {
+		return 0, 0
+	}
+	n, err := strconv.ParseUint(s[i+2:i+6], 16, 16)
+	if err != nil {
+		return 0, 0
+	}
+	return rune(n), i + 6
+}
+
+// unicode handles the characters from i on up to the next ASCII byte.
+func (u *undoer) unicode(i int) int {
+	s := u.from
+	r, size := utf8.DecodeRuneInString(s[i:])
+	if invisible(r) {
+		return u.replace("", i, i+size, viaInvisible)
+	}
+	if norm.NFKC.QuickSpanString(s[i:i+size]) == size && !unicode.Is(unicode.M, r) && r < 0x1100 {
+		// One character that is its own form and can't be changed by the next:
+		// what can is a mark, which is taken together with this one below.
+		if next, _ := utf8.DecodeRuneInString(s[i+size:]); !unicode.Is(unicode.M, next) {
+			u.out = append(u.out, s[i:i+size]...)
+			return i + size
+		}
+	}
+	start := i
+	if n := len(u.out); unicode.Is(unicode.M, r) && n > 0 && u.out[n-1] < utf8.RuneSelf && i > 0 && u.out[n-1] == s[i-1] {
+		start, u.out = i-1, u.out[:n-1] // a mark upon an ASCII letter
+	}
+	end := start + norm.NFKC.NextBoundaryInString(s[start:], true)
+	if end <= i { // never: but a loop that stands still would hang the gateway
+		end = i + size
+	}
+	segment := s[start:end]
+	form := norm.NFKC.String(segment)
+	if form == segment {
+		u.out = append(u.out, segment...)
+		return end
+	}
+	return u.replace(form, start, end, viaNFKC)
+}
+
+// invisible characters take no place and are no spaces: attackers put them
+// inside of words so that two texts that look the same differ.
+func invisible(r rune) bool {
+	return r == 0xAD || r == 0x34F || r == 0x61C || r == 0x180E || r == 0xFEFF ||
+		r >= 0x200B && r <= 0x200F || r >= 0x202A && r <= 0x202E || r >= 0x2060 && r <= 0x206F ||
+		r >= 0xFE00 && r <= 0xFE0F || r >= 0xE0000 && r <= 0xE0FFF
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// folded maps the ASCII letters and digits to lower case, all else to 0.
+var folded = func() (table [256]byte) {
+	for c := 0; c < 0x80; c++ {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z':
+			table[c] = byte(c)
+		case c >= 'A' && c <= 'Z':
+			table[c] = byte(c) | 0x20
+		}
+	}
+	return table
+}()
+
+// inWord reports whether a character beyond ASCII belongs to words.
+func inWord(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.M, r)
+}
+
+// withoutSpaces reports whether a letter belongs to a script that writes words
+// without spaces between them: Thai and its neighbours, Chinese, Japanese.
+func withoutSpaces(r rune) bool {
+	return r >= 0x0E00 && r <= 0x0EFF || r >= 0x1000 && r <= 0x109F || r >= 0x1780 && r <= 0x17FF || r >= 0x2E80 && r <= 0xABFF || r >= 0xF900 && r <= 0xFAFF || r >= 0x20000 && r <= 0x3FFFF
+}
+
+// hidden is text that was found encoded within another text.
+type hidden struct {
+	text       string
+	start, end int // of the encoded bytes
+	via        through
+}
+
+const (
+	minEncoded = 8 // characters that can be told from a word
+	maxNesting = 3 // encodings within encodings
+	wrapped    = 60
+)
+
+// encoded[c] is 1 for the letters of both base64 alphabets.
+var encoded = func() (table [256]bool) {
+	for c := range table {
+		table[c] = folded[c] != 0 || c == '+' || c == '/' || c == '-' || c == '_'
+	}
+	return table
+}()
+
+// reveal finds base64 and hexadecimal runs of at least atLeast characters that
+// hold text. What it yields is together shorter than s.
+func reveal(s string, atLeast int, yield func(hidden)) {
+	for i := 0; i < len(s); {
+		if !encoded[s[i]] {
+			i++
+			continue
+		}
+		start := i
+		i = endOfRun(s, i)
+		if i-start < atLeast {
+			continue
+		}
+		if text, via := decodeRun(s[start:i]); via != 0 {
+			for i < len(s) && s[i] == '=' && i-start < len(s) {
+				i++
+			}
+			yield(hidden{text, start, i, via})
+		}
+	}
+}
+
+// endOfRun is where a run of encoded characters ends; lines of base64 as mail
+// wraps them are one run.
+func endOfRun(s string, i int) int {
+	line := i
+	for i < len(s) {
+		switch {
+		case encoded[s[i]]:
+			i++
+		case i-line >= wrapped && s[i] == '\n' && i+1 < len(s) && encoded[s[i+1]]:
+			i++
+			line = i
+		case i-line >= wrapped && s[i] == '\r' && i+2 < len(s) && s[i+1] == '\n' && encoded[s[i+2]]:
+			i += 2
+			line = i
+		default:
+			return i
+		}
+	}
+	return i
+}
+
+// decodeRun decodes one run when what comes out is text. Its ends are tried
+// without what joins words, such as the "/" of a path before it.
+func decodeRun(run string) (string, through) {
+	if len(run)%2 == 0 && allHex(run) {
+		if raw, err := hex.DecodeString(run); err == nil && isText(raw) {
+			return string(raw), viaHex
+		}
+	}
+	if !plausible(run) {
+		return "", 0
+	}
+	compact := strings.NewReplacer("\r", "", "\n", "", "-", "+", "_", "/").Replace(run)
+	raw := make([]byte, base64.RawStdEncoding.DecodedLen(len(compact)))
+	n, err := base64.RawStdEncoding.Decode(raw, []byte(compact))
+	if err != nil { // cut in the middle: what can be decoded
+		if n, err = base64.RawStdEncoding.Decode(raw, []byte(compact[:len(compact)&^3])); err != nil {
+			return "", 0
+		}
+	}
+	if !isText(raw[:n]) {
+		return "", 0
+	}
+	return string(raw[:n]), viaBase64
+}
+
+// plausible decodes the first characters alone: most words fail here.
+func plausible(run string) bool {
+	var six [8]byte
+	for i := range six {
+		c := run[i]
+		switch c {
+		case '\r', '\n':
+			return true
+		case '-':
+			c = '+'
+		case '_':
+			c = '/'
+		}
+		six[i] = c
+	}
+	var raw [6]byte
+	if _, err := base64.RawStdEncoding.Decode(raw[:], six[:]); err != nil {
+		return false
+	}
+	for _, c := range raw {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7F {
+			return false
+		}
+	}
+	return true
+}
+
+func allHex(s string) bool {
+	for i := range len(s) {
+		if !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isText reports whether bytes are UTF-8 without control characters. Noise of
+// six bytes passes once in hundreds of times, and then says nothing that was
+// seen anywhere.
+func isText(raw []byte) bool {
+	if len(raw) < 4 {
+		return false
+	}
+	for i := 0; i < len(raw); {
+		c := raw[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7F {
+				return false
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(raw[i:])
+		if r == utf8.RuneError && size == 1 {
+			// A character may be cut at the end.
+			return len(raw)-i < utf8.UTFMax && !utf8.FullRune(raw[i:])
+		}
+		i += size
+	}
+	return true
+}

@@ -1,0 +1,572 @@
+package provenance
+
+import (
+	"slices"
+	"strings"
+
+	"sallyport"
+)
+
+const (
+	maxLeaves  = 4096         // of one call that are traced one by one
+	maxTraced  = 1 << 20      // bytes of all leaves together
+	maxPaths   = 1 << 20      // bytes of all paths together
+	maxSources = 16           // that a trace names
+	maxAtoms   = 32           // of an argument that are looked up alone
+	weakPower  = 16           // bits below which a value can be anybody's
+	longPiece  = 32           // bits that a piece needs to count by itself
+	exactOnly  = viaInvisible // what no value of a stronger origin may have been changed by
+)
+
+// Beyond names, as a trace's only transformation, what was too much to trace:
+// it counts as the worst.
+const Beyond = "beyond"
+
+// Short is the transformation of a value that is too short to tell where it
+// came from: it occurs in so many places.
+const Short = "short"
+
+// Many says that a value occurs in more places than its sources name.
+const Many = "many"
+
+// Forgotten says that a value may have come from what the run has forgotten.
+const Forgotten = "forgotten"
+
+// Trace says for each leaf of the arguments of a call to this tool where it
+// came from. Leaves beyond 4096, or beyond 1 MiB of text or paths, share one
+// trace of the path "" and the worst origin: it is about all that has no trace
+// of its own.
+func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
+	var traces []sallyport.Trace
+	text, paths := 0, 0
+	for path, leaf := range args.Leaves() {
+		raw := leaf.Raw()
+		text += len(raw)
+		paths += len(path)
+		if len(traces) == maxLeaves || text > maxTraced || paths > maxPaths {
+			return append(traces, sallyport.Trace{
+				Origin:  sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: sallyport.ReadersPrivate},
+				Through: []string{Beyond},
+			})
+		}
+		value, ok := leaf.Text()
+		if !ok {
+			value = string(raw)
+		}
+		t := tracer{memory: m, tool: tool, path: string(path)}
+		if ok || leaf.Type() == sallyport.Number {
+			traces = append(traces, t.trace(value))
+		} else {
+			traces = append(traces, t.nothing())
+		}
+	}
+	return traces
+}
+
+// tracer traces one leaf.
+type tracer struct {
+	memory *Memory
+	tool   string
+	path   string
+
+	power  int
+	wholes []match
+	pieces []match
+	crowd  []*shelf
+	many   bool // a shelf had more places than are kept
+}
+
+// nothing is the trace of true, false, null and texts without a letter: they
+// are found everywhere and tell nothing.
+func (t *tracer) nothing() sallyport.Trace {
+	return sallyport.Trace{
+		Path: t.path, Through: []string{Short},
+		Origin: sallyport.Origin{Writer: sallyport.WriterUnknown, Readers: sallyport.ReadersPublic},
+	}
+}
+
+func (t *tracer) trace(text string) sallyport.Trace {
+	views := viewsOf(text)
+	first := views[0]
+	if len(first.squeezed) == 0 && len(views) == 1 {
+		return t.nothing()
+	}
+	t.power = first.whole()
+	parts := meanings(first.text)
+	if len(parts) > 0 && parts[0].day() {
+		t.power = min(t.power, weakPower-1) // few days come into question
+	}
+	for _, s := range t.memory.shelves {
+		for i, v := range views {
+			t.look(s, v, i == 0)
+		}
+	}
+	if len(parts) > 0 {
+		t.lookMeanings(first, parts)
+	}
+	return t.decide(text, first, parts)
+}
+
+// look searches one shelf for one view.
+func (t *tracer) look(s *shelf, v *view, base bool) {
+	if len(v.squeezed) == 0 {
+		return
+	}
+	found := s.search(v)
+	entire := v.entire()
+	t.many = t.many || len(found.wholes) == maxWholes
+	for _, m := range found.wholes {
+		if m.via |= v.via | m.field.via; entire {
+			t.wholes = append(t.wholes, m)
+		} else {
+			t.pieces = append(t.pieces, m)
+		}
+	}
+	for _, m := range found.pieces {
+		m.via |= v.via | m.field.via
+		t.pieces = append(t.pieces, m)
+	}
+	if base && found.crowded {
+		t.crowd = append(t.crowd, s)
+	}
+}
+
+// viewsOf are the argument itself and what is encoded in it, at most maxNesting
+// layers deep. All together they are a few times as long as the argument.
+func viewsOf(text string) []*view {
+	p := undo(text)
+	v := &view{text: p.text, via: p.via, shifts: p.shifts}
+	v.squeeze()
+	views := []*view{v}
+	for from := 0; from < len(views); from++ {
+		outer := views[from]
+		if layersOf(outer) == maxNesting {
+			continue
+		}
+		if again := undo(outer.text); again.text != outer.text {
+			inner := &view{text: again.text, via: outer.via | again.via, outer: outer, shifts: again.shifts}
+			inner.squeeze()
+			views = append(views, inner)
+		}
+		reveal(outer.text, minEncoded, func(h hidden) {
+			p := undo(h.text)
+			inner := &view{text: p.text, via: outer.via | h.via | p.via, outer: outer, start: h.start, end: h.end}
+			inner.squeeze()
+			views = append(views, inner)
+		})
+	}
+	return views
+}
+
+func layersOf(v *view) int {
+	n := 0
+	for ; v.outer != nil; v = v.outer {
+		n++
+	}
+	return n
+}
+
+// part is one of the meanings that an argument is made of: its day, its time,
+// its number. Any of the readings will do.
+type part struct {
+	readings []reading
+}
+
+func (p part) day() bool { return p.readings[0].via == viaDate }
+
+// meanings reads an argument that is a number, a day, a time, or a day and a
+// time, and nothing else.
+func meanings(text string) []part {
+	trimmed := strings.TrimSpace(text)
+	if trimmed == "" || len(trimmed) > 48 {
+		return nil
+	}
+	skipped := len(text) - len(strings.TrimLeft(text, " \n\t\r"))
+	r, end := read(trimmed, 0)
+	if r.n == 0 || !isZone(trimmed[end:]) {
+		return nil
+	}
+	var parts []part
+	for i, one := range r.list[:r.n] {
+		one.start += skipped
+		one.end += skipped
+		if i > 0 && one.start == parts[len(parts)-1].readings[0].start {
+			last := &parts[len(parts)-1]
+			last.readings = append(last.readings, one)
+			continue
+		}
+		parts = append(parts, part{[]reading{one}})
+	}
+	return parts
+}
+
+// isZone reports whether nothing but a time zone is left.
+func isZone(rest string) bool {
+	switch rest {
+	case "", "Z", "z", " UTC", ".000Z", ".000000":
+		return true
+	}
+	return len(rest) == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':'
+}
+
+// lookMeanings looks each part up by what it means, however it was written.
+func (t *tracer) lookMeanings(v *view, parts []part) {
+	for _, s := range t.memory.shelves {
+		for _, p := range parts {
+			for _, m := range s.meaning(p) {
+				m.view = v
+				m.from, m.to = v.squeezedIn(p.readings[0].start, p.readings[0].end)
+				m.via |= m.field.via
+				if m.covers() {
+					t.wholes = append(t.wholes, m)
+				} else {
+					t.pieces = append(t.pieces, m)
+				}
+			}
+		}
+	}
+}
+
+// squeezedIn gives the squeezed bytes that text[start:end] holds.
+func (v *view) squeezedIn(start, end int) (from, to int) {
+	from, _ = slices.BinarySearch(v.places, int32(start))
+	to, _ = slices.BinarySearch(v.places, int32(end))
+	return from, to
+}
+
+// meaning finds a few places of a shelf that mean the part.
+func (s *shelf) meaning(p part) []match {
+	var found []match
+	for _, want := range p.readings {
+		try := func(hash uint32) {
+			chain := 0
+			for a := s.newest(hash); a != nil && chain < maxChain && len(found) < maxWholes; a = s.older(a) {
+				chain++
+				f := s.fieldAt(a.at)
+				at := int(a.at - f.at)
+				there, _ := read(f.text, at)
+				if r, ok := there.has(want.key); ok && standsAlone(f.text, r) {
+					found = append(found, match{shelf: s, field: f, start: r.start, end: r.end, via: want.via, same: true})
+				}
+			}
+		}
+		try(hashOf(want.key))
+		if want.via == viaNumber && want.key&15 == 0 { // a whole number may be written plainly
+			try(plainHash(want.key &^ numberKey >> 4))
+		}
+	}
+	return found
+}
+
+// standsAlone reports whether a reading is no part of something longer. A time
+// may be joined to its day and its zone.
+func standsAlone(text string, r reading) bool {
+	before := joinedBefore(text, r.start)
+	after := joinedAfter(text, r.end)
+	if r.via == viaDate {
+		before = before && !(r.start > 1 && text[r.start-1]|0x20 == 't' && isDigit(text[r.start-2]))
+		after = after && !beginsZone(text[r.end:])
+	}
+	return !before && !after
+}
+
+// beginsZone reports whether a time or a zone follows a day or a time.
+func beginsZone(rest string) bool {
+	switch c := rest[0] | 0x20; {
+	case c == 'z':
+		return !beginsInWord(rest[1:])
+	case c == 't':
+		return len(rest) > 1 && isDigit(rest[1])
+	}
+	return len(rest) >= 6 && isZone(rest[:6])
+}
+
+// plainHash is the hash of the word that a whole number is.
+func plainHash(value uint64) uint32 {
+	var buffer [20]byte
+	i := len(buffer)
+	for ok := true; ok; ok = value > 0 {
+		i--
+		buffer[i] = byte('0' + value%10)
+		value /= 10
+	}
+	var window uint64
+	n := 0
+	for _, b := range buffer[i:min(len(buffer), i+gram)] {
+		window = window<<8 | uint64(b)
+		n++
+	}
+	return hashOf(wordKey(window, n))
+}
+
+// decide puts what was found together.
+func (t *tracer) decide(text string, first *view, parts []part) sallyport.Trace {
+	out := sallyport.Trace{Path: t.path}
+	var via through
+	var because []match
+	writer := sallyport.WriterUnknown
+	if best := t.strongest(); best > sallyport.WriterUntrusted {
+		writer = best
+		because = t.of(t.wholes, func(m *match) bool { return m.shelf.origin.Writer == best && t.explains(m) })
+	} else if w, atoms := t.assembled(first, parts); w > sallyport.WriterUntrusted {
+		writer, because, via = w, atoms, viaPieces
+	}
+	evidence := t.evidence()
+	if writer == sallyport.WriterUnknown {
+		for i := range evidence {
+			if evidence[i].shelf.origin.Writer == sallyport.WriterUntrusted {
+				writer = sallyport.WriterUntrusted
+			}
+		}
+		for _, s := range t.crowd {
+			if s.origin.Writer == sallyport.WriterUntrusted {
+				writer = sallyport.WriterUntrusted
+				out.Through = append(out.Through, Many)
+			}
+		}
+	}
+	// The sources that decide come first, then all others: who reads the trace
+	// must see that untrusted text named a trusted value as well.
+	slices.SortStableFunc(evidence, func(a, b match) int {
+		return int(b.shelf.origin.Writer) - int(a.shelf.origin.Writer)
+	})
+	if writer == sallyport.WriterUntrusted {
+		slices.Reverse(evidence)
+	}
+	all := append(because, evidence...)
+	if len(because) == 0 {
+		because = all
+	}
+	for i := range because {
+		via |= because[i].via
+	}
+	out.Origin = sallyport.Origin{Writer: writer, Readers: t.readers(evidence, because)}
+	if t.memory.lost {
+		t.afterLoss(&out)
+	}
+	var many bool
+	if out.Sources, many = sources(all); (many || t.many) && !slices.Contains(out.Through, Many) {
+		out.Through = append(out.Through, Many)
+	}
+	if len(all) > 0 && writer != sallyport.WriterUser && writer != sallyport.WriterTrusted && !t.complete(first, all) {
+		via |= viaPart
+	}
+	out.Through = append(via.names(), out.Through...)
+	if t.power < weakPower {
+		out.Through = append(out.Through, Short)
+	}
+	return out
+}
+
+// afterLoss adds what may have been forgotten: the value could have been seen
+// there as well.
+func (t *tracer) afterLoss(out *sallyport.Trace) {
+	lost := t.memory.lostFrom
+	if out.Origin.Writer == sallyport.WriterUnknown && lost.Writer <= sallyport.WriterUntrusted {
+		out.Origin.Writer = sallyport.WriterUntrusted
+		out.Through = append(out.Through, Forgotten)
+	}
+	if t.power >= weakPower && lost.Readers < out.Origin.Readers {
+		out.Origin.Readers = lost.Readers
+		if !slices.Contains(out.Through, Forgotten) {
+			out.Through = append(out.Through, Forgotten)
+		}
+	}
+}
+
+// explains reports whether a match can make the value that of its origin.
+func (t *tracer) explains(m *match) bool {
+	if !m.same || m.via&exactOnly != 0 {
+		return false
+	}
+	if m.shelf.origin.Writer != sallyport.WriterTrusted || t.power >= 2*weakPower || m.via&viaDate != 0 {
+		return true
+	}
+	return sameKind(t.tool, t.path, m.field)
+}
+
+// strongest is the strongest writer who explains the whole value.
+func (t *tracer) strongest() sallyport.Writer {
+	best := sallyport.WriterUnknown
+	for i := range t.wholes {
+		if m := &t.wholes[i]; t.explains(m) {
+			best = max(best, m.shelf.origin.Writer)
+		}
+	}
+	return best
+}
+
+func (t *tracer) of(matches []match, keep func(*match) bool) []match {
+	var kept []match
+	for i := range matches {
+		if keep(&matches[i]) {
+			kept = append(kept, matches[i])
+		}
+	}
+	return kept
+}
+
+// assembled explains a value by its parts: a day and a time, the items of a
+// list. Each must be explained as a whole by the user's words or a trusted
+// field. What is one word can't be assembled: from the words of the user
+// anybody could make an address that the user never named.
+func (t *tracer) assembled(v *view, parts []part) (sallyport.Writer, []match) {
+	weakest := sallyport.WriterUser
+	var because []match
+	if len(parts) > 1 {
+		for _, p := range parts {
+			from, to := v.squeezedIn(p.readings[0].start, p.readings[0].end)
+			best := -1
+			for i := range t.pieces {
+				m := &t.pieces[i]
+				if m.view == v && m.from == from && m.to == to && m.same && (best < 0 || m.shelf.origin.Writer > t.pieces[best].shelf.origin.Writer) {
+					best = i
+				}
+			}
+			if best < 0 {
+				return sallyport.WriterUnknown, nil
+			}
+			weakest = min(weakest, t.pieces[best].shelf.origin.Writer)
+			because = append(because, t.pieces[best])
+		}
+		return weakest, because
+	}
+	atoms := atomsOf(v.text)
+	if len(atoms) < 2 || len(atoms) > maxAtoms {
+		return sallyport.WriterUnknown, nil
+	}
+	views := make([]*view, len(atoms))
+	for i, a := range atoms {
+		views[i] = newView(v.text[a[0]:a[1]], v.via)
+		if views[i].whole() < minPiece { // "a", "to" and "5" can be found anywhere
+			return sallyport.WriterUnknown, nil
+		}
+	}
+	for i, a := range atoms {
+		one := tracer{memory: t.memory, tool: t.tool, path: t.path, power: views[i].whole()}
+		for _, s := range t.memory.shelves {
+			if s.origin.Writer > sallyport.WriterUntrusted {
+				one.look(s, views[i], false)
+			}
+		}
+		best := one.strongest()
+		if best <= sallyport.WriterUntrusted {
+			return sallyport.WriterUnknown, nil
+		}
+		weakest = min(weakest, best)
+		for j := range one.wholes {
+			m := one.wholes[j]
+			if m.shelf.origin.Writer == best && one.explains(&m) {
+				m.view = v // so that the source says which bytes of the whole it explains
+				m.from, m.to = v.squeezedIn(a[0], a[1])
+				because = append(because, m)
+				break
+			}
+		}
+	}
+	return weakest, because
+}
+
+// atomsOf cuts a value where one thing ends and the next begins.
+func atomsOf(text string) [][2]int {
+	var atoms [][2]int
+	start := -1
+	for i := 0; i <= len(text); i++ {
+		if i < len(text) && strings.IndexByte(" \t\r\n,;|()[]{}<>\"", text[i]) < 0 {
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 {
+			if atoms = append(atoms, [2]int{start, i}); len(atoms) > maxAtoms {
+				return atoms
+			}
+			start = -1
+		}
+	}
+	return atoms
+}
+
+// evidence is what says something about where the value came from: all of it,
+// or pieces that hardly stand there by chance.
+func (t *tracer) evidence() []match {
+	kept := t.of(t.wholes, func(m *match) bool { return m.same || t.power >= weakPower })
+	for i := range t.pieces {
+		m := &t.pieces[i]
+		power := m.power()
+		// Of a short value half is enough, of a long text it takes a phrase.
+		if power >= longPiece || power >= minPiece && 2*power >= t.power && t.power < 4*longPiece || m.via&viaDate != 0 {
+			kept = append(kept, *m)
+		}
+	}
+	return kept
+}
+
+// readers are the fewest of all places where the value or a telling piece of
+// it was seen. A value that is found everywhere betrays nobody.
+func (t *tracer) readers(lists ...[]match) sallyport.Readers {
+	fewest := sallyport.ReadersPublic
+	if t.power < weakPower {
+		return fewest
+	}
+	for _, list := range lists {
+		for i := range list {
+			if list[i].power() >= minPiece && list[i].via&viaDate == 0 {
+				fewest = min(fewest, list[i].shelf.origin.Readers)
+			}
+		}
+	}
+	for _, s := range t.crowd {
+		fewest = min(fewest, s.origin.Readers)
+	}
+	return fewest
+}
+
+// complete reports whether the matches leave nothing of the value unexplained.
+func (t *tracer) complete(v *view, matches []match) bool {
+	covered := make([]bool, len(v.squeezed))
+	for i := range matches {
+		m := &matches[i]
+		if m.view != v {
+			if m.covers() && m.view.entire() {
+				return true
+			}
+			continue
+		}
+		for j := m.from; j < m.to; j++ {
+			covered[j] = true
+		}
+	}
+	return !slices.Contains(covered, false)
+}
+
+// sources names where matches were seen, each place once.
+func sources(matches []match) (list []sallyport.Source, more bool) {
+	for i := range matches {
+		s := matches[i].source()
+		if slices.Contains(list, s) {
+			continue
+		}
+		if len(list) == maxSources {
+			return list, true
+		}
+		list = append(list, s)
+	}
+	return list, false
+}
+
+func (m *match) source() sallyport.Source {
+	f := m.field
+	start, end := was(f.shifts, m.start), was(f.shifts, m.end)
+	if f.until > 0 {
+		start, end = int(f.base), int(f.until)
+	}
+	s := sallyport.Source{
+		Call: f.from.call, Server: f.from.server, Tool: f.from.tool,
+		Record: int(f.record), Field: f.path, Start: start, End: end,
+		Origin: m.shelf.origin, Strength: f.from.strength,
+	}
+	s.ArgStart, s.ArgEnd = m.view.span(m.from, m.to)
+	return s
+}
