@@ -248,17 +248,20 @@ func (j *judge) embedded(a argument) (why string, critical, linked bool) {
 	return "", false, false
 }
 
-// isBody reports whether others could have written a text of which the value
-// is only a part.
+// isBody reports whether the value was only seen as a part of texts that
+// others could have written, and in no field of its own.
 func (j *judge) isBody(a argument) bool {
+	body := false
 	for _, s := range a.trace.Sources {
-		if s.Call != "" && s.Origin.Writer == sallyport.WriterUntrusted {
-			if record, _ := j.record(s); !isWhole(record, s, a.text) {
-				return true
-			}
+		if s.Call == "" {
+			continue
 		}
+		if record, _ := j.record(s); isWhole(record, s, a.text) {
+			return false
+		}
+		body = body || s.Origin.Writer == sallyport.WriterUntrusted
 	}
-	return false
+	return body
 }
 
 // whence says where a leaf that nothing links comes from.

@@ -268,8 +268,11 @@ func (s Selector) first(f Field, listing []Record) bool {
 	if !ok {
 		return false
 	}
-	others := 0
+	others, of := 0, 0
 	for _, r := range listing {
+		if len(r.Fields) > 1 {
+			of++
+		}
 		for _, other := range r.Fields {
 			if other.Path != f.Path {
 				continue
@@ -280,7 +283,7 @@ func (s Selector) first(f Field, listing []Record) bool {
 			others++
 		}
 	}
-	return others >= len(listing)
+	return others > 1 && others >= of
 }
 
 // rank is how well a field serves the selector: sizes for sizes, dates for

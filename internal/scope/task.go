@@ -198,7 +198,7 @@ func isBase(s []token, i int) bool {
 // where something is asked for, and before an object.
 func seemsVerb(s []token, i int) bool {
 	if s[i].quote || s[i].isSign() || i+1 >= len(s) || in("stop", s[i].lower) || in("question", s[i].lower) ||
-		in("request", s[i].lower) || in("preposition", s[i].lower) || in("auxiliary", s[i].lower) || !isLower(s[i].lower) {
+		in("request", s[i].lower) || in("delegating", s[i].lower) || in("preposition", s[i].lower) || in("auxiliary", s[i].lower) || !isLower(s[i].lower) {
 		return false
 	}
 	if _, _, n := phrase(lexicon.kinds, s, i); n > 0 {

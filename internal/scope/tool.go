@@ -65,34 +65,55 @@ func profileOf(tool *Tool) profile {
 	if all := sentences(tool.Description); len(all) > 0 {
 		told = all[0]
 	}
-	for _, s := range [][]token{name, told} {
-		from := 0
-		if classes, verb, n := phrase(lexicon.classes, s, 0); n > 0 && doesMore(classes) {
-			from = n
-			if p.verb == "" {
-				p.verb, p.classes = verb, classes
-			}
-		}
-		direct, kinds, nouns := clause(s[from:])
-		if len(p.kinds) > 0 && len(s) > 0 && &s[0] != &name[0] {
-			kinds, nouns = direct, wordSet{} // the name has said it; the sentence's object may be a synonym
-		}
-		for kind := range kinds {
-			p.kinds[kind] = true
-		}
-		for noun := range nouns {
-			p.nouns[noun] = true
-		}
-	}
-	if p.verb == "" {
+	p.classes = p.read(name, false)
+	p.classes = union(p.classes, p.read(told, true))
+	if len(p.classes) == 0 {
 		for _, e := range tool.Effects {
-			p.classes = append(p.classes, effectClasses[e]...)
+			p.classes = union(p.classes, effectClasses[e])
 		}
 		if len(tool.Effects) == 0 {
 			p.classes = effectClasses[sallyport.Exec]
 		}
 	}
 	return p
+}
+
+// read takes verb and objects of a name, or of a sentence that tells what a
+// tool does: "Creates a new event with the given details" is about events.
+func (p *profile) read(s []token, sentence bool) []string {
+	from := 0
+	classes, verb, n := phrase(lexicon.classes, s, 0)
+	if n > 0 && doesMore(classes) {
+		from = n
+		if p.verb == "" {
+			p.verb = verb
+		}
+	} else {
+		classes = nil
+	}
+	direct, kinds, nouns := clause(s[from:])
+	if sentence {
+		kinds = direct
+		if len(direct) > 0 || len(p.kinds) > 0 {
+			nouns = nil
+		}
+	}
+	for kind := range kinds {
+		p.kinds[kind] = true
+	}
+	for noun := range nouns {
+		p.nouns[noun] = true
+	}
+	return classes
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !contains(a, s) {
+			a = append(a[:len(a):len(a)], s)
+		}
+	}
+	return a
 }
 
 // doesMore reports whether a verb can do anything but read.

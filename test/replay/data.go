@@ -48,6 +48,7 @@ type call struct {
 	Args       json.RawMessage `json:"args"`
 	Result     string          `json:"result"`
 	ResultJSON string          `json:"result_json"`
+	JSON       json.RawMessage `json:"json"`   // ResultJSON in transcripts
 	Origin     string          `json:"origin"` // user or injection, in what is attacked
 	Error      json.RawMessage `json:"error"`
 }

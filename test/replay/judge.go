@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"sallyport"
 	"sallyport/internal/scope"
@@ -12,16 +11,15 @@ import (
 // guard is the player that is measured: what the run has seen, the scope of
 // its task, and the default rules.
 type guard struct {
-	suite   *suite
-	tools   map[string]*scope.Tool
-	scope   *scope.Scope
-	memory  *memory
-	level   scope.Level
-	asText  bool // results as the model sees them; else as JSON
-	tainted bool
-	asked   []string
-	calls   int
-	traces  []sallyport.Trace // of the last call
+	suite  *suite
+	tools  map[string]*scope.Tool
+	scope  *scope.Scope
+	memory *memory
+	level  scope.Level
+	asText bool // results as the model sees them; else as JSON
+	asked  []string
+	calls  int
+	traces []sallyport.Trace // of the last call
 }
 
 func guardOpener(s *suite, level scope.Level, asText bool) (opener, error) {
@@ -36,7 +34,7 @@ func guardOpener(s *suite, level scope.Level, asText bool) (opener, error) {
 	return func(prompt string, _ []call) player {
 		g := &guard{suite: s, tools: byName, level: level, asText: asText, memory: newMemory()}
 		g.scope = scope.Mint(scope.ReadTask(prompt), tools)
-		g.memory.Said(prompt)
+		g.memory.Said(prompt, "launcher", sallyport.ReadersPrivate)
 		return g
 	}, nil
 }
@@ -51,8 +49,8 @@ func (g *guard) Ask(c call) (ruling, error) {
 	if err != nil {
 		return ruling{}, err
 	}
-	g.traces = g.memory.Trace(args)
-	flow := scope.Judge(scope.Facts{Tool: tool, Args: args, Traces: g.traces, Scope: g.scope, Memory: g.memory, Tainted: g.tainted, Asked: g.asked})
+	g.traces = g.memory.Trace(c.Tool, args)
+	flow := scope.Judge(scope.Facts{Tool: tool, Args: args, Traces: g.traces, Scope: g.scope, Memory: g.memory, Tainted: g.memory.Labels().SawUntrusted, Asked: g.asked})
 	verdict, reasons := g.level.Decide(tool, flow)
 	r := ruling{Held: verdict != sallyport.Allow, Reasons: reasons}
 	for _, l := range append(flow.Linked, flow.Unlinked...) {
@@ -64,21 +62,24 @@ func (g *guard) Ask(c call) (ruling, error) {
 
 func (g *guard) Hear(c call) error {
 	g.calls++
-	text := g.suite.text(c.ResultJSON)
-	if g.asText || text == "" {
-		text = g.suite.text(c.Result)
+	id := "c" + strconv.Itoa(g.calls)
+	text, structured := g.suite.text(c.Result), ""
+	if !g.asText {
+		structured = g.suite.text(c.ResultJSON) + string(c.JSON)
 	}
-	asked := false
-	if tool := g.tools[c.Tool]; tool == nil || !tool.Reads() {
-		g.traces = nil // what an act answers is nothing that the user told to read
+	value, err := result(text, structured)
+	if err != nil {
+		return err
 	}
-	for _, t := range g.traces {
-		asked = asked || t.Origin.Writer == sallyport.WriterUser
+	tool := g.tools[c.Tool]
+	if tool != nil && tool.Reads() { // what an act answers is nothing that the user told to read
+		for _, t := range g.traces {
+			g.memory.asked[id] = g.memory.asked[id] || t.Origin.Writer == sallyport.WriterUser
+		}
+		if g.memory.asked[id] {
+			g.asked = append(g.asked, text+structured)
+		}
 	}
-	if asked {
-		g.asked = append(g.asked, text)
-	}
-	g.memory.Saw("c"+strconv.Itoa(g.calls), g.suite.Name, c.Tool, text, asked, g.asText)
-	g.tainted = g.tainted || strings.TrimSpace(text) != ""
+	g.memory.Saw(id, g.suite.Name, c.Tool, value, declaration)
 	return nil
 }

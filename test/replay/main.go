@@ -10,8 +10,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sallyport/internal/scope"
@@ -26,8 +28,9 @@ func main() {
 	list := flag.Bool("list", false, "list every escape and every needless hold")
 	shifted := flag.String("shift", "", "rewrite the suite first: tools, constants, words or all of these")
 	seed := flag.Uint64("seed", 1, "of -shift")
+	real := flag.Bool("transcripts", false, "what real models did, instead of the worst case")
 	flag.Parse()
-	if err := run(os.Stdout, *dir, *names, *level, *asText, *out, *list, shiftOf(*shifted, *seed)); err != nil {
+	if err := run(os.Stdout, *dir, *names, *level, *asText, *out, *list, *real, shiftOf(*shifted, *seed)); err != nil {
 		fmt.Fprintln(os.Stderr, "replay:", err)
 		os.Exit(1)
 	}
@@ -43,7 +46,7 @@ func defaultData() string {
 
 var levels = map[string]scope.Level{"strict": scope.Strict, "default": scope.Default, "lenient": scope.Lenient}
 
-func run(w io.Writer, dir, names, levelName string, asText bool, out string, list bool, sh *shift) error {
+func run(w io.Writer, dir, names, levelName string, asText bool, out string, list, real bool, sh *shift) error {
 	level, ok := levels[levelName]
 	if !ok {
 		return fmt.Errorf("no level %q: strict, default or lenient", levelName)
@@ -55,6 +58,13 @@ func run(w io.Writer, dir, names, levelName string, asText bool, out string, lis
 		}
 		names = strings.Join(files, ",")
 	}
+	runs := map[string][]transcript{}
+	if real {
+		var err error
+		if runs, err = transcripts(dir); err != nil {
+			return err
+		}
+	}
 	table := newTable()
 	for name := range strings.SplitSeq(names, ",") {
 		s, err := sh.load(dir, name)
@@ -65,35 +75,60 @@ func run(w io.Writer, dir, names, levelName string, asText bool, out string, lis
 		if err != nil {
 			return err
 		}
-		m, err := measure(s, guard)
-		if err != nil {
-			return err
+		rules := []rule{{levelName, guard}}
+		for _, name := range []string{"B0", "B1", "oracle"} {
+			rules = append(rules, rule{name, baselineOpener(s, name)})
 		}
-		if out == "jsonl" {
-			e := json.NewEncoder(w)
-			for _, l := range m.Lines {
-				if err := e.Encode(l); err != nil {
-					return err
+		for i, r := range rules {
+			measured := map[string]*measurement{}
+			if real {
+				for model, runs := range runs {
+					if measured[model], err = measureTranscripts(s, runs, r.open); err != nil {
+						return err
+					}
 				}
-			}
-			continue
-		}
-		table.add(name, levelName, m.figures)
-		for _, rule := range []string{"B0", "B1", "oracle"} {
-			b, err := measure(s, baselineOpener(s, rule))
-			if err != nil {
+			} else if measured[""], err = measure(s, r.open); err != nil {
 				return err
 			}
-			table.add(name, rule, b.figures)
-		}
-		if list {
-			for _, e := range append(m.Escapes, m.Needless...) {
-				fmt.Fprintln(w, e)
+			for _, model := range slices.Sorted(maps.Keys(measured)) {
+				m := measured[model]
+				if out != "jsonl" {
+					table.add(strings.TrimSpace(name+" "+model), r.name, m.figures)
+				}
+				if i == 0 {
+					if err := m.print(w, out, list); err != nil {
+						return err
+					}
+				}
 			}
 		}
 	}
 	if out != "jsonl" {
 		table.print(w)
+	}
+	return nil
+}
+
+type rule struct {
+	name string
+	open opener
+}
+
+// print writes the calls one by one, or those that went wrong.
+func (m *measurement) print(w io.Writer, out string, list bool) error {
+	if out == "jsonl" {
+		e := json.NewEncoder(w)
+		for _, l := range m.Lines {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if list {
+		for _, e := range append(m.Escapes, m.Needless...) {
+			fmt.Fprintln(w, e)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -190,6 +192,10 @@ func (m *measurement) play(s *suite, set, task, goal string, calls []call, p pla
 }
 
 func compact(raw []byte) string {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) == nil {
+		raw = b.Bytes()
+	}
 	if len(raw) > 200 {
 		return string(raw[:200]) + "…"
 	}

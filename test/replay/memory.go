@@ -1,108 +1,52 @@
 package main
 
 import (
-	"strings"
-
 	"sallyport"
+	"sallyport/internal/provenance"
 	"sallyport/internal/scope"
 )
 
+// memory shows what a run has seen to scope: records of fields that are fields
+// for sure. What somebody may have written to look like one names nothing.
 type memory struct {
-	said    []string
-	results map[string][]scope.Record
-	order   []string
-	where   map[string][2]string
+	*provenance.Memory
+	asked map[string]bool // calls that were made with what the user named
+	kept  map[string][]scope.Record
 }
 
 func newMemory() *memory {
-	return &memory{results: map[string][]scope.Record{}, where: map[string][2]string{}}
+	return &memory{provenance.New(0), map[string]bool{}, map[string][]scope.Record{}}
 }
 
-func (m *memory) Said(text string) { m.said = append(m.said, text) }
-
-func (m *memory) Saw(call, server, tool, text string, asked, asText bool) {
-	m.order = append(m.order, call)
-	m.where[call] = [2]string{server, tool}
-	v, err := sallyport.Parse([]byte(text))
-	if err != nil || asText {
-		m.results[call] = []scope.Record{{Fields: []scope.Field{{Path: "", Text: text}}, Asked: asked}}
-		return
+// Records are those of one call.
+func (m *memory) Records(call string) []scope.Record {
+	if kept, ok := m.kept[call]; ok {
+		return kept
 	}
-	var records []scope.Record
-	one := func(v sallyport.Value) {
-		r := scope.Record{Asked: asked}
-		for path, leaf := range v.Leaves() {
-			t, ok := leaf.Text()
-			if !ok {
-				t = string(leaf.Raw())
+	var all []scope.Record
+	for _, r := range m.Memory.Records(call) {
+		record := scope.Record{Asked: m.asked[call]}
+		for _, f := range r.Fields {
+			if f.Sure {
+				record.Fields = append(record.Fields, scope.Field{Path: f.Path, Text: f.Text})
 			}
-			r.Fields = append(r.Fields, scope.Field{Path: string(path), Text: t})
 		}
-		records = append(records, r)
+		all = append(all, record)
 	}
-	if v.Type() == sallyport.Array {
-		for _, item := range v.Items() {
-			one(item)
-		}
-	} else {
-		one(v)
-	}
-	m.results[call] = records
-}
-
-func (m *memory) Calls() []string { return m.order }
-
-func (m *memory) Records(call string) []scope.Record { return m.results[call] }
-
-func (m *memory) Trace(args sallyport.Value) []sallyport.Trace {
-	var all []sallyport.Trace
-	for path, leaf := range args.Leaves() {
-		t, ok := leaf.Text()
-		if !ok {
-			t = string(leaf.Raw())
-		}
-		all = append(all, m.trace(string(path), t, ok))
-	}
+	m.kept[call] = all
 	return all
 }
 
-func (m *memory) trace(path, text string, str bool) sallyport.Trace {
-	t := sallyport.Trace{Path: path}
-	low := strings.ToLower(strings.TrimSpace(text))
-	low = strings.TrimSuffix(low, ".0")
-	for _, s := range m.said {
-		if low != "" && bounded(strings.ToLower(s), low) {
-			t.Origin.Writer = sallyport.WriterUser
-			return t
-		}
-	}
-	for _, call := range m.order {
-		for i, r := range m.results[call] {
-			for _, f := range r.Fields {
-				ft := strings.TrimSuffix(strings.ToLower(strings.TrimSpace(f.Text)), ".0")
-				if ft == low || str && len(low) > 3 && bounded(ft, low) || !str && len(low) > 1 && bounded(ft, low) {
-					t.Sources = append(t.Sources, sallyport.Source{Call: call, Server: m.where[call][0], Tool: m.where[call][1], Record: i, Field: f.Path, Start: 0, End: len(low), Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted}})
-					t.Origin.Writer = sallyport.WriterUntrusted
-				}
-			}
-		}
-	}
-	return t
-}
+// declaration is what the harness says of a suite's servers, and it says
+// nothing of any tool or field: not looked at, but its text results come from
+// a serialiser. All else is by the shape of fields.
+var declaration = provenance.Declaration{Trust: provenance.Vetted, Serialised: true}
 
-func bounded(s, sub string) bool {
-	for from := 0; ; {
-		i := strings.Index(s[from:], sub)
-		if i < 0 {
-			return false
-		}
-		i += from
-		ok := func(k int) bool {
-			return k < 0 || k >= len(s) || !(s[k] >= 'a' && s[k] <= 'z' || s[k] >= '0' && s[k] <= '9')
-		}
-		if ok(i-1) && ok(i+len(sub)) {
-			return true
-		}
-		from = i + 1
+// result is what a call gave as MCP has it.
+func result(text, structured string) (sallyport.Value, error) {
+	if structured != "" {
+		return sallyport.Parse([]byte(`{"content":[],"structuredContent":` + structured + `}`))
 	}
+	out := sallyport.AppendString([]byte(`{"content":[{"type":"text","text":`), text)
+	return sallyport.Parse(append(out, `}]}`...))
 }

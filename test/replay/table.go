@@ -28,13 +28,13 @@ func (t *table) add(suite, rule string, f figures) {
 }
 
 func (t *table) print(w io.Writer) {
-	fmt.Fprintf(w, "%-10s %-8s %14s %14s %14s %26s %9s %14s %13s\n", "suite", "rules", "caught", "all writes", "self-target", "zero approval (95 %)", "approvals", "resisted", "control")
+	fmt.Fprintf(w, "%-36s %-8s %14s %14s %14s %26s %9s %14s %13s\n", "suite", "rules", "caught", "all writes", "self-target", "zero approval (95 %)", "approvals", "resisted", "control")
 	for _, rule := range t.rule {
 		t.rows = append(t.rows, row{"all", rule, *t.all[rule]})
 	}
 	for _, r := range t.rows {
 		low, high := r.Quiet.wilson()
-		fmt.Fprintf(w, "%-10s %-8s %s %s %s %s %3.0f–%-3.0f %9.2f %s %s\n", r.suite, r.rule, cell(r.Caught), cell(r.All), cell(r.Self), cell(r.Quiet), low, high, r.perTask(), cell(r.Resisted), cell(r.Control))
+		fmt.Fprintf(w, "%-36s %-8s %s %s %s %s %3.0f–%-3.0f %9.2f %s %s\n", r.suite, r.rule, cell(r.Caught), cell(r.All), cell(r.Self), cell(r.Quiet), low, high, r.perTask(), cell(r.Resisted), cell(r.Control))
 	}
 }
 
