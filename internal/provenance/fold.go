@@ -60,11 +60,6 @@ type plain struct {
 	via    through
 }
 
-// original gives the bytes of the original that text[start:end] stands for.
-func (p *plain) original(start, end int) (int, int) {
-	return was(p.shifts, start), was(p.shifts, end)
-}
-
 func was(shifts []shift, at int) int {
 	lo, hi := 0, len(shifts)
 	for lo < hi {
@@ -377,11 +372,22 @@ func decodeRun(run string) (string, through) {
 	if !plausible(run) {
 		return "", 0
 	}
-	compact := strings.NewReplacer("\r", "", "\n", "", "-", "+", "_", "/").Replace(run)
+	compact := make([]byte, 0, len(run))
+	for i := range len(run) {
+		switch c := run[i]; c {
+		case '\r', '\n':
+		case '-':
+			compact = append(compact, '+')
+		case '_':
+			compact = append(compact, '/')
+		default:
+			compact = append(compact, c)
+		}
+	}
 	raw := make([]byte, base64.RawStdEncoding.DecodedLen(len(compact)))
-	n, err := base64.RawStdEncoding.Decode(raw, []byte(compact))
+	n, err := base64.RawStdEncoding.Decode(raw, compact)
 	if err != nil { // cut in the middle: what can be decoded
-		if n, err = base64.RawStdEncoding.Decode(raw, []byte(compact[:len(compact)&^3])); err != nil {
+		if n, err = base64.RawStdEncoding.Decode(raw, compact[:len(compact)&^3]); err != nil {
 			return "", 0
 		}
 	}

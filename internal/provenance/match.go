@@ -6,44 +6,30 @@ import (
 	"unicode/utf8"
 )
 
-// view is an argument as it is compared: its letters and digits in lower case,
-// without what separates them. A leaf has one view for every encoding that was
-// looked through.
-type view struct {
-	text   string
-	via    through
-	outer  *view // that this one was decoded from, nil for the argument itself
-	shifts []shift
-	start  int // where outer holds it, when it stands for these bytes as a whole
-	end    int
-
-	squeezed []byte
-	places   []int32  // of each squeezed byte in text, of the first byte of its character
-	starts   []bool   // a word begins here
-	bits     []int32  // identifying power of squeezed[:i], in hundredths of a bit
-	hashes   []uint32 // of the keys of gram bytes from here
+// squeezed is a text as it is compared: its letters and digits in lower case,
+// without what separates them.
+type squeezed struct {
+	bytes  []byte
+	places []int32 // of each byte in the text, of the first byte of its character
+	starts []bool  // a word begins here
 }
 
-func newView(text string, via through) *view {
-	v := &view{text: text, via: via}
-	v.squeeze()
-	return v
-}
-
-// squeeze fills what is compared.
-func (v *view) squeeze() {
-	n := len(v.text)
-	v.squeezed = make([]byte, 0, n)
-	v.places = make([]int32, 0, n)
-	v.starts = make([]bool, 0, n)
+// squeeze fills q, using the memory that it has.
+func (q *squeezed) squeeze(text string) {
+	if cap(q.bytes) < len(text) {
+		q.bytes = make([]byte, 0, len(text))
+		q.places = make([]int32, 0, len(text))
+		q.starts = make([]bool, 0, len(text))
+	}
+	letters, places, starts := q.bytes[:0], q.places[:0], q.starts[:0]
 	fresh := true
-	for i := 0; i < n; {
-		c := v.text[i]
+	for i := 0; i < len(text); {
+		c := text[i]
 		if c < utf8.RuneSelf {
 			if b := folded[c]; b != 0 {
-				v.squeezed = append(v.squeezed, b)
-				v.places = append(v.places, int32(i))
-				v.starts = append(v.starts, fresh)
+				letters = append(letters, b)
+				places = append(places, int32(i))
+				starts = append(starts, fresh)
 				fresh = false
 			} else {
 				fresh = true
@@ -51,13 +37,13 @@ func (v *view) squeeze() {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(v.text[i:])
+		r, size := utf8.DecodeRuneInString(text[i:])
 		if inWord(r) {
-			from := len(v.squeezed)
-			v.squeezed = utf8.AppendRune(v.squeezed, unicode.ToLower(r))
-			for range v.squeezed[from:] {
-				v.places = append(v.places, int32(i))
-				v.starts = append(v.starts, fresh)
+			from := len(letters)
+			letters = utf8.AppendRune(letters, unicode.ToLower(r))
+			for range letters[from:] {
+				places = append(places, int32(i))
+				starts = append(starts, fresh)
 				fresh = false
 			}
 		} else {
@@ -65,15 +51,74 @@ func (v *view) squeeze() {
 		}
 		i += size
 	}
+	q.bytes, q.places, q.starts = letters, places, starts
+}
+
+// key is n bytes themselves, at most gram of them, and how many they are: no
+// hash that somebody could craft another word for.
+func (q *squeezed) key(i, n int) uint64 {
+	var packed uint64
+	for _, b := range q.bytes[i : i+n] {
+		packed = packed<<8 | uint64(b)
+	}
+	return packed | uint64(n)<<48
+}
+
+// following are the four bytes from i on, fewer at the end.
+func (q *squeezed) following(i int) uint32 {
+	var packed uint32
+	for j := range 4 {
+		packed <<= 8
+		if i+j < len(q.bytes) {
+			packed |= uint32(q.bytes[i+j])
+		}
+	}
+	return packed
+}
+
+// goesOn reports whether two texts can go on alike, by what follows in each.
+// Where one ends the other may have anything.
+func goesOn(a, b uint32) bool {
+	for shift := 24; shift >= 0; shift -= 8 {
+		x, y := byte(a>>shift), byte(b>>shift)
+		if x == 0 || y == 0 {
+			return true
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// view is an argument in one of the encodings that were looked through.
+type view struct {
+	squeezed
+	text   string
+	via    through
+	outer  *view // that this one was decoded from, nil for the argument itself
+	shifts []shift
+	start  int // where outer holds it, when it stands for these bytes as a whole
+	end    int
+
+	bits   []int32  // identifying power of bytes[:i], in hundredths of a bit
+	hashes []uint32 // of the keys of gram bytes from here
+}
+
+func newView(text string, via through) *view {
+	v := &view{text: text, via: via}
+	v.prepare()
+	return v
+}
+
+// prepare fills what is compared.
+func (v *view) prepare() {
+	v.squeeze(v.text)
 	v.weigh()
-	if n := len(v.squeezed); n >= gram {
+	if n := len(v.bytes); n >= gram {
 		v.hashes = make([]uint32, n-gram+1)
-		var window uint64
-		for i, b := range v.squeezed {
-			window = (window<<8 | uint64(b)) & (1<<48 - 1)
-			if i >= gram-1 {
-				v.hashes[i-gram+1] = hashOf(wordKey(window, gram))
-			}
+		for i := range v.hashes {
+			v.hashes[i] = hashOf(v.key(i, gram))
 		}
 	}
 }
@@ -90,11 +135,11 @@ const (
 
 // weigh fills bits: how unlikely it is that somebody else wrote the same.
 func (v *view) weigh() {
-	v.bits = make([]int32, len(v.squeezed)+1)
-	for i := 0; i < len(v.squeezed); {
+	v.bits = make([]int32, len(v.bytes)+1)
+	for i := 0; i < len(v.bytes); {
 		end, digits, beyond := i, 0, 0
-		for ; end < len(v.squeezed) && (end == i || !v.starts[end]); end++ {
-			switch c := v.squeezed[end]; {
+		for ; end < len(v.bytes) && (end == i || !v.starts[end]); end++ {
+			switch c := v.bytes[end]; {
 			case isDigit(c):
 				digits++
 			case c >= utf8.RuneSelf:
@@ -115,7 +160,7 @@ func (v *view) weigh() {
 		}
 		for ; i < end; i++ {
 			v.bits[i+1] = v.bits[i]
-			if i == 0 || v.squeezed[i] != v.squeezed[i-1] { // what repeats tells nothing
+			if i == 0 || v.bytes[i] != v.bytes[i-1] { // what repeats tells nothing
 				v.bits[i+1] += each
 			}
 		}
@@ -125,13 +170,13 @@ func (v *view) weigh() {
 func (v *view) power(from, to int) int { return int(v.bits[to]-v.bits[from]) / 100 }
 
 // whole is the power of all of it.
-func (v *view) whole() int { return v.power(0, len(v.squeezed)) }
+func (v *view) whole() int { return v.power(0, len(v.bytes)) }
 
 // span gives the bytes of the argument that squeezed[from:to] stands for.
 func (v *view) span(from, to int) (start, end int) {
 	start = int(v.places[from])
 	end = v.after(to - 1)
-	if from == 0 && to == len(v.squeezed) {
+	if from == 0 && to == len(v.bytes) {
 		start, end = 0, len(v.text)
 	}
 	return v.inArgument(start, end)
@@ -180,7 +225,7 @@ type match struct {
 
 func (m *match) power() int { return m.view.power(m.from, m.to) }
 func (m *match) covers() bool {
-	return m.from == 0 && m.to == len(m.view.squeezed)
+	return m.from == 0 && m.to == len(m.view.bytes)
 }
 
 // maxGap is how many bytes of separators within a value are looked over. A
@@ -200,7 +245,7 @@ func extend(v *view, f *field, at, i, floor int) match {
 
 func extendRight(v *view, text string, m *match) {
 	gap := 0
-	for at := m.end; at < len(text) && m.to < len(v.squeezed) && gap <= maxGap; {
+	for at := m.end; at < len(text) && m.to < len(v.bytes) && gap <= maxGap; {
 		c := text[at]
 		if c < utf8.RuneSelf {
 			b := folded[c]
@@ -209,7 +254,7 @@ func extendRight(v *view, text string, m *match) {
 				gap++
 				continue
 			}
-			if b != v.squeezed[m.to] {
+			if b != v.bytes[m.to] {
 				return
 			}
 			m.step(v, gap > 0, m.to)
@@ -223,7 +268,7 @@ func extendRight(v *view, text string, m *match) {
 			gap += size
 			continue
 		}
-		n := equalAt(v.squeezed, m.to, r)
+		n := equalAt(v.bytes, m.to, r)
 		if n == 0 {
 			return
 		}
@@ -244,7 +289,7 @@ func extendLeft(v *view, text string, m *match, floor int) {
 				gap++
 				continue
 			}
-			if b != v.squeezed[m.from-1] {
+			if b != v.bytes[m.from-1] {
 				return
 			}
 			m.step(v, gap > 0, m.from)
@@ -259,7 +304,7 @@ func extendLeft(v *view, text string, m *match, floor int) {
 			continue
 		}
 		n := utf8.RuneLen(unicode.ToLower(r))
-		if m.from-n < floor || equalAt(v.squeezed, m.from-n, r) == 0 {
+		if m.from-n < floor || equalAt(v.bytes, m.from-n, r) == 0 {
 			return
 		}
 		m.step(v, gap > 0, m.from)
@@ -298,7 +343,7 @@ func equalAt(squeezed []byte, i int, r rune) int {
 // was not named by who wrote notevil.com.
 func (m *match) judge() {
 	v, text := m.view, m.field.text
-	first, last := int(v.places[0]), v.after(len(v.squeezed)-1)
+	first, last := int(v.places[0]), v.after(len(v.bytes)-1)
 	before := strings.TrimLeft(v.text[:first], " \n\t")
 	after := strings.TrimRight(v.text[last:], " \n\t")
 	if (after == "." || after == "!" || after == "?") && strings.IndexByte(v.text, ' ') > 0 {
@@ -446,66 +491,101 @@ type scan struct {
 }
 
 const (
-	minPiece  = 12 // bits from which on a piece is kept
+	minPiece  = 12  // bits from which on a piece is kept
+	longText  = 128 // bits from which on only phrases count, see evidence
 	maxWholes = 16
 	overlap   = 64 // bytes that a match may reach back into the one before
+	firstFew  = 4  // places of a key that are always compared
 )
 
 // search finds the longest matches from left to right. Its time is linear in
 // the view: a match is left behind as soon as it is found, and no more than
 // maxChain places are compared at each step.
 func (s *shelf) search(v *view) scan {
-	var found scan
-	var capped, refuted bool
-	n := len(v.squeezed)
-	end := 0 // of the last piece
-	for i := 0; i < n; {
-		best := match{}
-		try := func(hash uint32, mine bool) {
-			floor, chain := max(0, end-overlap), 0
-			for a := s.newest(hash); a != nil; a = s.older(a) {
-				if chain++; chain > maxChain {
-					capped, mine = true, false
-					break
-				}
-				f := s.fieldAt(a.at)
-				m := extend(v, f, int(a.at-f.at), i, floor)
-				m.shelf = s
-				switch {
-				case m.to == i:
-				case m.covers():
-					m.judge()
-					found.keep(m)
-				case m.to-m.from > best.to-best.from:
-					best = m
-				}
-			}
-			if mine && i > 0 && len(found.wholes) == 0 {
-				refuted = true // a word of ours was looked up to the end
-			}
-		}
+	q := searching{shelf: s, view: v, long: v.whole() >= longText}
+	n := len(v.bytes)
+	for i := 0; i < n && len(q.found.wholes) == 0; {
+		q.best = match{}
 		if i < len(v.hashes) {
-			try(v.hashes[i], v.starts[i] && inOneWord(v, i, gram))
+			q.try(i, gram, v.hashes[i], v.starts[i] && inOneWord(v, i, gram))
 		}
 		if v.starts[i] {
-			v.shortKeys(i, try)
+			q.tryShort(i)
 		}
-		if len(found.wholes) > 0 {
-			break
-		}
-		if best.to > i && best.power() >= minPiece {
-			found.pieces = append(found.pieces, best)
-			end = best.to
-			i = max(i+1, best.to-gram+1)
+		if q.best.to > i && q.best.power() >= minPiece {
+			q.found.pieces = append(q.found.pieces, q.best)
+			q.end = q.best.to
+			i = max(i+1, q.best.to-gram+1)
 			continue
 		}
 		i++
 	}
-	found.crowded = capped && !refuted && len(found.wholes) == 0
-	return found
+	q.found.crowded = q.capped && !q.refuted && len(q.found.wholes) == 0
+	return q.found
 }
 
-// keep adds a match that covers the view.
+// searching is a search of one view on one shelf.
+type searching struct {
+	shelf   *shelf
+	view    *view
+	long    bool
+	end     int // of the last piece
+	best    match
+	found   scan
+	capped  bool // there were more places than were compared
+	refuted bool // a word of ours was looked up to the end: the view as a whole is nowhere
+}
+
+// try compares the places of one key of n bytes at i; mine says that it is the
+// key of a whole word of the view.
+func (q *searching) try(i, n int, hash uint32, mine bool) {
+	a := q.shelf.newest(hash)
+	if a != nil {
+		floor, want := max(0, q.end-overlap), q.view.following(i+n)
+		for chain := 1; a != nil; a = q.shelf.older(a) {
+			if chain > maxChain {
+				q.capped, mine = true, false
+				break
+			}
+			if chain++; (chain > firstFew || q.long) && !goesOn(want, a.next) {
+				continue
+			}
+			q.compare(a, i, floor)
+		}
+	}
+	if mine && i > 0 && len(q.found.wholes) == 0 {
+		q.refuted = true
+	}
+}
+
+func (q *searching) compare(a *anchor, i, floor int) {
+	f := q.shelf.fieldAt(a.at)
+	m := extend(q.view, f, int(a.at-f.at), i, floor)
+	m.shelf = q.shelf
+	switch {
+	case m.to == i:
+	case m.covers():
+		m.judge()
+		q.found.keep(m)
+	case m.to-m.from > q.best.to-q.best.from:
+		q.best = m
+	}
+}
+
+// tryShort tries the words of fewer than gram bytes that may begin at i. Other
+// words than the view's own are tried only where they may be joined to one
+// value, not in long texts.
+func (q *searching) tryShort(i int) {
+	v := q.view
+	for n := 1; n < gram && i+n <= len(v.bytes) && (n == 1 || !v.starts[i+n-1]); n++ {
+		word := i+n == len(v.bytes) || v.starts[i+n]
+		if word || n >= 3 && !q.long {
+			q.try(i, n, hashOf(v.key(i, n)), word)
+		}
+	}
+}
+
+// keep adds a match that covers the view, the same value before others.
 func (f *scan) keep(m match) {
 	for i := range f.wholes {
 		if f.wholes[i].field == m.field && f.wholes[i].start == m.start {
@@ -532,17 +612,4 @@ func inOneWord(v *view, i, n int) bool {
 		}
 	}
 	return true
-}
-
-// shortKeys tries the words of fewer than gram bytes that may begin at i. Very
-// short ones are tried only where the argument has that very word.
-func (v *view) shortKeys(i int, try func(hash uint32, mine bool)) {
-	var window uint64
-	for n := 1; n < gram && i+n <= len(v.squeezed); n++ {
-		window = window<<8 | uint64(v.squeezed[i+n-1])
-		word := i+n == len(v.squeezed) || v.starts[i+n]
-		if word && inOneWord(v, i, n) || n >= 3 {
-			try(hashOf(wordKey(window, n)), word && inOneWord(v, i, n))
-		}
-	}
 }

@@ -18,6 +18,7 @@ const (
 	minLimit   = 64 << 10
 	maxSeen    = 256 // sources that the labels name
 	saidShare  = 4   // the user's words may take one part of so many
+	textShare  = 8   // … and one text, whose index takes several times its bytes
 	maxWritten = 256 // bytes of a name that a source keeps
 )
 
@@ -31,6 +32,7 @@ type Memory struct {
 	labels   Labels
 	lost     bool             // something was forgotten
 	lostFrom sallyport.Origin // the weakest of what was
+	scratch  squeezed         // of the fields of one result
 }
 
 // Labels are what a run has been in touch with. They never shrink but by
@@ -207,7 +209,7 @@ func (m *Memory) shelf(o sallyport.Origin) *shelf {
 
 // remember puts a text and what is encoded within it on a shelf.
 func (m *Memory) remember(o sallyport.Origin, f field, text string) {
-	share := m.limit / saidShare
+	share := m.limit / textShare
 	if len(text) > share { // only the beginning: the rest is forgotten at once
 		for share > 0 && !utf8.RuneStart(text[share]) {
 			share--
@@ -261,7 +263,7 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 	}
 	m.seq++
 	f.seq = m.seq
-	s.add(f)
+	s.add(f, &m.scratch)
 	if m.Size() > m.limit+m.limit/8 { // a result of many fields is trimmed on its way
 		m.trim()
 	}
@@ -271,6 +273,7 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 // words stay as long as they keep to their share: who floods a run with text
 // can't make it forget its task.
 func (m *Memory) trim() {
+	defer func() { m.scratch = squeezed{} }()
 	for m.Size() > m.limit {
 		var oldest *shelf
 		for _, s := range m.shelves {

@@ -2,7 +2,6 @@ package provenance
 
 import (
 	"sort"
-	"unicode"
 	"unicode/utf8"
 
 	"sallyport"
@@ -12,13 +11,15 @@ import (
 // places at which their words begin. One shelf per origin means that a flood
 // of text of one origin can't push another out of sight.
 type shelf struct {
-	origin  sallyport.Origin
-	fields  []field
-	anchors []anchor // oldest first; the number of anchors[0] is first
-	first   uint32
-	heads   []uint32 // newest anchor of each bucket, its number plus one
-	next    uint32   // address at which the next field begins
-	cost    int      // bytes of memory, as counted
+	origin sallyport.Origin
+	fields []field
+	pages  []*page  // of anchors, oldest first
+	gone   uint32   // pages that were evicted
+	first  uint32   // number of the oldest anchor that is left
+	count  uint32   // number that the next anchor gets
+	heads  []uint32 // newest anchor of each bucket, its number plus one
+	next   uint32   // address at which the next field begins
+	cost   int      // bytes of memory, as counted
 }
 
 // field is one text that was seen.
@@ -50,6 +51,17 @@ type anchor struct {
 	hash uint32
 	prev uint32 // the anchor before it in its bucket, its number plus one
 	at   uint32
+	next uint32 // the letters behind its key, see following
+}
+
+// page is a piece of the list of anchors: appending never copies the list, and
+// evicting frees it piece by piece.
+type page [pageSize]anchor
+
+const pageSize = 1 << 10
+
+func (s *shelf) anchor(number uint32) *anchor {
+	return &s.pages[number/pageSize-s.gone][number%pageSize]
 }
 
 const (
@@ -60,12 +72,8 @@ const (
 	maxAddress = 1 << 31
 
 	fieldCost  = 136 // memory of a field besides its text
-	anchorCost = 20  // of an anchor with its share of the heads
+	anchorCost = 24  // of an anchor with its share of the heads
 )
-
-// wordKey is a word's first bytes themselves, at most gram of them, and how
-// many they are.
-func wordKey(packed uint64, n int) uint64 { return packed | uint64(n)<<48 }
 
 func hashOf(key uint64) uint32 {
 	key ^= key >> 29
@@ -75,87 +83,57 @@ func hashOf(key uint64) uint32 {
 }
 
 // add puts a field on the shelf and says how many bytes of memory that took.
-func (s *shelf) add(f field) int {
+func (s *shelf) add(f field, scratch *squeezed) int {
 	before := s.cost
 	f.at = s.next
 	s.next += uint32(len(f.text)) + 1
-	s.index(f.text, f.at)
+	s.index(scratch, f.text, f.at)
 	s.fields = append(s.fields, f)
 	s.cost += fieldCost + len(f.text) + 8*len(f.shifts)
 	return s.cost - before
 }
 
-// index finds the anchors of a text: one pass, a few operations for a byte.
-func (s *shelf) index(text string, address uint32) {
-	var (
-		window uint64   // the last gram bytes of the word
-		n      int      // bytes of the word
-		marked int      // n at the last anchor within the word
-		last   uint32   // hash there: a letter that repeats needs one anchor
-		start  int      // of the word
-		places [8]int32 // of the last bytes of the word, -1 within a character
-		spoken int      // end of the last number or day
-		dense  bool     // the word is of a script that writes no spaces
-	)
-	end := func() {
-		if n < gram {
-			s.mark(hashOf(wordKey(window, n)), address+uint32(start))
+// index finds the anchors of a text: a few operations for a byte.
+func (s *shelf) index(q *squeezed, text string, address uint32) {
+	q.squeeze(text)
+	spoken := 0 // end of the last number or day
+	for start, end := 0, 0; start < len(q.bytes); start = end {
+		dense := false
+		for end = start + 1; end < len(q.bytes) && !q.starts[end]; end++ {
 		}
-		if c := text[start]; start >= spoken && (isDigit(c) || n <= 9 && folded[c] >= 'a') {
-			spoken = s.indexReadings(text, start, n, address)
+		s.markKey(q, start, min(gram, end-start), address)
+		if q.bytes[start] >= utf8.RuneSelf {
+			r, _ := utf8.DecodeRune(q.bytes[start:])
+			dense = withoutSpaces(r)
 		}
-		window, n, dense = 0, 0, false
-	}
-	push := func(b byte, place int) {
-		if n == 0 {
-			start = place
+		if n := end - start; n >= longWord || dense {
+			s.indexWithin(q, start, end, dense, address)
 		}
-		places[n&7] = int32(place)
-		if n > 0 && places[(n-1)&7] == int32(place) {
-			places[n&7] = -1
-		}
-		window = (window<<8 | uint64(b)) & (1<<48 - 1)
-		n++
-		switch {
-		case n == gram:
-			last, marked = hashOf(wordKey(window, gram)), n
-			s.mark(last, address+uint32(start))
-		case n > gram && dense || n >= longWord && n-marked >= stride:
-			if place := places[(n-gram)&7]; place >= 0 {
-				marked = n
-				if h := hashOf(wordKey(window, gram)); h != last {
-					last = h
-					s.mark(h, address+uint32(place))
-				}
-			}
+		place := int(q.places[start])
+		if c := q.bytes[start]; place >= spoken && (isDigit(c) || end-start <= 9 && c >= 'a') {
+			spoken = s.indexReadings(text, place, end-start, address)
 		}
 	}
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if b := folded[c]; b != 0 {
-				push(b, i)
-			} else if n > 0 {
-				end()
-			}
-			i++
+}
+
+// indexWithin marks places within a long word; in a script without spaces,
+// every character.
+func (s *shelf) indexWithin(q *squeezed, start, end int, dense bool, address uint32) {
+	var last uint64
+	for i, marked := start+1, start; i+gram <= end; i++ {
+		if q.places[i] == q.places[i-1] || !dense && i-marked < stride {
 			continue
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if inWord(r) {
-			dense = dense || withoutSpaces(r)
-			var buffer [utf8.UTFMax]byte
-			for _, b := range buffer[:utf8.EncodeRune(buffer[:], unicode.ToLower(r))] {
-				push(b, i)
-			}
-		} else if n > 0 {
-			end()
+		marked = i
+		if key := q.key(i, gram); key != last { // a letter that repeats needs one anchor
+			last = key
+			s.markKey(q, i, gram, address)
 		}
-		i += size
 	}
-	if n > 0 {
-		end()
-	}
+}
+
+func (s *shelf) markKey(q *squeezed, i, n int, address uint32) {
+	s.mark(hashOf(q.key(i, n)), address+uint32(q.places[i]), q.following(i+n))
 }
 
 // indexReadings marks what numbers and days mean, where their words alone do
@@ -171,29 +149,33 @@ func (s *shelf) indexReadings(text string, start, length int, address uint32) in
 		if one.via == viaNumber && one.end-one.start == length && text[start] != '0' {
 			continue // a plain integer is found by its word
 		}
-		s.mark(hashOf(one.key), address+uint32(one.start))
+		s.mark(hashOf(one.key), address+uint32(one.start), 0)
 	}
 	return end
 }
 
-func (s *shelf) mark(hash, at uint32) {
-	if len(s.anchors) >= len(s.heads) {
+func (s *shelf) mark(hash, at, next uint32) {
+	if int(s.count-s.first) >= len(s.heads) {
 		s.grow()
 	}
+	if s.count/pageSize-s.gone == uint32(len(s.pages)) {
+		s.pages = append(s.pages, new(page))
+	}
 	head := &s.heads[hash&uint32(len(s.heads)-1)]
-	s.anchors = append(s.anchors, anchor{hash, *head, at})
-	*head = s.first + uint32(len(s.anchors))
+	*s.anchor(s.count) = anchor{hash, *head, at, next}
+	s.count++
+	*head = s.count
 	s.cost += anchorCost
 }
 
 func (s *shelf) grow() {
-	size := max(64, 2*len(s.heads))
+	size := uint32(max(64, 2*len(s.heads)))
 	s.heads = make([]uint32, size)
-	for i := range s.anchors {
-		a := &s.anchors[i]
-		head := &s.heads[a.hash&uint32(size-1)]
+	for number := s.first; number < s.count; number++ {
+		a := s.anchor(number)
+		head := &s.heads[a.hash&(size-1)]
 		a.prev = *head
-		*head = s.first + uint32(i) + 1
+		*head = number + 1
 	}
 }
 
@@ -210,7 +192,7 @@ func (s *shelf) older(a *anchor) *anchor { return s.find(a.prev, a.hash) }
 
 func (s *shelf) find(number, hash uint32) *anchor {
 	for number > s.first { // what is not was evicted
-		a := &s.anchors[number-1-s.first]
+		a := s.anchor(number - 1)
 		if a.hash == hash {
 			return a
 		}
@@ -233,13 +215,15 @@ func (s *shelf) evict() int {
 	end := f.at + uint32(len(f.text)) + 1
 	*f = field{} // so that its text is freed before the slice is
 	s.fields = s.fields[1:]
-	n := 0
-	for n < len(s.anchors) && s.anchors[n].at < end {
-		n++
+	for s.first < s.count && s.anchor(s.first).at < end {
+		s.first++
+		s.cost -= anchorCost
 	}
-	s.cost -= n * anchorCost
-	s.anchors = s.anchors[n:]
-	s.first += uint32(n)
+	for len(s.pages) > 0 && s.gone < s.first/pageSize {
+		s.pages[0] = nil
+		s.pages = s.pages[1:]
+		s.gone++
+	}
 	return before - s.cost
 }
 
@@ -247,7 +231,11 @@ func (s *shelf) evict() int {
 func (s *shelf) clone() *shelf {
 	c := *s
 	c.fields = append([]field(nil), s.fields...)
-	c.anchors = append([]anchor(nil), s.anchors...)
+	c.pages = make([]*page, len(s.pages))
+	for i, p := range s.pages {
+		copied := *p
+		c.pages[i] = &copied
+	}
 	c.heads = append([]uint32(nil), s.heads...)
 	return &c
 }

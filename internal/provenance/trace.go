@@ -88,7 +88,7 @@ func (t *tracer) nothing() sallyport.Trace {
 func (t *tracer) trace(text string) sallyport.Trace {
 	views := viewsOf(text)
 	first := views[0]
-	if len(first.squeezed) == 0 && len(views) == 1 {
+	if len(first.bytes) == 0 && len(views) == 1 {
 		return t.nothing()
 	}
 	t.power = first.whole()
@@ -109,7 +109,7 @@ func (t *tracer) trace(text string) sallyport.Trace {
 
 // look searches one shelf for one view.
 func (t *tracer) look(s *shelf, v *view, base bool) {
-	if len(v.squeezed) == 0 {
+	if len(v.bytes) == 0 {
 		return
 	}
 	found := s.search(v)
@@ -136,7 +136,7 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 func viewsOf(text string) []*view {
 	p := undo(text)
 	v := &view{text: p.text, via: p.via, shifts: p.shifts}
-	v.squeeze()
+	v.prepare()
 	views := []*view{v}
 	for from := 0; from < len(views); from++ {
 		outer := views[from]
@@ -145,13 +145,13 @@ func viewsOf(text string) []*view {
 		}
 		if again := undo(outer.text); again.text != outer.text {
 			inner := &view{text: again.text, via: outer.via | again.via, outer: outer, shifts: again.shifts}
-			inner.squeeze()
+			inner.prepare()
 			views = append(views, inner)
 		}
 		reveal(outer.text, minEncoded, func(h hidden) {
 			p := undo(h.text)
 			inner := &view{text: p.text, via: outer.via | h.via | p.via, outer: outer, start: h.start, end: h.end}
-			inner.squeeze()
+			inner.prepare()
 			views = append(views, inner)
 		})
 	}
@@ -290,13 +290,8 @@ func plainHash(value uint64) uint32 {
 		buffer[i] = byte('0' + value%10)
 		value /= 10
 	}
-	var window uint64
-	n := 0
-	for _, b := range buffer[i:min(len(buffer), i+gram)] {
-		window = window<<8 | uint64(b)
-		n++
-	}
-	return hashOf(wordKey(window, n))
+	q := squeezed{bytes: buffer[i:]}
+	return hashOf(q.key(0, min(gram, len(q.bytes))))
 }
 
 // decide puts what was found together.
@@ -496,7 +491,7 @@ func (t *tracer) evidence() []match {
 		m := &t.pieces[i]
 		power := m.power()
 		// Of a short value half is enough, of a long text it takes a phrase.
-		if power >= longPiece || power >= minPiece && 2*power >= t.power && t.power < 4*longPiece || m.via&viaDate != 0 {
+		if power >= longPiece || power >= minPiece && 2*power >= t.power && t.power < longText || m.via&viaDate != 0 {
 			kept = append(kept, *m)
 		}
 	}
@@ -525,7 +520,7 @@ func (t *tracer) readers(lists ...[]match) sallyport.Readers {
 
 // complete reports whether the matches leave nothing of the value unexplained.
 func (t *tracer) complete(v *view, matches []match) bool {
-	covered := make([]bool, len(v.squeezed))
+	covered := make([]bool, len(v.bytes))
 	for i := range matches {
 		m := &matches[i]
 		if m.view != v {
