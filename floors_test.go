@@ -24,7 +24,7 @@ var floors = map[string]int{
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 
 	"sallyport/internal/provenance": 1, // pure: a run's memory of where values came from
-	"sallyport/internal/scope":    1, // pure: what a task needs, and whom it names
+	"sallyport/internal/scope":      1, // pure: what a task needs, and whom it names
 
 	"sallyport/internal/policy/beside": 1, // pure: what rules read beside arguments
 	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"sallyport/internal/store/database": 2, // opens a file with tables, and nothing else
 
 	"sallyport/internal/store/approvals": 2, // rows of one table, and nothing else
+	"sallyport/internal/store/runs":      2, // rows of one table, and nothing else
 
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers

@@ -185,7 +185,7 @@ func TestRestoredTasksAreJudged(t *testing.T) {
 forbid (principal, action == Action::"jobs/tool:job", resource) when { context.input has size && context.input.size > 10 };`), 0o600)
 		},
 		"arguments that are lost": func(w *workshop) error {
-			runs, err := w.store.Runs(t.Context(), 1)
+			runs, err := w.store.Runs(t.Context(), "", 1)
 			if err != nil {
 				return err
 			}

@@ -163,40 +163,6 @@ func (r *Reader) indexesOf(ctx context.Context, call string) (indexes []uint64, 
 	return indexes, err
 }
 
-// Run is what the log says of one run.
-type Run struct {
-	ID          string
-	Agent       string
-	User        string
-	Tenant      string
-	First, Last uint64 // entries
-	Calls       int
-	Denied      int // of them refused or held
-	Open        int // intents without outcome
-}
-
-// Runs lists runs, the latest first, at most limit.
-func (r *Reader) Runs(ctx context.Context, limit int) ([]Run, error) {
-	if err := r.project(ctx, nil); err != nil {
-		return nil, err
-	}
-	rows, err := r.index.QueryContext(ctx,
-		"SELECT run, agent, person, tenant, first, last, calls, denied, opened FROM runs ORDER BY last DESC LIMIT $1", limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []Run
-	for rows.Next() {
-		var run Run
-		if err := rows.Scan(&run.ID, &run.Agent, &run.User, &run.Tenant, &run.First, &run.Last, &run.Calls, &run.Denied, &run.Open); err != nil {
-			return nil, err
-		}
-		all = append(all, run)
-	}
-	return all, rows.Err()
-}
-
 // openIntents are the intents that have no outcome, oldest first.
 func (r *Reader) openIntents(ctx context.Context) ([]sallyport.Entry, error) {
 	if err := r.project(ctx, nil); err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/runs"
 	"sallyport/internal/store/segment"
 )
 
@@ -244,10 +245,10 @@ func TestRuns(t *testing.T) {
 	refusal := intent("c_3")
 	refusal.Entry.Type, refusal.Entry.Verdict = sallyport.Refusal, sallyport.Deny
 	commit(t, s, refusal)
-	runs, err := s.Runs(t.Context(), 10)
-	want := Run{ID: "r_1", Agent: "support-bot", User: "ada", Tenant: "north", First: 0, Last: 3, Calls: 3, Denied: 1, Open: 1}
-	if err != nil || len(runs) != 1 || runs[0] != want {
-		t.Errorf("%+v, %v", runs, err)
+	all, err := s.Runs(t.Context(), "", 10)
+	want := runs.Count{ID: "r_1", Agent: "support-bot", User: "ada", Tenant: "north", First: 0, Last: 3, Calls: 3, Denied: 1, Open: 1}
+	if err != nil || len(all) != 1 || all[0] != want {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
 
@@ -529,5 +530,22 @@ func TestProjectionsAhead(t *testing.T) {
 	found, err := open(t, old).Query(t.Context(), Filter{Limit: 1000})
 	if err != nil || len(found) != 200 {
 		t.Errorf("%d found, %v", len(found), err)
+	}
+}
+
+func TestRunsAreCountedAlone(t *testing.T) {
+	s := open(t, t.TempDir())
+	call(t, s, "c_1")
+	other := intent("c_2")
+	other.Entry.Run, other.Entry.ParentRun = "r_2", "r_1"
+	commit(t, s, other)
+	for id, calls := range map[string]int{"r_1": 1, "r_2": 1, "r_3": 0} {
+		all, err := s.Runs(t.Context(), id, 10)
+		if err != nil || len(all) != calls || calls == 1 && (all[0].ID != id || all[0].Calls != 1) {
+			t.Errorf("%s: %+v, %v", id, all, err)
+		}
+	}
+	if e, err := s.Entry(t.Context(), other.Entry.Index); err != nil || e.ParentRun != "r_1" {
+		t.Errorf("the entry of a run below another: %+v, %v", e, err)
 	}
 }

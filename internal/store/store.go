@@ -28,6 +28,7 @@ import (
 	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
+	"sallyport/internal/store/runs"
 	"sallyport/internal/tlog"
 )
 
@@ -80,7 +81,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 func (s *Store) open(dir string) (err error) {
 	ctx := context.Background()
 	path := filepath.Join(dir, "sallyport.db")
-	if s.state, err = database.Open(path, database.State+approvals.Schema, "FULL"); err != nil {
+	if s.state, err = database.Open(path, database.State+approvals.Schema+runs.Schema, "FULL"); err != nil {
 		return err
 	}
 	if s.Reader, err = OpenReader(dir); err != nil {
