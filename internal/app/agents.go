@@ -42,7 +42,11 @@ func (a *App) RotateAgent(ctx context.Context, agent control.NewAgent) (control.
 	}
 	return a.mint(ctx, agent, "agent rotated "+agent.Name, operator,
 		func(ctx context.Context, name string, _ identity.Agent, lifetime time.Duration) (string, error) {
-			return a.identities.Rotate(ctx, name, lifetime)
+			token, err := a.identities.Rotate(ctx, name, lifetime)
+			if err == nil {
+				err = a.runs.EndBegunBy(ctx, name)
+			}
+			return token, err
 		})
 }
 
@@ -127,6 +131,7 @@ func (a *App) mint(ctx context.Context, agent control.NewAgent, subject, by stri
 func (a *App) RevokeAgent(ctx context.Context, name string) error {
 	err := a.identities.Revoke(ctx, name)
 	if !errors.Is(err, identity.ErrNoAgent) { // after any other error it is revoked until the next start
+		err = errors.Join(err, a.runs.EndOf(ctx, name))
 		a.record(ctx, "agent revoked "+name, "control socket", sallyport.Digest{}, sallyport.Digest{})
 	}
 	return err

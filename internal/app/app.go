@@ -65,6 +65,7 @@ type App struct {
 
 	store      *store.Store
 	identities *identity.Identities
+	runs       *identity.Runs
 	human      *identity.Human
 	pins       *gateway.Pins
 	gateway    *gateway.Gateway
@@ -143,6 +144,9 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.identities, err = identity.Load(ctx, a.store, c.People(), time.Now); err != nil {
 		return nil, err
 	}
+	if a.runs, err = identity.LoadRuns(ctx, a.identities, a.store, time.Now); err != nil {
+		return nil, err
+	}
 	if a.human, err = identity.LoadHuman(ctx, a.store, time.Now); err != nil {
 		return nil, err
 	}
@@ -154,12 +158,13 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
 	a.gateway, err = gateway.New(gateway.Parts{
-		Identifier: a.identities, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
+		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.runs.Log = runLog{a.gateway, a.store}
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
@@ -339,6 +344,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a, Payloads: a,
+		Runs: a, Changes: a, Sources: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

@@ -26,6 +26,9 @@ func (a *App) chores(ctx context.Context) {
 		} else if dropped > 0 {
 			a.log.Info("payloads beyond their retention time dropped", "segments", dropped)
 		}
+		if err := a.runs.Sweep(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("runs that have expired are still kept as open", "error", err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

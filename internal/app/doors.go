@@ -120,7 +120,7 @@ func (a *App) bind(c *config.Config) error {
 // where agents bring a token.
 func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	door, err := mcpdoor.New(mcpdoor.Parts{
-		Gateway: a.gateway, Identifier: a.identities, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool,
+		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool,
 		Now: time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Limits.Body)})
 	if err != nil {

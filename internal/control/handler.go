@@ -26,6 +26,9 @@ type Parts struct {
 	Files    PolicyFiles
 	History  History
 	Payloads Payloads
+	Runs     Runs
+	Changes  RunChanges
+	Sources  Sources
 	Log      http.Handler // LogHandler's
 }
 
@@ -118,6 +121,7 @@ func Handler(p Parts) http.Handler {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
 	policyHandlers(mux, p.Files, p.History)
+	runHandlers(mux, p.Runs, p.Changes, p.Sources)
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
 		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)
 	}))
@@ -159,7 +163,7 @@ func codeOf(err error) Code {
 	if coded, ok := errors.AsType[*CodedError](err); ok {
 		return coded.Code
 	}
-	for _, denied := range []error{identity.ErrNotEnrolled, identity.ErrEnrolled, identity.ErrWrongSecret, identity.ErrTooSoon} {
+	for _, denied := range []error{identity.ErrNotEnrolled, identity.ErrEnrolled, identity.ErrWrongSecret, identity.ErrTooSoon, identity.ErrForbidden} {
 		if errors.Is(err, denied) {
 			return Denied
 		}

@@ -39,6 +39,9 @@ type Parts struct {
 // known: the call is refused.
 type Identifier interface {
 	Identify(ctx context.Context, credential sallyport.Credential) (sallyport.Principal, sallyport.Run, error)
+	// Hold keeps a run from ending until release is called, which must be
+	// soon. An error means that it has ended: nothing more happens in it.
+	Hold(run sallyport.Run) (release func(), err error)
 }
 
 // Log is the durable record.
@@ -107,6 +110,7 @@ type Query struct {
 	Method    string
 	Params    sallyport.Value
 	Principal sallyport.Principal
+	Run       sallyport.Run
 	Session   string
 	Revision  string
 }

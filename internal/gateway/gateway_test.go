@@ -26,6 +26,10 @@ type world struct {
 	saveErr    error
 	saved      []Pin
 	unknown    bool // the identifier knows nobody
+	run        sallyport.Run
+	runEnded   bool
+	committing func()
+	held       int // runs that are kept from ending now
 	principal  sallyport.Principal
 	executed   []string
 	execute    func(ctx context.Context, ticket *Ticket, client Client) (Answer, error)
@@ -41,7 +45,17 @@ func (w *world) Identify(context.Context, sallyport.Credential) (sallyport.Princ
 	if w.unknown {
 		return sallyport.Principal{}, sallyport.Run{}, errors.New("nobody is known by this token")
 	}
-	return w.principal, sallyport.Run{ID: "r_1", Standing: true}, nil
+	return w.principal, w.run, nil
+}
+
+func (w *world) Hold(sallyport.Run) (release func(), err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.runEnded {
+		return nil, errors.New("this run has ended")
+	}
+	w.held++
+	return func() { w.mu.Lock(); w.held--; w.mu.Unlock() }, nil
 }
 
 func (w *world) Commit(_ context.Context, record *sallyport.Record) error {
@@ -49,6 +63,9 @@ func (w *world) Commit(_ context.Context, record *sallyport.Record) error {
 	defer w.mu.Unlock()
 	if w.commitErr != nil {
 		return w.commitErr
+	}
+	if w.committing != nil && record.Entry.Type == sallyport.Intent {
+		w.committing()
 	}
 	w.records = append(w.records, *record)
 	return nil
@@ -144,7 +161,7 @@ func shop(t testing.TB, tools ...string) manifest.Manifest {
 // open makes a gateway in observe mode with the shop's pay tool pinned.
 func open(t testing.TB) (*Gateway, *world) {
 	t.Helper()
-	w := &world{observe: true, principal: sallyport.Principal{Agent: "bot", User: "ana", Tenant: "acme"}}
+	w := &world{observe: true, principal: sallyport.Principal{Agent: "bot", User: "ana", Tenant: "acme"}, run: sallyport.Run{ID: "r_1", Standing: true}}
 	effects := func(server, tool string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Pay}, false }
 	pins, err := LoadPins(t.Context(), w, effects)
 	if err != nil {

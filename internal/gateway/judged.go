@@ -56,7 +56,7 @@ func (g *Gateway) listens(ctx context.Context, call *sallyport.Call) bool {
 			g.tasks.settle(ctx)
 			for _, task := range value.Items() {
 				id, _ := task.Text()
-				if g.tasks.ticket(call.Server, id, call.Principal) == nil {
+				if g.tasks.ticket(call.Server, id, call.Principal, call.Run) == nil {
 					return false
 				}
 			}

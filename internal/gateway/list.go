@@ -19,7 +19,7 @@ func (g *Gateway) List(ctx context.Context, credential sallyport.Credential, que
 	if err != nil {
 		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
-	query.Principal = principal
+	query.Principal, query.Run = principal, run
 	row := wire.FromClient[query.Method]
 	if row.Treatment != wire.List {
 		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "%s is not a list", query.Method)

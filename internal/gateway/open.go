@@ -75,9 +75,17 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	return g.commit(ctx, call, facts, record, decision)
 }
 
-// commit makes an intent durable and gives the ticket to carry it out.
+// commit makes an intent durable and gives the ticket to carry it out. A run
+// can end while its call is being decided; once it has, no intent follows.
 func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts, record *sallyport.Record, decision sallyport.Decision) (*Ticket, error) {
-	if err := g.Log.Commit(ctx, record); err != nil {
+	release, err := g.Identifier.Hold(call.Run)
+	if err != nil {
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{
+			Reason: err.Error(), Policy: decision.Policy}})
+	}
+	err = g.Log.Commit(ctx, record)
+	release()
+	if err != nil {
 		// It may be this one record that the log can't take: then the refusal is
 		// recorded instead.
 		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
@@ -115,7 +123,7 @@ func (g *Gateway) record(entryType sallyport.EntryType, call *sallyport.Call, fa
 	entry := sallyport.Entry{
 		Time: g.Now(), Type: entryType,
 		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
-		Action: facts.Call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, Trace: call.Trace,
+		Action: facts.Call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent, Trace: call.Trace,
 		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks,
 	}
 	if facts.Tool != nil {

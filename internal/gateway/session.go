@@ -125,11 +125,11 @@ func (s *session) drop(which subscription) {
 // Query passes on a method that belongs to the session or to an open task and
 // has no effect of its own.
 func (g *Gateway) Query(ctx context.Context, credential sallyport.Credential, query *Query) (Answer, error) {
-	principal, _, err := g.Identifier.Identify(ctx, credential)
+	principal, run, err := g.Identifier.Identify(ctx, credential)
 	if err != nil {
 		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
-	query.Principal = principal
+	query.Principal, query.Run = principal, run
 	if query.Method == "initialize" || query.Method == "server/discover" {
 		return g.hello(ctx, query)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // tasks are the tickets of calls whose server answered with a task handle.
-// Only the principal whose call opened a task can reach it.
+// Only the run whose call opened a task can reach it: another one would read
+// what the first has asked for, and would not be known to have read it.
 type tasks struct {
 	mu        sync.RWMutex
 	tickets   map[taskKey]*Ticket
@@ -61,11 +62,11 @@ func (t *tasks) any(server string, principal sallyport.Principal) bool {
 	return t.held[holderOf(server, &principal)] > 0
 }
 
-func (t *tasks) ticket(server, id string, principal sallyport.Principal) *Ticket {
+func (t *tasks) ticket(server, id string, principal sallyport.Principal, run sallyport.Run) *Ticket {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	ticket := t.tickets[taskKey{server, id}]
-	if ticket == nil || holderOf(server, &ticket.Call.Principal) != holderOf(server, &principal) {
+	if ticket == nil || ticket.Call.Run.ID != run.ID || holderOf(server, &ticket.Call.Principal) != holderOf(server, &principal) {
 		return nil
 	}
 	return ticket
@@ -105,10 +106,10 @@ func (g *Gateway) RestoreTask(id string, call *sallyport.Call) {
 // task is the open ticket that a request about a task is under. A server of
 // which nothing is accepted any more has none: another program may be reached
 // under its name, and neither its words nor ours are the task's.
-func (g *Gateway) task(ctx context.Context, server string, params sallyport.Value, principal sallyport.Principal) (*Ticket, error) {
+func (g *Gateway) task(ctx context.Context, server string, params sallyport.Value, principal sallyport.Principal, run sallyport.Run) (*Ticket, error) {
 	g.tasks.settle(ctx)
 	id, _ := params.Get("taskId").Text()
-	ticket := g.tasks.ticket(server, id, principal)
+	ticket := g.tasks.ticket(server, id, principal, run)
 	if ticket == nil {
 		return nil, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
 	}
@@ -125,7 +126,7 @@ func (g *Gateway) judgedAs(ctx context.Context, call *sallyport.Call) (*sallypor
 	if wire.FromClient[call.Method].Kind != sallyport.KindTask { // else anything could go out under an open task
 		return call, sallyport.Refuse(sallyport.CauseMethod, "%s: not an act on a task", call.Method)
 	}
-	ticket, err := g.task(ctx, call.Server, call.Params, call.Principal)
+	ticket, err := g.task(ctx, call.Server, call.Params, call.Principal, call.Run)
 	if ticket == nil {
 		return call, err
 	}
@@ -152,7 +153,7 @@ func (t *Ticket) ofTask(message wire.Message) (*Ticket, error) {
 	if !ok {
 		return t, nil
 	}
-	task := t.gateway.tasks.ticket(t.Call.Server, id, t.Call.Principal)
+	task := t.gateway.tasks.ticket(t.Call.Server, id, t.Call.Principal, t.Call.Run)
 	switch {
 	case task != nil:
 		return task.goingOn(t.Call), nil
@@ -178,7 +179,7 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 	if query.Method == "tasks/list" {
 		return g.listTasks(ctx, query)
 	}
-	ticket, err := g.task(ctx, query.Server, query.Params, query.Principal)
+	ticket, err := g.task(ctx, query.Server, query.Params, query.Principal, query.Run)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -212,7 +213,7 @@ func (g *Gateway) listTasks(ctx context.Context, query *Query) (Answer, error) {
 	kept := []byte{'['}
 	for _, task := range list.Items() {
 		id, _ := task.Get("taskId").Text()
-		if g.tasks.ticket(query.Server, id, query.Principal) == nil {
+		if g.tasks.ticket(query.Server, id, query.Principal, query.Run) == nil {
 			continue
 		}
 		if len(kept) > 1 {

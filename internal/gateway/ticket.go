@@ -89,7 +89,7 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 	record := &sallyport.Record{Entry: sallyport.Entry{
 		Time: t.gateway.Now(), Type: sallyport.Closed,
 		Call: t.Call.ID, Parent: t.Call.Parent, Kind: t.Call.Kind, Server: t.Call.Server, Name: t.Call.Name,
-		Principal: t.Call.Principal, Run: t.Call.Run.ID,
+		Principal: t.Call.Principal, Run: t.Call.Run.ID, ParentRun: t.Call.Run.Parent,
 		Outcome: outcome,
 	}}
 	record.Entry.Took = record.Entry.Time.Sub(t.entry.Time)

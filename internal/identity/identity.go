@@ -28,10 +28,11 @@ type Store interface {
 	SaveCredential(ctx context.Context, name string, record []byte) error
 }
 
-// People are the users and agents that the operator declared.
+// People are the users, agents and sources that the operator declared.
 type People struct {
-	Users  map[string]User
-	Agents map[string]Agent
+	Users   map[string]User
+	Agents  map[string]Agent
+	Sources map[string]Source
 }
 
 // User is a person for whom agents act.
@@ -49,8 +50,7 @@ type Agent struct {
 	Tenant string `json:"tenant,omitempty"` // "" means that of the user
 }
 
-// Identities knows every agent and every token. It satisfies
-// gateway.Identifier.
+// Identities knows every agent and every token but those of runs.
 type Identities struct {
 	store Store
 	now   func() time.Time
@@ -58,16 +58,21 @@ type Identities struct {
 	mu          sync.Mutex // held while changing
 	people      People
 	credentials map[string]credential // by agent
+	sources     map[string]credential // by source
 	current     atomic.Pointer[index]
 }
 
 // index is one immutable state of who is known.
 type index struct {
-	tokens map[sallyport.Digest]*known
-	agents map[string]*known
+	people   People
+	tokens   map[sallyport.Digest]*known
+	agents   map[string]*known // that are declared
+	everyone map[string]*known // that were not revoked
+	sources  map[sallyport.Digest]*knownSource
 }
 
 type known struct {
+	agent     Agent
 	principal sallyport.Principal
 	run       sallyport.Run
 	expires   time.Time
@@ -80,8 +85,16 @@ func Load(ctx context.Context, store Store, people People, now func() time.Time)
 	if err != nil {
 		return nil, fmt.Errorf("loading credentials: %w", err)
 	}
-	i := &Identities{store: store, now: now, people: people, credentials: map[string]credential{}}
+	i := &Identities{store: store, now: now, people: people, credentials: map[string]credential{}, sources: map[string]credential{}}
 	for name, record := range records {
+		if source, ok := strings.CutPrefix(name, sourceRecord); ok {
+			var c credential
+			if err := json.Unmarshal(record, &c); err != nil {
+				return nil, fmt.Errorf("the credential of source %s is damaged: %w", source, err)
+			}
+			i.sources[source] = c
+			continue
+		}
 		agent, ok := strings.CutPrefix(name, agentPrefix)
 		if !ok {
 			continue
@@ -125,9 +138,12 @@ func (i *Identities) declare(ctx context.Context) error {
 
 // publish makes a new index of people and credentials. The caller holds mu.
 func (i *Identities) publish() {
-	next := &index{tokens: map[sallyport.Digest]*known{}, agents: map[string]*known{}}
+	next := &index{people: i.people, tokens: map[sallyport.Digest]*known{}, agents: map[string]*known{},
+		everyone: map[string]*known{}, sources: map[sallyport.Digest]*knownSource{}}
+	i.publishSources(next)
 	for name, agent := range i.people.Agents {
-		next.agents[name] = i.know(name, agent)
+		next.agents[name] = i.people.know(name, agent)
+		next.everyone[name] = next.agents[name]
 		if !i.credentials[name].Revoked.IsZero() {
 			next.agents[name].problem = fmt.Errorf("agent %s was revoked: a human can let it in again with \"sallyport agents rotate %s\"", name, name)
 		}
@@ -140,19 +156,19 @@ func (i *Identities) publish() {
 		if !declared {
 			agent = c.Agent
 		}
-		k := i.know(name, agent)
+		k := i.people.know(name, agent)
 		if c.Declared && !declared {
 			k.problem = fmt.Errorf("agent %s is no longer declared in the configuration", name)
 		}
 		k.expires = c.Expires
-		next.tokens[c.Token] = k
+		next.tokens[c.Token], next.everyone[name] = k, k
 	}
 	i.current.Store(next)
 }
 
-func (i *Identities) know(name string, agent Agent) *known {
-	user, declared := i.people.Users[agent.User]
-	k := &known{principal: sallyport.Principal{
+func (p People) know(name string, agent Agent) *known {
+	user, declared := p.Users[agent.User]
+	k := &known{agent: agent, principal: sallyport.Principal{
 		Agent: name, Role: agent.Role, User: agent.User, Tenant: agent.Tenant,
 		Roles: user.Roles, Groups: user.Groups, Attributes: user.Attributes,
 	}}
@@ -234,6 +250,19 @@ func (i *Identities) Principal(agent string) (principal sallyport.Principal, kno
 		}
 		declaration = c.Agent
 	}
-	k := i.know(agent, declaration)
+	k := i.people.know(agent, declaration)
 	return k.principal, k.problem == nil
+}
+
+// actingFor is an agent's principal when it acts for a user, "" for its own.
+func (i *Identities) actingFor(agent, user string) (sallyport.Principal, error) {
+	current := i.current.Load()
+	k := current.everyone[agent]
+	if k == nil {
+		return sallyport.Principal{}, fmt.Errorf("there is no agent %s, or it was revoked; \"sallyport agents list\" shows all", agent)
+	}
+	if k.problem == nil && user != "" && user != k.principal.User {
+		k = current.people.know(agent, Agent{Role: k.agent.Role, User: user, Tenant: k.agent.Tenant})
+	}
+	return k.principal, k.problem
 }

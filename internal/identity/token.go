@@ -70,7 +70,7 @@ func (i *Identities) Add(ctx context.Context, name string, agent Agent, lifetime
 		return "", fmt.Errorf("agent %s is declared in the configuration: its role, user and tenant are set there", name)
 	}
 	if !declared {
-		if k := i.know(name, agent); k.problem != nil {
+		if k := i.people.know(name, agent); k.problem != nil {
 			return "", k.problem
 		}
 	}
@@ -100,12 +100,17 @@ func (i *Identities) mint(ctx context.Context, name string, c credential, lifeti
 	if lifetime <= 0 {
 		return "", errors.New("a token needs a lifetime")
 	}
-	var random [32]byte
-	rand.Read(random[:]) // never fails (crypto/rand)
-	token := TokenPrefix + encoding.EncodeToString(random[:])
+	token := newToken(TokenPrefix)
 	c.Token, c.Created, c.Revoked = hashToken(token), i.now(), time.Time{}
 	c.Expires = c.Created.Add(lifetime)
 	return token, i.save(ctx, name, c)
+}
+
+// newToken is 256 bits that nobody can guess, as text behind a prefix.
+func newToken(prefix string) string {
+	var random [32]byte
+	rand.Read(random[:]) // never fails (crypto/rand)
+	return prefix + encoding.EncodeToString(random[:])
 }
 
 // Revoke ends an agent's token and shuts its listener: its next call is
@@ -169,7 +174,7 @@ func (i *Identities) status(name string) Status {
 	if !declared {
 		agent = c.Agent
 	}
-	known := i.know(name, agent)
+	known := i.people.know(name, agent)
 	problem := known.problem
 	s := Status{
 		Name: name, Agent: agent, Tenant: known.principal.Tenant, Declared: declared,

@@ -165,7 +165,7 @@ func (x *exchange) initialize(ctx context.Context) reply {
 		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "initialize has too much to say: capabilities and clientInfo are kept with the session, and have at most 64 KiB"})
 	}
 	x.revision = wire.Negotiate(wanted)
-	s := &session{owner: x.owner, server: x.server, revision: x.revision,
+	s := &session{owner: x.owner, run: x.run, server: x.server, revision: x.revision,
 		capabilities: x.message.Params.Get("capabilities")}
 	if err := x.door.begin(s); err != nil {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})

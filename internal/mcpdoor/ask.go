@@ -123,6 +123,7 @@ type errand struct {
 	door   *Door
 	call   *sallyport.Call
 	owner  owner
+	run    string
 	digest sallyport.Digest // of what must be the same in the retry
 	able   sallyport.Value  // what the agent can answer
 	cancel context.CancelCauseFunc
@@ -166,7 +167,7 @@ func (x *exchange) errand(ctx context.Context, call *sallyport.Call) reply {
 	carried, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	e = &errand{
-		door: x.door, call: call, owner: x.owner, cancel: cancel, able: call.Params.Get("_meta").Get(wire.MetaCapabilities),
+		door: x.door, call: call, owner: x.owner, run: x.run, cancel: cancel, able: call.Params.Get("_meta").Get(wire.MetaCapabilities),
 		done: make(chan outcome, 1), asked: make(chan struct{}, 1), x: x, first: true,
 	}
 	// Hanging up is how an agent cancels in this era.
@@ -307,7 +308,7 @@ func (x *exchange) resume(call *sallyport.Call) (*errand, *wire.Error) {
 	if !strings.HasPrefix(state, handlePrefix) {
 		return nil, nil
 	}
-	e := x.door.parked.take(state, x.owner, lasting(call))
+	e := x.door.parked.take(state, x.owner, x.run, lasting(call))
 	if e == nil {
 		return nil, &wire.Error{Code: wire.CodeInvalidParams,
 			Message: "this requestState does not belong to this call, was used already, or has expired: call again without it"}
@@ -382,11 +383,11 @@ func (p *parked) put(e *errand, patience time.Duration) (handle string, ok bool)
 }
 
 // take gives an errand back to whom it belongs. The handle is spent by that.
-func (p *parked) take(handle string, who owner, digest sallyport.Digest) *errand {
+func (p *parked) take(handle string, who owner, run string, digest sallyport.Digest) *errand {
 	p.mu.Lock()
 	e := p.waiting[handle]
 	p.mu.Unlock()
-	if e == nil || e.errand.owner != who || e.errand.digest != digest || p.remove(handle) == nil {
+	if e == nil || e.errand.owner != who || e.errand.run != run || e.errand.digest != digest || p.remove(handle) == nil {
 		return nil
 	}
 	return e.errand

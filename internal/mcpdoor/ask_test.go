@@ -135,6 +135,7 @@ func TestAskStatelessEra(t *testing.T) {
 	bob := w.modern("/mcp/desk", bobToken, elicits)
 	for name, g := range map[string]got{
 		"another principal": bob.retry("ask", asksElicitation, handle, answers),
+		"another run":       w.modern("/mcp/desk", anaRunToken, elicits).retry("ask", asksElicitation, handle, answers),
 		"other arguments":   a.retry("ask", `{"of":"sampling/createMessage"}`, handle, answers),
 		"another tool":      a.retry("echo", `{}`, handle, answers),
 		"a changed handle":  a.retry("ask", asksElicitation, handle[:len(handle)-1]+"_", answers),

@@ -177,6 +177,7 @@ func TestSessionsAreBoundToTheirOwner(t *testing.T) {
 	a := w.connect("/mcp/desk", anaToken, `{}`)
 	for name, b := range map[string]*agent{
 		"another agent":  {w: w, path: "/mcp/desk", token: bobToken, session: a.session},
+		"another run":    {w: w, path: "/mcp/desk", token: anaRunToken, session: a.session},
 		"another path":   {w: w, path: "/mcp", token: anaToken, session: a.session},
 		"another server": {w: w, path: "/mcp/cloud", token: anaToken, session: a.session},
 		"a guess":        {w: w, path: "/mcp/desk", token: anaToken, session: a.session[1:]},
@@ -340,7 +341,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	begin("greedy")
 	begin("greedy") // the fifth: the greedy one's longest idle gives way
-	find := func(s *session) bool { return w.door.find(s.id, s.owner, "") != nil }
+	find := func(s *session) bool { return w.door.find(s.id, s.owner, s.run, "") != nil }
 	if !find(quiet) || !find(first) || find(second) {
 		t.Errorf("quiet %v, busy %v, idle %v", find(quiet), find(first), find(second))
 	}

@@ -18,6 +18,7 @@ type exchange struct {
 	door       *Door
 	credential sallyport.Credential
 	owner      owner
+	run        string
 	session    *session // nil in the stateless era
 	here       []string // the servers that the agent may know of
 	server     string   // of the path; "" for all servers
@@ -41,8 +42,8 @@ type back interface {
 // entitled reports whether the credential still stands for whom it did at the
 // beginning: who was revoked since hears nothing more.
 func (x *exchange) entitled(ctx context.Context) bool {
-	principal, _, err := x.door.Identifier.Identify(ctx, x.credential)
-	return err == nil && ownerOf(principal) == x.owner
+	principal, run, err := x.door.Identifier.Identify(ctx, x.credential)
+	return err == nil && ownerOf(principal) == x.owner && run.ID == x.run
 }
 
 func (x *exchange) say(ctx context.Context, text []byte) error {

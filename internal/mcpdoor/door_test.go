@@ -32,26 +32,29 @@ type world struct {
 	door    *Door
 	url     string
 
-	mu       sync.Mutex
-	saw      []string // what reached a server: "SERVER METHOD NAME ARGS"
-	notes    []string // what servers were told by notification
-	records  int
-	ids      int
-	greeted  int
-	revoked  string // token
-	left     []string
-	changes  chan wire.Message // told under open listens
-	down     map[string]bool
-	execute  func(ctx context.Context, ticket *gateway.Ticket, client gateway.Client) (gateway.Answer, error)
-	pinsSave []gateway.Pin
-	pins     *gateway.Pins
-	rules    atomic.Pointer[policy.Rules]
+	mu        sync.Mutex
+	saw       []string // what reached a server: "SERVER METHOD NAME ARGS"
+	notes     []string // what servers were told by notification
+	records   int
+	ids       int
+	greeted   int
+	revoked   string // token
+	begunAnew bool   // ana's token stands for another run
+	left      []string
+	changes   chan wire.Message // told under open listens
+	down      map[string]bool
+	execute   func(ctx context.Context, ticket *gateway.Ticket, client gateway.Client) (gateway.Answer, error)
+	pinsSave  []gateway.Pin
+	pins      *gateway.Pins
+	rules     atomic.Pointer[policy.Rules]
 }
 
 const (
 	anaToken = "token-of-ana"
-	bobToken = "token-of-bob"
-	eveToken = "token-of-eve"
+	// The same agent in another run.
+	anaRunToken = "token-of-a-run-of-ana"
+	bobToken    = "token-of-bob"
+	eveToken    = "token-of-eve"
 )
 
 var tools = map[string][]string{
@@ -173,7 +176,7 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 		return sallyport.Principal{}, sallyport.Run{}, errors.New("revoked")
 	case c.Listener != "":
 		name = c.Listener
-	case c.Token == anaToken:
+	case c.Token == anaToken, c.Token == anaRunToken:
 		name = "ana"
 	case c.Token == bobToken:
 		name = "bob"
@@ -182,8 +185,14 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 	default:
 		return sallyport.Principal{}, sallyport.Run{}, errors.New("no token, no call")
 	}
-	return sallyport.Principal{Agent: name, User: name, Tenant: "acme"}, sallyport.Run{ID: "r_" + name, Standing: true}, nil
+	run := sallyport.Run{ID: "r_" + name, Standing: true}
+	if c.Token == anaRunToken || w.begunAnew {
+		run = sallyport.Run{ID: "r_1"}
+	}
+	return sallyport.Principal{Agent: name, User: name, Tenant: "acme"}, run, nil
 }
+
+func (w *world) Hold(sallyport.Run) (release func(), err error) { return func() {}, nil }
 
 func (w *world) Commit(ctx context.Context, r *sallyport.Record) error { return w.Append(ctx, r) }
 func (w *world) Append(context.Context, *sallyport.Record) error {

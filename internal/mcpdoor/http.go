@@ -36,13 +36,13 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{door: d, transport: "http", credential: sallyport.Credential{Token: guard.Bearer(r), Listener: d.Agent}}
-	principal, _, err := d.Identifier.Identify(r.Context(), x.credential)
+	principal, run, err := d.Identifier.Identify(r.Context(), x.credential)
 	if err != nil {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sallyport"`)
 		refuse(w, http.StatusUnauthorized, nil, wire.CodeRefused, err.Error())
 		return
 	}
-	x.owner, x.here = ownerOf(principal), d.Servers(principal)
+	x.owner, x.run, x.here = ownerOf(principal), run.ID, d.Servers(principal)
 	known := false
 	if x.server, known = x.path(r.URL.Path); !known {
 		refuse(w, http.StatusNotFound, nil, wire.CodeRefused, "no such path: /mcp shows all servers, /mcp/NAME one of them")
@@ -202,7 +202,7 @@ func (d *Door) findSession(w http.ResponseWriter, r *http.Request, x *exchange) 
 		refuse(w, http.StatusBadRequest, x.message.ID.Raw(), wire.CodeInvalidRequest, "the header "+wire.HeaderSession+" is missing: initialize first")
 		return false
 	}
-	if x.session = d.find(ids[0], x.owner, x.server); x.session == nil {
+	if x.session = d.find(ids[0], x.owner, x.run, x.server); x.session == nil {
 		refuse(w, http.StatusNotFound, x.message.ID.Raw(), wire.CodeInvalidRequest, "no such session: initialize anew")
 		return false
 	}

@@ -24,6 +24,7 @@ func ownerOf(p sallyport.Principal) owner { return owner{p.Tenant, p.User, p.Age
 type session struct {
 	id           string
 	owner        owner
+	run          string // in which it began
 	server       string // of the path; "" for all servers
 	revision     string
 	capabilities sallyport.Value // of the agent
@@ -62,11 +63,12 @@ func (d *Door) begin(s *session) error {
 	return err
 }
 
-// find gives the session to its owner on the path where it began; to all
-// others it does not exist.
-func (d *Door) find(id string, who owner, server string) *session {
+// find gives the session to its owner in the run and on the path where it
+// began; to all others it does not exist. Another run would hear what this one
+// has asked for.
+func (d *Door) find(id string, who owner, run, server string) *session {
 	s, ok := d.sessions.Find(id, who)
-	if !ok || s.server != server {
+	if !ok || s.run != run || s.server != server {
 		return nil
 	}
 	return s

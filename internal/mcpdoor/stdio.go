@@ -22,7 +22,7 @@ const maxOpen = 256
 // everything that it began has ended; a read of in that never returns keeps
 // it from doing so.
 func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, credential sallyport.Credential, server string) error {
-	principal, _, err := d.Identifier.Identify(ctx, credential)
+	principal, run, err := d.Identifier.Identify(ctx, credential)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (d *Door) ServeStdio(ctx context.Context, in io.Reader, out io.Writer, cred
 		return fmt.Errorf("there is no server %q", server)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &line{door: d, ctx: ctx, server: server, credential: credential, principal: principal,
+	l := &line{door: d, ctx: ctx, server: server, credential: credential, principal: principal, run: run.ID,
 		out: out, slots: make(chan struct{}, maxOpen)}
 	err = l.read(in)
 	cancel()
@@ -48,6 +48,7 @@ type line struct {
 	server     string
 	credential sallyport.Credential
 	principal  sallyport.Principal
+	run        string
 	session    *session // after initialize
 	serving    sync.WaitGroup
 	slots      chan struct{}
@@ -80,7 +81,7 @@ func (l *line) take(text []byte) {
 		l.answer(m.AnswerID(), reply{err: malformed.Object()})
 		return
 	}
-	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), here: l.door.Servers(l.principal),
+	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), run: l.run, here: l.door.Servers(l.principal),
 		server: l.server, transport: "stdio", session: l.session, message: m, back: l}
 	stateless := m.Claim().Type() != sallyport.Absent
 	switch {
@@ -146,7 +147,7 @@ func (l *line) serve(x *exchange) {
 
 // follow passes on what the session hears outside any request.
 func (l *line) follow(s *session) {
-	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), back: l}
+	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), run: l.run, back: l}
 	_, leave := s.listen(l.ctx, 0) // while the pipe is open the session is in use
 	defer leave()
 	var seq uint32

@@ -43,7 +43,7 @@ func TestGetStream(t *testing.T) {
 	leave2()
 
 	// What is missed meanwhile is there for who says where it was.
-	w.until(func() bool { s := w.door.find(a.session, owner{"acme", "ana", "ana"}, ""); return !s.Busy() })
+	w.until(func() bool { s := w.door.find(a.session, owner{"acme", "ana", "ana"}, "r_ana", ""); return !s.Busy() })
 	heard("desk", "notifications/prompts/list_changed", `{}`)
 	back := a.request(t.Context(), http.MethodGet, "")
 	back.Header.Set("Last-Event-ID", "0-2")
@@ -55,8 +55,18 @@ func TestGetStream(t *testing.T) {
 	want(t, "DELETE ends it", next(), "EOF")
 }
 
-// Whoever is revoked hears nothing more on the streams that are open.
+// Whoever is revoked hears nothing more on the streams that are open, and so
+// it is when a credential comes to stand for another run.
 func TestRevokedHearsNothing(t *testing.T) {
+	for name, revoke := range map[string]func(*world){
+		"revoked":     func(w *world) { w.revoked = anaToken },
+		"another run": func(w *world) { w.begunAnew = true },
+	} {
+		t.Run(name, func(t *testing.T) { hearsNothingAfter(t, revoke) })
+	}
+}
+
+func hearsNothingAfter(t *testing.T, revoke func(*world)) {
 	w := serve(t, Options{})
 	a, b := w.connect("/mcp", anaToken, `{}`), w.modern("/mcp/desk", anaToken, `{}`)
 	next, leave, _ := a.open(a.request(t.Context(), http.MethodGet, ""))
@@ -64,7 +74,7 @@ func TestRevokedHearsNothing(t *testing.T) {
 	told, hangUp, _ := b.open(b.ask(t.Context(), `1`, "subscriptions/listen", "", `"notifications":{"toolsListChanged":true}`))
 	told() // the acknowledgement
 	w.mu.Lock()
-	w.revoked = anaToken
+	revoke(w)
 	w.mu.Unlock()
 	w.gateway.Heard("desk", a.session, message("notifications/tools/list_changed", `{}`))
 	want(t, "the session's stream ends", next(), "EOF")
