@@ -23,8 +23,10 @@ var floors = map[string]int{
 	"sallyport/internal/policy":   1, // pure: the decision
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 
-	"sallyport/internal/provenance": 1, // pure: a run's memory of where values came from
-	"sallyport/internal/scope":      1, // pure: what a task needs, and whom it names
+	"sallyport/internal/provenance":       1, // pure: a run's memory of where values came from
+	"sallyport/internal/provenance/form":  1, // pure: records and fields of texts
+	"sallyport/internal/provenance/plain": 1, // pure: texts with their encodings undone
+	"sallyport/internal/scope":            1, // pure: what a task needs, and whom it names
 
 	"sallyport/internal/policy/beside": 1, // pure: what rules read beside arguments
 	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
@@ -80,10 +82,12 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
-	{"sallyport/proof", "sallyport"}:                               "proof verifies the vocabulary's entries",
-	{"sallyport/internal/tlog", "sallyport/proof"}:                 "the log writes what proof reads, by the same code",
-	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}: "bridges what wire names",
-	{"sallyport/internal/policytest", "sallyport/internal/policy"}: "the offline verbs of policy run the decision itself",
+	{"sallyport/proof", "sallyport"}:                                         "proof verifies the vocabulary's entries",
+	{"sallyport/internal/tlog", "sallyport/proof"}:                           "the log writes what proof reads, by the same code",
+	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:           "bridges what wire names",
+	{"sallyport/internal/provenance", "sallyport/internal/provenance/form"}:  "its own parts, which know nothing of runs",
+	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}: "its own parts, which know nothing of runs",
+	{"sallyport/internal/policytest", "sallyport/internal/policy"}:           "the offline verbs of policy run the decision itself",
 
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/provenance/form"
+	"sallyport/internal/provenance/plain"
 )
 
 // Trust is how far a server is trusted not to lie about what it assigned
@@ -38,21 +40,11 @@ type Rule struct {
 	Origin sallyport.Origin
 }
 
-// structure is how sure it is that a field is a field, and no text of somebody
-// who wrote what looks like one.
-type structure uint8
-
-const (
-	forgeable  structure = iota // key: value lines, Markdown, mail: pasted together
-	serialised                  // YAML, CSV
-	structured                  // structured content, JSON
-)
-
 // of gives the origin of one field. Free text that others can write is never
 // trusted without a rule, on whichever server.
-func (d *Declaration) of(tool, path, text string, how structure) (o sallyport.Origin, kind string) {
+func (d *Declaration) of(tool, path, text string, how form.Structure) (o sallyport.Origin, kind string) {
 	weak := sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: d.Readers}
-	sure := how == structured || how == serialised && d.Serialised
+	sure := how == form.Structured || how == form.Serialised && d.Serialised
 	for i := range d.Rules {
 		r := &d.Rules[i]
 		if !r.fits(tool, path) {
@@ -191,9 +183,9 @@ func shapeOf(name, text string) shape {
 	for i := range len(text) {
 		c := text[i]
 		switch {
-		case isDigit(c):
+		case plain.IsDigit(c):
 			digits++
-		case folded[c] != 0:
+		case plain.Folded[c] != 0:
 			letters++
 		case c == '-' || c == '_' || c == ':' || c == '.':
 			other++
@@ -223,7 +215,7 @@ func shapeOf(name, text string) shape {
 
 // writtenShape recognises days and times alone.
 func writtenShape(text string) shape {
-	if len(meanings(text)) > 0 {
+	if len(plain.Meanings(text)) > 0 {
 		return shapeDate
 	}
 	return shapeText
@@ -265,7 +257,7 @@ func nameWords(name string) []string {
 	}
 	for i := range len(name) {
 		c := name[i]
-		if folded[c] == 0 {
+		if plain.Folded[c] == 0 {
 			flush(i)
 			continue
 		}
@@ -273,7 +265,7 @@ func nameWords(name string) []string {
 		if upper && i > 0 && start >= 0 {
 			before := name[i-1]
 			followed := i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z'
-			if before >= 'a' && before <= 'z' || isDigit(before) || followed && name[i+1:] != "s" {
+			if before >= 'a' && before <= 'z' || plain.IsDigit(before) || followed && name[i+1:] != "s" {
 				flush(i)
 			}
 		}

@@ -4,100 +4,17 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"sallyport/internal/provenance/plain"
 )
-
-// squeezed is a text as it is compared: its letters and digits in lower case,
-// without what separates them.
-type squeezed struct {
-	bytes  []byte
-	places []int32 // of each byte in the text, of the first byte of its character
-	starts []bool  // a word begins here
-}
-
-// squeeze fills q, using the memory that it has.
-func (q *squeezed) squeeze(text string) {
-	if cap(q.bytes) < len(text) {
-		q.bytes = make([]byte, 0, len(text))
-		q.places = make([]int32, 0, len(text))
-		q.starts = make([]bool, 0, len(text))
-	}
-	letters, places, starts := q.bytes[:0], q.places[:0], q.starts[:0]
-	fresh := true
-	for i := 0; i < len(text); {
-		c := text[i]
-		if c < utf8.RuneSelf {
-			if b := folded[c]; b != 0 {
-				letters = append(letters, b)
-				places = append(places, int32(i))
-				starts = append(starts, fresh)
-				fresh = false
-			} else {
-				fresh = true
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if inWord(r) {
-			from := len(letters)
-			letters = utf8.AppendRune(letters, unicode.ToLower(r))
-			for range letters[from:] {
-				places = append(places, int32(i))
-				starts = append(starts, fresh)
-				fresh = false
-			}
-		} else {
-			fresh = true
-		}
-		i += size
-	}
-	q.bytes, q.places, q.starts = letters, places, starts
-}
-
-// key is n bytes themselves, at most gram of them, and how many they are: no
-// hash that somebody could craft another word for.
-func (q *squeezed) key(i, n int) uint64 {
-	var packed uint64
-	for _, b := range q.bytes[i : i+n] {
-		packed = packed<<8 | uint64(b)
-	}
-	return packed | uint64(n)<<48
-}
-
-// following are the four bytes from i on, fewer at the end.
-func (q *squeezed) following(i int) uint32 {
-	var packed uint32
-	for j := range 4 {
-		packed <<= 8
-		if i+j < len(q.bytes) {
-			packed |= uint32(q.bytes[i+j])
-		}
-	}
-	return packed
-}
-
-// goesOn reports whether two texts can go on alike, by what follows in each.
-// Where one ends the other may have anything.
-func goesOn(a, b uint32) bool {
-	for shift := 24; shift >= 0; shift -= 8 {
-		x, y := byte(a>>shift), byte(b>>shift)
-		if x == 0 || y == 0 {
-			return true
-		}
-		if x != y {
-			return false
-		}
-	}
-	return true
-}
 
 // view is an argument in one of the encodings that were looked through.
 type view struct {
-	squeezed
+	plain.Squeezed
 	text   string
-	via    through
+	via    plain.Through
 	outer  *view // that this one was decoded from, nil for the argument itself
-	shifts []shift
+	shifts plain.Shifts
 	start  int // where outer holds it, when it stands for these bytes as a whole
 	end    int
 
@@ -105,7 +22,7 @@ type view struct {
 	hashes []uint32 // of the keys of gram bytes from here
 }
 
-func newView(text string, via through) *view {
+func newView(text string, via plain.Through) *view {
 	v := &view{text: text, via: via}
 	v.prepare()
 	return v
@@ -113,12 +30,12 @@ func newView(text string, via through) *view {
 
 // prepare fills what is compared.
 func (v *view) prepare() {
-	v.squeeze(v.text)
+	v.Squeeze(v.text)
 	v.weigh()
-	if n := len(v.bytes); n >= gram {
+	if n := len(v.Bytes); n >= gram {
 		v.hashes = make([]uint32, n-gram+1)
 		for i := range v.hashes {
-			v.hashes[i] = hashOf(v.key(i, gram))
+			v.hashes[i] = hashOf(v.Key(i, gram))
 		}
 	}
 }
@@ -135,12 +52,12 @@ const (
 
 // weigh fills bits: how unlikely it is that somebody else wrote the same.
 func (v *view) weigh() {
-	v.bits = make([]int32, len(v.bytes)+1)
-	for i := 0; i < len(v.bytes); {
+	v.bits = make([]int32, len(v.Bytes)+1)
+	for i := 0; i < len(v.Bytes); {
 		end, digits, beyond := i, 0, 0
-		for ; end < len(v.bytes) && (end == i || !v.starts[end]); end++ {
-			switch c := v.bytes[end]; {
-			case isDigit(c):
+		for ; end < len(v.Bytes) && (end == i || !v.Starts[end]); end++ {
+			switch c := v.Bytes[end]; {
+			case plain.IsDigit(c):
 				digits++
 			case c >= utf8.RuneSelf:
 				beyond++
@@ -160,7 +77,7 @@ func (v *view) weigh() {
 		}
 		for ; i < end; i++ {
 			v.bits[i+1] = v.bits[i]
-			if i == 0 || v.bytes[i] != v.bytes[i-1] { // what repeats tells nothing
+			if i == 0 || v.Bytes[i] != v.Bytes[i-1] { // what repeats tells nothing
 				v.bits[i+1] += each
 			}
 		}
@@ -170,13 +87,13 @@ func (v *view) weigh() {
 func (v *view) power(from, to int) int { return int(v.bits[to]-v.bits[from]) / 100 }
 
 // whole is the power of all of it.
-func (v *view) whole() int { return v.power(0, len(v.bytes)) }
+func (v *view) whole() int { return v.power(0, len(v.Bytes)) }
 
 // span gives the bytes of the argument that squeezed[from:to] stands for.
 func (v *view) span(from, to int) (start, end int) {
-	start = int(v.places[from])
+	start = int(v.Places[from])
 	end = v.after(to - 1)
-	if from == 0 && to == len(v.bytes) {
+	if from == 0 && to == len(v.Bytes) {
 		start, end = 0, len(v.text)
 	}
 	return v.inArgument(start, end)
@@ -184,7 +101,7 @@ func (v *view) span(from, to int) (start, end int) {
 
 // after is where the character of squeezed[i] ends in the text.
 func (v *view) after(i int) int {
-	place := int(v.places[i])
+	place := int(v.Places[i])
 	_, size := utf8.DecodeRuneInString(v.text[place:])
 	return place + size
 }
@@ -193,7 +110,7 @@ func (v *view) inArgument(start, end int) (int, int) {
 	if v.end > 0 {
 		start, end = v.start, v.end
 	} else {
-		start, end = was(v.shifts, start), was(v.shifts, end)
+		start, end = v.shifts.Was(start), v.shifts.Was(end)
 	}
 	if v.outer != nil {
 		return v.outer.inArgument(start, end)
@@ -219,13 +136,13 @@ type match struct {
 	from, to int // squeezed bytes of the view
 	start    int // bytes of the field's text
 	end      int
-	via      through
+	via      plain.Through
 	same     bool // the same value, and a whole one where it was seen
 }
 
 func (m *match) power() int { return m.view.power(m.from, m.to) }
 func (m *match) covers() bool {
-	return m.from == 0 && m.to == len(m.view.bytes)
+	return m.from == 0 && m.to == len(m.view.Bytes)
 }
 
 // maxGap is how many bytes of separators within a value are looked over. A
@@ -245,16 +162,16 @@ func extend(v *view, f *field, at, i, floor int) match {
 
 func extendRight(v *view, text string, m *match) {
 	gap := 0
-	for at := m.end; at < len(text) && m.to < len(v.bytes) && gap <= maxGap; {
+	for at := m.end; at < len(text) && m.to < len(v.Bytes) && gap <= maxGap; {
 		c := text[at]
 		if c < utf8.RuneSelf {
-			b := folded[c]
+			b := plain.Folded[c]
 			at++
 			if b == 0 {
 				gap++
 				continue
 			}
-			if b != v.bytes[m.to] {
+			if b != v.Bytes[m.to] {
 				return
 			}
 			m.step(v, gap > 0, m.to)
@@ -264,11 +181,11 @@ func extendRight(v *view, text string, m *match) {
 		}
 		r, size := utf8.DecodeRuneInString(text[at:])
 		at += size
-		if !inWord(r) {
+		if !plain.InWord(r) {
 			gap += size
 			continue
 		}
-		n := equalAt(v.bytes, m.to, r)
+		n := plain.EqualAt(v.Bytes, m.to, r)
 		if n == 0 {
 			return
 		}
@@ -283,13 +200,13 @@ func extendLeft(v *view, text string, m *match, floor int) {
 	for at := m.start; at > 0 && m.from > floor && gap <= maxGap; {
 		c := text[at-1]
 		if c < utf8.RuneSelf {
-			b := folded[c]
+			b := plain.Folded[c]
 			at--
 			if b == 0 {
 				gap++
 				continue
 			}
-			if b != v.bytes[m.from-1] {
+			if b != v.Bytes[m.from-1] {
 				return
 			}
 			m.step(v, gap > 0, m.from)
@@ -299,12 +216,12 @@ func extendLeft(v *view, text string, m *match, floor int) {
 		}
 		r, size := utf8.DecodeLastRuneInString(text[:at])
 		at -= size
-		if !inWord(r) {
+		if !plain.InWord(r) {
 			gap += size
 			continue
 		}
 		n := utf8.RuneLen(unicode.ToLower(r))
-		if m.from-n < floor || equalAt(v.bytes, m.from-n, r) == 0 {
+		if m.from-n < floor || plain.EqualAt(v.Bytes, m.from-n, r) == 0 {
 			return
 		}
 		m.step(v, gap > 0, m.from)
@@ -320,22 +237,11 @@ func (m *match) step(v *view, gap bool, i int) {
 		return
 	}
 	switch {
-	case gap && !v.starts[i]:
-		m.via |= viaJoin
-	case !gap && v.starts[i]:
-		m.via |= viaSplit
+	case gap && !v.Starts[i]:
+		m.via |= plain.ViaJoin
+	case !gap && v.Starts[i]:
+		m.via |= plain.ViaSplit
 	}
-}
-
-// equalAt is how many bytes the character takes at squeezed[i], 0 when another
-// is there.
-func equalAt(squeezed []byte, i int, r rune) int {
-	var buffer [utf8.UTFMax]byte
-	n := utf8.EncodeRune(buffer[:], unicode.ToLower(r))
-	if i < 0 || i+n > len(squeezed) || string(squeezed[i:i+n]) != string(buffer[:n]) {
-		return 0
-	}
-	return n
 }
 
 // judge decides whether a match that covers the view is the same value, not
@@ -343,144 +249,22 @@ func equalAt(squeezed []byte, i int, r rune) int {
 // was not named by who wrote notevil.com.
 func (m *match) judge() {
 	v, text := m.view, m.field.text
-	first, last := int(v.places[0]), v.after(len(v.bytes)-1)
+	first, last := int(v.Places[0]), v.after(len(v.Bytes)-1)
 	before := strings.TrimLeft(v.text[:first], " \n\t")
 	after := strings.TrimRight(v.text[last:], " \n\t")
 	if (after == "." || after == "!" || after == "?") && strings.IndexByte(v.text, ' ') > 0 {
 		after = "" // the end of a sentence
 	}
-	via, same := sameText(v.text[first:last], text[m.start:m.end])
+	via, same := plain.SameText(v.text[first:last], text[m.start:m.end])
 	if !same || !strings.HasSuffix(text[:m.start], before) || !strings.HasPrefix(text[m.end:], after) {
 		return
 	}
 	start, end := m.start-len(before), m.end+len(after)
-	if joinedBefore(text, start) || joinedAfter(text, end) {
+	if plain.JoinedBefore(text, start) || plain.JoinedAfter(text, end) {
 		return
 	}
 	m.same, m.start, m.end = true, start, end
-	m.via = m.via&^(viaJoin|viaSplit) | via
-}
-
-// sameText compares up to case and white space. Spaces that group the digits
-// of an account or a telephone number may be there or not.
-func sameText(x, y string) (via through, same bool) {
-	groups := groupable(x) || groupable(y)
-	i, j := 0, 0
-	for i < len(x) && j < len(y) {
-		a, b := x[i], y[j]
-		switch {
-		case isSpace(a) && isSpace(b):
-			p, q := i, j
-			for i < len(x) && isSpace(x[i]) {
-				i++
-			}
-			for j < len(y) && isSpace(y[j]) {
-				j++
-			}
-			if x[p:i] != y[q:j] {
-				via |= viaWhitespace
-			}
-		case a == b:
-			i++
-			j++
-		case groups && isSpace(b):
-			j++
-			via |= viaJoin
-		case groups && isSpace(a):
-			i++
-			via |= viaSplit
-		case a < utf8.RuneSelf && b < utf8.RuneSelf:
-			if folded[a] == 0 || folded[a] != folded[b] {
-				return 0, false
-			}
-			via |= viaCase
-			i++
-			j++
-		default:
-			r, n := utf8.DecodeRuneInString(x[i:])
-			s, k := utf8.DecodeRuneInString(y[j:])
-			if unicode.ToLower(r) != unicode.ToLower(s) {
-				return 0, false
-			}
-			if r != s {
-				via |= viaCase
-			}
-			i += n
-			j += k
-		}
-	}
-	return via, i == len(x) && j == len(y)
-}
-
-// groupable reports whether a text is digits with some letters, as numbers of
-// accounts are.
-func groupable(s string) bool {
-	digits, letters := 0, 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case isDigit(c):
-			digits++
-		case folded[c] != 0:
-			letters++
-		case c != ' ' && c != '+':
-			return false
-		}
-	}
-	return digits >= 4 && digits >= letters
-}
-
-func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
-
-// joiner characters belong to the value when letters or digits follow on their
-// other side.
-func isJoiner(c byte) bool {
-	switch c {
-	case '.', '-', '_', '+', '/', '\\', '@', '?', '~', '=':
-		return true
-	}
-	return false
-}
-
-// joinedBefore reports whether text[at:] goes on something that began before.
-func joinedBefore(text string, at int) bool {
-	if at == 0 {
-		return false
-	}
-	if endsInWord(text[:at]) {
-		r, _ := utf8.DecodeLastRuneInString(text[:at])
-		return !withoutSpaces(r)
-	}
-	c := text[at-1]
-	if isJoiner(c) && c != '=' {
-		return endsInWord(text[:at-1]) || at < len(text) && isJoiner(text[at])
-	}
-	return (c == ',' || c == ':' || c == '\'') && at < len(text) && isDigit(text[at]) && at > 1 && isDigit(text[at-2])
-}
-
-// joinedAfter reports whether text[:at] goes on.
-func joinedAfter(text string, at int) bool {
-	if at >= len(text) {
-		return false
-	}
-	if beginsInWord(text[at:]) {
-		r, _ := utf8.DecodeRuneInString(text[at:])
-		return !withoutSpaces(r)
-	}
-	c := text[at]
-	if isJoiner(c) {
-		return beginsInWord(text[at+1:])
-	}
-	return (c == ',' || c == ':' || c == '\'') && at > 0 && isDigit(text[at-1]) && at+1 < len(text) && isDigit(text[at+1])
-}
-
-func endsInWord(text string) bool {
-	r, size := utf8.DecodeLastRuneInString(text)
-	return size > 0 && (r < utf8.RuneSelf && folded[r] != 0 || r >= utf8.RuneSelf && inWord(r))
-}
-
-func beginsInWord(text string) bool {
-	r, size := utf8.DecodeRuneInString(text)
-	return size > 0 && (r < utf8.RuneSelf && folded[r] != 0 || r >= utf8.RuneSelf && inWord(r))
+	m.via = m.via&^(plain.ViaJoin|plain.ViaSplit) | via
 }
 
 // scan is what one shelf has of one view.
@@ -503,13 +287,13 @@ const (
 // maxChain places are compared at each step.
 func (s *shelf) search(v *view) scan {
 	q := searching{shelf: s, view: v, long: v.whole() >= longText}
-	n := len(v.bytes)
+	n := len(v.Bytes)
 	for i := 0; i < n && len(q.found.wholes) == 0; {
 		q.best = match{}
 		if i < len(v.hashes) {
-			q.try(i, gram, v.hashes[i], v.starts[i] && inOneWord(v, i, gram))
+			q.try(i, gram, v.hashes[i], v.Starts[i] && inOneWord(v, i, gram))
 		}
-		if v.starts[i] {
+		if v.Starts[i] {
 			q.tryShort(i)
 		}
 		if q.best.to > i && q.best.power() >= minPiece {
@@ -541,13 +325,13 @@ type searching struct {
 func (q *searching) try(i, n int, hash uint32, mine bool) {
 	a := q.shelf.newest(hash)
 	if a != nil {
-		floor, want := max(0, q.end-overlap), q.view.following(i+n)
+		floor, want := max(0, q.end-overlap), q.view.Following(i+n)
 		for chain := 1; a != nil; a = q.shelf.older(a) {
 			if chain > maxChain {
 				q.capped, mine = true, false
 				break
 			}
-			if chain++; (chain > firstFew || q.long) && !goesOn(want, a.next) {
+			if chain++; (chain > firstFew || q.long) && !plain.GoesOn(want, a.next) {
 				continue
 			}
 			q.compare(a, i, floor)
@@ -577,10 +361,10 @@ func (q *searching) compare(a *anchor, i, floor int) {
 // value, not in long texts.
 func (q *searching) tryShort(i int) {
 	v := q.view
-	for n := 1; n < gram && i+n <= len(v.bytes) && (n == 1 || !v.starts[i+n-1]); n++ {
-		word := i+n == len(v.bytes) || v.starts[i+n]
+	for n := 1; n < gram && i+n <= len(v.Bytes) && (n == 1 || !v.Starts[i+n-1]); n++ {
+		word := i+n == len(v.Bytes) || v.Starts[i+n]
 		if word || n >= 3 && !q.long {
-			q.try(i, n, hashOf(v.key(i, n)), word)
+			q.try(i, n, hashOf(v.Key(i, n)), word)
 		}
 	}
 }
@@ -607,7 +391,7 @@ func (f *scan) keep(m match) {
 
 func inOneWord(v *view, i, n int) bool {
 	for j := i + 1; j < i+n; j++ {
-		if v.starts[j] {
+		if v.Starts[j] {
 			return false
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"sallyport"
+	"sallyport/internal/provenance/form"
+	"sallyport/internal/provenance/plain"
 )
 
 // DefaultLimit is how many bytes of memory a run may take.
@@ -32,7 +34,7 @@ type Memory struct {
 	labels   Labels
 	lost     bool             // something was forgotten
 	lostFrom sallyport.Origin // the weakest of what was
-	scratch  squeezed         // of the fields of one result
+	scratch  plain.Squeezed   // of the fields of one result
 }
 
 // Labels are what a run has been in touch with. They never shrink but by
@@ -88,7 +90,7 @@ func (m *Memory) Saw(call, server, tool string, result sallyport.Value, d Declar
 			kind = c.container
 		}
 		m.see(from, o)
-		sure := c.how == structured || c.how == serialised && d.Serialised
+		sure := c.how == form.Structured || c.how == form.Serialised && d.Serialised
 		m.remember(o, field{from: from, path: path, kind: kind, record: int32(c.record), sure: sure}, c.text)
 	}}
 	s.result(result)
@@ -217,10 +219,10 @@ func (m *Memory) remember(o sallyport.Origin, f field, text string) {
 		text = text[:share]
 		m.forget(o)
 	}
-	p := undo(text)
-	f.text, f.shifts, f.via = cloned(p.text, text), p.shifts, p.via
+	p := plain.Undo(text)
+	f.text, f.shifts, f.via = cloned(p.Text, text), p.Shifts, p.Via
 	m.put(o, f)
-	m.rememberHidden(o, f, maxNesting)
+	m.rememberHidden(o, f, plain.MaxNesting)
 }
 
 // cloned makes sure that a field does not keep a whole message in memory.
@@ -237,12 +239,12 @@ func (m *Memory) rememberHidden(o sallyport.Origin, outer field, layers int) {
 	if layers == 0 {
 		return
 	}
-	reveal(outer.text, minHidden, func(h hidden) {
-		p := undo(h.text)
+	plain.Reveal(outer.text, minHidden, func(h plain.Hidden) {
+		p := plain.Undo(h.Text)
 		inner := outer
-		inner.text, inner.shifts, inner.via = p.text, nil, outer.via|p.via|h.via
+		inner.text, inner.shifts, inner.via = p.Text, nil, outer.via|p.Via|h.Via
 		if outer.until == 0 {
-			start, end := was(outer.shifts, h.start), was(outer.shifts, h.end)
+			start, end := outer.shifts.Was(h.Start), outer.shifts.Was(h.End)
 			inner.base, inner.until = int32(start), int32(end)
 		}
 		m.put(o, inner)
@@ -273,7 +275,7 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 // words stay as long as they keep to their share: who floods a run with text
 // can't make it forget its task.
 func (m *Memory) trim() {
-	defer func() { m.scratch = squeezed{} }()
+	defer func() { m.scratch = plain.Squeezed{} }()
 	for m.Size() > m.limit {
 		var oldest *shelf
 		for _, s := range m.shelves {

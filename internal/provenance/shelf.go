@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport"
+	"sallyport/internal/provenance/plain"
 )
 
 // shelf keeps all texts of one origin, oldest first, with an index of the
@@ -28,13 +29,13 @@ type field struct {
 	path   string
 	kind   string // what its ids name, "" when only names tell
 	text   string
-	shifts []shift
+	shifts plain.Shifts
 	record int32
 	base   int32  // of hidden text: the bytes of the field that hold it
 	until  int32  // … and their end; 0 for text that is not hidden
 	at     uint32 // address of its first byte
 	seq    uint64 // order among the fields of all shelves
-	via    through
+	via    plain.Through
 	sure   bool // it is a field for sure, and no text that looks like one
 }
 
@@ -83,7 +84,7 @@ func hashOf(key uint64) uint32 {
 }
 
 // add puts a field on the shelf and says how many bytes of memory that took.
-func (s *shelf) add(f field, scratch *squeezed) int {
+func (s *shelf) add(f field, scratch *plain.Squeezed) int {
 	before := s.cost
 	f.at = s.next
 	s.next += uint32(len(f.text)) + 1
@@ -94,23 +95,23 @@ func (s *shelf) add(f field, scratch *squeezed) int {
 }
 
 // index finds the anchors of a text: a few operations for a byte.
-func (s *shelf) index(q *squeezed, text string, address uint32) {
-	q.squeeze(text)
+func (s *shelf) index(q *plain.Squeezed, text string, address uint32) {
+	q.Squeeze(text)
 	spoken := 0 // end of the last number or day
-	for start, end := 0, 0; start < len(q.bytes); start = end {
+	for start, end := 0, 0; start < len(q.Bytes); start = end {
 		dense := false
-		for end = start + 1; end < len(q.bytes) && !q.starts[end]; end++ {
+		for end = start + 1; end < len(q.Bytes) && !q.Starts[end]; end++ {
 		}
 		s.markKey(q, start, min(gram, end-start), address)
-		if q.bytes[start] >= utf8.RuneSelf {
-			r, _ := utf8.DecodeRune(q.bytes[start:])
-			dense = withoutSpaces(r)
+		if q.Bytes[start] >= utf8.RuneSelf {
+			r, _ := utf8.DecodeRune(q.Bytes[start:])
+			dense = plain.WithoutSpaces(r)
 		}
 		if n := end - start; n >= longWord || dense {
 			s.indexWithin(q, start, end, dense, address)
 		}
-		place := int(q.places[start])
-		if c := q.bytes[start]; place >= spoken && (isDigit(c) || end-start <= 9 && c >= 'a') {
+		place := int(q.Places[start])
+		if c := q.Bytes[start]; place >= spoken && (plain.IsDigit(c) || end-start <= 9 && c >= 'a') {
 			spoken = s.indexReadings(text, place, end-start, address)
 		}
 	}
@@ -118,38 +119,38 @@ func (s *shelf) index(q *squeezed, text string, address uint32) {
 
 // indexWithin marks places within a long word; in a script without spaces,
 // every character.
-func (s *shelf) indexWithin(q *squeezed, start, end int, dense bool, address uint32) {
+func (s *shelf) indexWithin(q *plain.Squeezed, start, end int, dense bool, address uint32) {
 	var last uint64
 	for i, marked := start+1, start; i+gram <= end; i++ {
-		if q.places[i] == q.places[i-1] || !dense && i-marked < stride {
+		if q.Places[i] == q.Places[i-1] || !dense && i-marked < stride {
 			continue
 		}
 		marked = i
-		if key := q.key(i, gram); key != last { // a letter that repeats needs one anchor
+		if key := q.Key(i, gram); key != last { // a letter that repeats needs one anchor
 			last = key
 			s.markKey(q, i, gram, address)
 		}
 	}
 }
 
-func (s *shelf) markKey(q *squeezed, i, n int, address uint32) {
-	s.mark(hashOf(q.key(i, n)), address+uint32(q.places[i]), q.following(i+n))
+func (s *shelf) markKey(q *plain.Squeezed, i, n int, address uint32) {
+	s.mark(hashOf(q.Key(i, n)), address+uint32(q.Places[i]), q.Following(i+n))
 }
 
 // indexReadings marks what numbers and days mean, where their words alone do
 // not show it.
 func (s *shelf) indexReadings(text string, start, length int, address uint32) int {
-	if !isDigit(text[start]) {
-		if _, end := month(text, start); end == start {
+	if !plain.IsDigit(text[start]) {
+		if _, end := plain.Month(text, start); end == start {
 			return start
 		}
 	}
-	r, end := read(text, start)
-	for _, one := range r.list[:r.n] {
-		if one.via == viaNumber && one.end-one.start == length && text[start] != '0' {
+	r, end := plain.Read(text, start)
+	for _, one := range r.All() {
+		if one.Via == plain.ViaNumber && one.End-one.Start == length && text[start] != '0' {
 			continue // a plain integer is found by its word
 		}
-		s.mark(hashOf(one.key), address+uint32(one.start), 0)
+		s.mark(hashOf(one.Key), address+uint32(one.Start), 0)
 	}
 	return end
 }

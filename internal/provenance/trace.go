@@ -5,17 +5,18 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/provenance/plain"
 )
 
 const (
-	maxLeaves  = 4096         // of one call that are traced one by one
-	maxTraced  = 1 << 20      // bytes of all leaves together
-	maxPaths   = 1 << 20      // bytes of all paths together
-	maxSources = 16           // that a trace names
-	maxAtoms   = 32           // of an argument that are looked up alone
-	weakPower  = 16           // bits below which a value can be anybody's
-	longPiece  = 32           // bits that a piece needs to count by itself
-	exactOnly  = viaInvisible // what no value of a stronger origin may have been changed by
+	maxLeaves  = 4096               // of one call that are traced one by one
+	maxTraced  = 1 << 20            // bytes of all leaves together
+	maxPaths   = 1 << 20            // bytes of all paths together
+	maxSources = 16                 // that a trace names
+	maxAtoms   = 32                 // of an argument that are looked up alone
+	weakPower  = 16                 // bits below which a value can be anybody's
+	longPiece  = 32                 // bits that a piece needs to count by itself
+	exactOnly  = plain.ViaInvisible // what no value of a stronger origin may have been changed by
 )
 
 // Beyond names, as a trace's only transformation, what was too much to trace:
@@ -88,12 +89,12 @@ func (t *tracer) nothing() sallyport.Trace {
 func (t *tracer) trace(text string) sallyport.Trace {
 	views := viewsOf(text)
 	first := views[0]
-	if len(first.bytes) == 0 && len(views) == 1 {
+	if len(first.Bytes) == 0 && len(views) == 1 {
 		return t.nothing()
 	}
 	t.power = first.whole()
-	parts := meanings(first.text)
-	if len(parts) > 0 && parts[0].day() {
+	parts := plain.Meanings(first.text)
+	if len(parts) > 0 && parts[0].Day() {
 		t.power = min(t.power, weakPower-1) // few days come into question
 	}
 	for _, s := range t.memory.shelves {
@@ -109,7 +110,7 @@ func (t *tracer) trace(text string) sallyport.Trace {
 
 // look searches one shelf for one view.
 func (t *tracer) look(s *shelf, v *view, base bool) {
-	if len(v.bytes) == 0 {
+	if len(v.Bytes) == 0 {
 		return
 	}
 	found := s.search(v)
@@ -134,23 +135,23 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 // viewsOf are the argument itself and what is encoded in it, at most maxNesting
 // layers deep. All together they are a few times as long as the argument.
 func viewsOf(text string) []*view {
-	p := undo(text)
-	v := &view{text: p.text, via: p.via, shifts: p.shifts}
+	p := plain.Undo(text)
+	v := &view{text: p.Text, via: p.Via, shifts: p.Shifts}
 	v.prepare()
 	views := []*view{v}
 	for from := 0; from < len(views); from++ {
 		outer := views[from]
-		if layersOf(outer) == maxNesting {
+		if layersOf(outer) == plain.MaxNesting {
 			continue
 		}
-		if again := undo(outer.text); again.text != outer.text {
-			inner := &view{text: again.text, via: outer.via | again.via, outer: outer, shifts: again.shifts}
+		if again := plain.Undo(outer.text); again.Text != outer.text {
+			inner := &view{text: again.Text, via: outer.via | again.Via, outer: outer, shifts: again.Shifts}
 			inner.prepare()
 			views = append(views, inner)
 		}
-		reveal(outer.text, minEncoded, func(h hidden) {
-			p := undo(h.text)
-			inner := &view{text: p.text, via: outer.via | h.via | p.via, outer: outer, start: h.start, end: h.end}
+		plain.Reveal(outer.text, plain.MinEncoded, func(h plain.Hidden) {
+			p := plain.Undo(h.Text)
+			inner := &view{text: p.Text, via: outer.via | h.Via | p.Via, outer: outer, start: h.Start, end: h.End}
 			inner.prepare()
 			views = append(views, inner)
 		})
@@ -166,56 +167,13 @@ func layersOf(v *view) int {
 	return n
 }
 
-// part is one of the meanings that an argument is made of: its day, its time,
-// its number. Any of the readings will do.
-type part struct {
-	readings []reading
-}
-
-func (p part) day() bool { return p.readings[0].via == viaDate }
-
-// meanings reads an argument that is a number, a day, a time, or a day and a
-// time, and nothing else.
-func meanings(text string) []part {
-	trimmed := strings.TrimSpace(text)
-	if trimmed == "" || len(trimmed) > 48 {
-		return nil
-	}
-	skipped := len(text) - len(strings.TrimLeft(text, " \n\t\r"))
-	r, end := read(trimmed, 0)
-	if r.n == 0 || !isZone(trimmed[end:]) {
-		return nil
-	}
-	var parts []part
-	for i, one := range r.list[:r.n] {
-		one.start += skipped
-		one.end += skipped
-		if i > 0 && one.start == parts[len(parts)-1].readings[0].start {
-			last := &parts[len(parts)-1]
-			last.readings = append(last.readings, one)
-			continue
-		}
-		parts = append(parts, part{[]reading{one}})
-	}
-	return parts
-}
-
-// isZone reports whether nothing but a time zone is left.
-func isZone(rest string) bool {
-	switch rest {
-	case "", "Z", "z", " UTC", ".000Z", ".000000":
-		return true
-	}
-	return len(rest) == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':'
-}
-
 // lookMeanings looks each part up by what it means, however it was written.
-func (t *tracer) lookMeanings(v *view, parts []part) {
+func (t *tracer) lookMeanings(v *view, parts []plain.Part) {
 	for _, s := range t.memory.shelves {
 		for _, p := range parts {
 			for _, m := range s.meaning(p) {
 				m.view = v
-				m.from, m.to = v.squeezedIn(p.readings[0].start, p.readings[0].end)
+				m.from, m.to = v.squeezedIn(p.Readings[0].Start, p.Readings[0].End)
 				m.via |= m.field.via
 				if m.covers() {
 					t.wholes = append(t.wholes, m)
@@ -229,56 +187,33 @@ func (t *tracer) lookMeanings(v *view, parts []part) {
 
 // squeezedIn gives the squeezed bytes that text[start:end] holds.
 func (v *view) squeezedIn(start, end int) (from, to int) {
-	from, _ = slices.BinarySearch(v.places, int32(start))
-	to, _ = slices.BinarySearch(v.places, int32(end))
+	from, _ = slices.BinarySearch(v.Places, int32(start))
+	to, _ = slices.BinarySearch(v.Places, int32(end))
 	return from, to
 }
 
 // meaning finds a few places of a shelf that mean the part.
-func (s *shelf) meaning(p part) []match {
+func (s *shelf) meaning(p plain.Part) []match {
 	var found []match
-	for _, want := range p.readings {
+	for _, want := range p.Readings {
 		try := func(hash uint32) {
 			chain := 0
 			for a := s.newest(hash); a != nil && chain < maxChain && len(found) < maxWholes; a = s.older(a) {
 				chain++
 				f := s.fieldAt(a.at)
 				at := int(a.at - f.at)
-				there, _ := read(f.text, at)
-				if r, ok := there.has(want.key); ok && standsAlone(f.text, r) {
-					found = append(found, match{shelf: s, field: f, start: r.start, end: r.end, via: want.via, same: true})
+				there, _ := plain.Read(f.text, at)
+				if r, ok := there.Has(want.Key); ok && plain.StandsAlone(f.text, r) {
+					found = append(found, match{shelf: s, field: f, start: r.Start, end: r.End, via: want.Via, same: true})
 				}
 			}
 		}
-		try(hashOf(want.key))
-		if want.via == viaNumber && want.key&15 == 0 { // a whole number may be written plainly
-			try(plainHash(want.key &^ numberKey >> 4))
+		try(hashOf(want.Key))
+		if whole, ok := want.Integer(); ok { // a whole number may be written plainly
+			try(plainHash(whole))
 		}
 	}
 	return found
-}
-
-// standsAlone reports whether a reading is no part of something longer. A time
-// may be joined to its day and its zone.
-func standsAlone(text string, r reading) bool {
-	before := joinedBefore(text, r.start)
-	after := joinedAfter(text, r.end)
-	if r.via == viaDate {
-		before = before && !(r.start > 1 && text[r.start-1]|0x20 == 't' && isDigit(text[r.start-2]))
-		after = after && !beginsZone(text[r.end:])
-	}
-	return !before && !after
-}
-
-// beginsZone reports whether a time or a zone follows a day or a time.
-func beginsZone(rest string) bool {
-	switch c := rest[0] | 0x20; {
-	case c == 'z':
-		return !beginsInWord(rest[1:])
-	case c == 't':
-		return len(rest) > 1 && isDigit(rest[1])
-	}
-	return len(rest) >= 6 && isZone(rest[:6])
 }
 
 // plainHash is the hash of the word that a whole number is.
@@ -290,21 +225,21 @@ func plainHash(value uint64) uint32 {
 		buffer[i] = byte('0' + value%10)
 		value /= 10
 	}
-	q := squeezed{bytes: buffer[i:]}
-	return hashOf(q.key(0, min(gram, len(q.bytes))))
+	q := plain.Squeezed{Bytes: buffer[i:]}
+	return hashOf(q.Key(0, min(gram, len(q.Bytes))))
 }
 
 // decide puts what was found together.
-func (t *tracer) decide(text string, first *view, parts []part) sallyport.Trace {
+func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.Trace {
 	out := sallyport.Trace{Path: t.path}
-	var via through
+	var via plain.Through
 	var because []match
 	writer := sallyport.WriterUnknown
 	if best := t.strongest(); best > sallyport.WriterUntrusted {
 		writer = best
 		because = t.of(t.wholes, func(m *match) bool { return m.shelf.origin.Writer == best && t.explains(m) })
 	} else if w, atoms := t.assembled(first, parts); w > sallyport.WriterUntrusted {
-		writer, because, via = w, atoms, viaPieces
+		writer, because, via = w, atoms, plain.ViaPieces
 	}
 	evidence := t.evidence()
 	if writer == sallyport.WriterUnknown {
@@ -344,9 +279,9 @@ func (t *tracer) decide(text string, first *view, parts []part) sallyport.Trace 
 		out.Through = append(out.Through, Many)
 	}
 	if len(all) > 0 && writer != sallyport.WriterUser && writer != sallyport.WriterTrusted && !t.complete(first, all) {
-		via |= viaPart
+		via |= plain.ViaPart
 	}
-	out.Through = append(via.names(), out.Through...)
+	out.Through = append(via.Names(), out.Through...)
 	if t.power < weakPower {
 		out.Through = append(out.Through, Short)
 	}
@@ -374,7 +309,7 @@ func (t *tracer) explains(m *match) bool {
 	if !m.same || m.via&exactOnly != 0 {
 		return false
 	}
-	if m.shelf.origin.Writer != sallyport.WriterTrusted || t.power >= 2*weakPower || m.via&viaDate != 0 {
+	if m.shelf.origin.Writer != sallyport.WriterTrusted || t.power >= 2*weakPower || m.via&plain.ViaDate != 0 {
 		return true
 	}
 	return sameKind(t.tool, t.path, m.field)
@@ -405,12 +340,12 @@ func (t *tracer) of(matches []match, keep func(*match) bool) []match {
 // list. Each must be explained as a whole by the user's words or a trusted
 // field. What is one word can't be assembled: from the words of the user
 // anybody could make an address that the user never named.
-func (t *tracer) assembled(v *view, parts []part) (sallyport.Writer, []match) {
+func (t *tracer) assembled(v *view, parts []plain.Part) (sallyport.Writer, []match) {
 	weakest := sallyport.WriterUser
 	var because []match
 	if len(parts) > 1 {
 		for _, p := range parts {
-			from, to := v.squeezedIn(p.readings[0].start, p.readings[0].end)
+			from, to := v.squeezedIn(p.Readings[0].Start, p.Readings[0].End)
 			best := -1
 			for i := range t.pieces {
 				m := &t.pieces[i]
@@ -491,7 +426,7 @@ func (t *tracer) evidence() []match {
 		m := &t.pieces[i]
 		power := m.power()
 		// Of a short value half is enough, of a long text it takes a phrase.
-		if power >= longPiece || power >= minPiece && 2*power >= t.power && t.power < longText || m.via&viaDate != 0 {
+		if power >= longPiece || power >= minPiece && 2*power >= t.power && t.power < longText || m.via&plain.ViaDate != 0 {
 			kept = append(kept, *m)
 		}
 	}
@@ -507,7 +442,7 @@ func (t *tracer) readers(lists ...[]match) sallyport.Readers {
 	}
 	for _, list := range lists {
 		for i := range list {
-			if list[i].power() >= minPiece && list[i].via&viaDate == 0 {
+			if list[i].power() >= minPiece && list[i].via&plain.ViaDate == 0 {
 				fewest = min(fewest, list[i].shelf.origin.Readers)
 			}
 		}
@@ -520,7 +455,7 @@ func (t *tracer) readers(lists ...[]match) sallyport.Readers {
 
 // complete reports whether the matches leave nothing of the value unexplained.
 func (t *tracer) complete(v *view, matches []match) bool {
-	covered := make([]bool, len(v.bytes))
+	covered := make([]bool, len(v.Bytes))
 	for i := range matches {
 		m := &matches[i]
 		if m.view != v {
@@ -553,7 +488,7 @@ func sources(matches []match) (list []sallyport.Source, more bool) {
 
 func (m *match) source() sallyport.Source {
 	f := m.field
-	start, end := was(f.shifts, m.start), was(f.shifts, m.end)
+	start, end := f.shifts.Was(m.start), f.shifts.Was(m.end)
 	if f.until > 0 {
 		start, end = int(f.base), int(f.until)
 	}

@@ -1,36 +1,45 @@
-package provenance
+package plain
 
 import "strings"
 
-// reading is one meaning of a piece of text: a number, a day, or a time of
+// Reading is one meaning of a piece of text: a number, a day, or a time of
 // day. Its key is the meaning itself and no hash of it, so that nobody can
 // craft another value with the same key.
-type reading struct {
-	key        uint64
-	start, end int
-	via        through
+type Reading struct {
+	Key        uint64
+	Start, End int
+	Via        Through
 }
 
-// readings are the meanings of the text at one place; few texts have more.
-type readings struct {
-	list [6]reading
+// Integer is the whole number that the reading is.
+func (r Reading) Integer() (value uint64, ok bool) {
+	return r.Key &^ numberKey >> 4, r.Via == ViaNumber && r.Key&15 == 0
+}
+
+// Readings are the meanings of the text at one place; few texts have more.
+type Readings struct {
+	list [6]Reading
 	n    int
 }
 
-func (r *readings) add(key uint64, start, end int, via through) {
+// All are the readings.
+func (r *Readings) All() []Reading { return r.list[:r.n] }
+
+func (r *Readings) add(key uint64, start, end int, via Through) {
 	if r.n < len(r.list) {
-		r.list[r.n] = reading{key, start, end, via}
+		r.list[r.n] = Reading{key, start, end, via}
 		r.n++
 	}
 }
 
-func (r *readings) has(key uint64) (reading, bool) {
+// Has finds the reading with this key.
+func (r *Readings) Has(key uint64) (Reading, bool) {
 	for _, one := range r.list[:r.n] {
-		if one.key == key {
+		if one.Key == key {
 			return one, true
 		}
 	}
-	return reading{}, false
+	return Reading{}, false
 }
 
 // The tops of keys keep kinds apart, and apart from the keys of words.
@@ -42,9 +51,9 @@ const (
 
 const maxDigits = 15 // a number of more is an identifier, which is no matter of format
 
-// read gives the meanings of what stands at text[at:], which begins a word, and
+// Read gives the meanings of what stands at text[at:], which begins a word, and
 // where it ends; at when it has none.
-func read(text string, at int) (r readings, end int) {
+func Read(text string, at int) (r Readings, end int) {
 	if c := text[at]; c < '0' || c > '9' {
 		if end = writtenDay(text, at, &r); end > at {
 			return r, andTime(text, end, &r)
@@ -64,7 +73,7 @@ func read(text string, at int) (r readings, end int) {
 }
 
 // andTime reads the time behind a day: 2024-05-15T10:00.
-func andTime(text string, at int, r *readings) int {
+func andTime(text string, at int, r *Readings) int {
 	next := at
 	switch {
 	case at < len(text) && (text[at] == 'T' || text[at] == 't' || text[at] == ' '):
@@ -74,7 +83,7 @@ func andTime(text string, at int, r *readings) int {
 	default:
 		return at
 	}
-	if next < len(text) && isDigit(text[next]) {
+	if next < len(text) && IsDigit(text[next]) {
 		if end := timeOfDay(text, next, r); end > next {
 			return end
 		}
@@ -84,30 +93,30 @@ func andTime(text string, at int, r *readings) int {
 
 // digits reads at most most digits.
 func digits(text string, at, most int) (value, end int) {
-	for end = at; end < len(text) && end-at < most && isDigit(text[end]); end++ {
+	for end = at; end < len(text) && end-at < most && IsDigit(text[end]); end++ {
 		value = value*10 + int(text[end]-'0')
 	}
 	return value, end
 }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func IsDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-func noDigit(text string, at int) bool { return at >= len(text) || !isDigit(text[at]) }
+func noDigit(text string, at int) bool { return at >= len(text) || !IsDigit(text[at]) }
 
-func addDay(r *readings, y, m, d, start, end int) bool {
+func addDay(r *Readings, y, m, d, start, end int) bool {
 	if m < 1 || m > 12 || d < 1 || d > 31 || y != 0 && (y < 1000 || y > 9999) {
 		return false
 	}
 	key := dayKey | uint64(m)<<5 | uint64(d)
 	if y != 0 {
-		r.add(key|uint64(y)<<9, start, end, viaDate)
+		r.add(key|uint64(y)<<9, start, end, ViaDate)
 	}
-	r.add(key, start, end, viaDate) // "May 15th" may mean this one
+	r.add(key, start, end, ViaDate) // "May 15th" may mean this one
 	return true
 }
 
 // numericDay reads 2024-05-15, 15.05.2024, 05/15/2024.
-func numericDay(text string, at int, r *readings) int {
+func numericDay(text string, at int, r *Readings) int {
 	a, i := digits(text, at, 4)
 	if i == len(text) || text[i] != '-' && text[i] != '/' && text[i] != '.' {
 		return at
@@ -137,7 +146,7 @@ func numericDay(text string, at int, r *readings) int {
 }
 
 // dayThenMonth reads 15 May 2024, 15th of May.
-func dayThenMonth(text string, at int, r *readings) int {
+func dayThenMonth(text string, at int, r *Readings) int {
 	d, i := digits(text, at, 2)
 	i = skipOrdinal(text, i)
 	if i == len(text) || text[i] != ' ' && text[i] != '-' {
@@ -147,7 +156,7 @@ func dayThenMonth(text string, at int, r *readings) int {
 	if strings.HasPrefix(text[i:], "of ") {
 		i += 3
 	}
-	m, i := month(text, i)
+	m, i := Month(text, i)
 	if m == 0 {
 		return at
 	}
@@ -159,8 +168,8 @@ func dayThenMonth(text string, at int, r *readings) int {
 }
 
 // writtenDay reads May 15th, 2024.
-func writtenDay(text string, at int, r *readings) int {
-	m, i := month(text, at)
+func writtenDay(text string, at int, r *Readings) int {
+	m, i := Month(text, at)
 	if m == 0 || i == len(text) || text[i] != ' ' {
 		return at
 	}
@@ -209,9 +218,9 @@ var months = [...]string{
 	"september", "october", "november", "december",
 }
 
-// month reads the English name of a month, whole or its first three letters.
-func month(text string, at int) (m, end int) {
-	for end = at; end < len(text) && end-at < 10 && folded[text[end]] >= 'a'; end++ {
+// Month reads the English name of a month, whole or its first three letters.
+func Month(text string, at int) (m, end int) {
+	for end = at; end < len(text) && end-at < 10 && Folded[text[end]] >= 'a'; end++ {
 	}
 	if end-at < 3 {
 		return 0, at
@@ -230,7 +239,7 @@ func month(text string, at int) (m, end int) {
 
 // timeOfDay reads 10:00, 10:00:00, 10am, 10:30 pm. A zone behind it is left
 // out.
-func timeOfDay(text string, at int, r *readings) int {
+func timeOfDay(text string, at int, r *Readings) int {
 	h, i := digits(text, at, 2)
 	minute, end := 0, i
 	if i < len(text) && text[i] == ':' {
@@ -258,7 +267,7 @@ func timeOfDay(text string, at int, r *readings) int {
 			h += 12
 		}
 	}
-	r.add(timeKey|uint64(h*60+minute), at, end, viaDate)
+	r.add(timeKey|uint64(h*60+minute), at, end, ViaDate)
 	return end
 }
 
@@ -269,7 +278,7 @@ func halfOfDay(text string, at int) (half byte, end int) {
 	if at+2 > len(text) || text[at+1]|0x20 != 'm' {
 		return 0, at
 	}
-	if at+2 < len(text) && folded[text[at+2]] != 0 {
+	if at+2 < len(text) && Folded[text[at+2]] != 0 {
 		return 0, at
 	}
 	switch text[at] | 0x20 {
@@ -281,13 +290,13 @@ func halfOfDay(text string, at int) (half byte, end int) {
 
 // number reads 1,200.50 and 1.200,50 and 1200.5 and 1'200. What can mean two
 // numbers, such as 1.200, has both readings.
-func number(text string, at int, r *readings) int {
+func number(text string, at int, r *Readings) int {
 	var seen [2]int // of "." and of "," or "'"
 	end, last := at, -1
 	for end < len(text) && end-at < 2*maxDigits {
 		c := text[end]
-		if !isDigit(c) {
-			if c != '.' && c != ',' && c != '\'' || end+1 == len(text) || !isDigit(text[end+1]) {
+		if !IsDigit(c) {
+			if c != '.' && c != ',' && c != '\'' || end+1 == len(text) || !IsDigit(text[end+1]) {
 				break
 			}
 			last = end
@@ -331,7 +340,7 @@ func number(text string, at int, r *readings) int {
 func inThrees(s string, n int) bool {
 	group, groups := 0, 0
 	for i := 0; i < n; i++ {
-		if isDigit(s[i]) {
+		if IsDigit(s[i]) {
 			group++
 			continue
 		}
@@ -345,11 +354,11 @@ func inThrees(s string, n int) bool {
 }
 
 // addNumber adds the number whose decimal separator is at point, -1 for none.
-func addNumber(r *readings, s string, point, start, end int) {
+func addNumber(r *Readings, s string, point, start, end int) {
 	var value uint64
 	scale, count := 0, 0
 	for i := range len(s) {
-		if isDigit(s[i]) {
+		if IsDigit(s[i]) {
 			value = value*10 + uint64(s[i]-'0')
 			if value > 0 {
 				count++
@@ -366,5 +375,5 @@ func addNumber(r *readings, s string, point, start, end int) {
 		value /= 10
 		scale--
 	}
-	r.add(numberKey|value<<4|uint64(scale), start, end, viaNumber)
+	r.add(numberKey|value<<4|uint64(scale), start, end, ViaNumber)
 }

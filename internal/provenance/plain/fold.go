@@ -1,4 +1,4 @@
-package provenance
+package plain
 
 import (
 	"encoding/base64"
@@ -13,25 +13,25 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// through is a set of transformations that were looked through.
-type through uint16
+// Through is a set of transformations that were looked through.
+type Through uint16
 
 const (
-	viaCase through = 1 << iota
-	viaWhitespace
-	viaNFKC
-	viaURL
-	viaHTML
-	viaJSON
-	viaBase64
-	viaHex
-	viaInvisible
-	viaJoin
-	viaSplit
-	viaNumber
-	viaDate
-	viaPieces
-	viaPart
+	ViaCase Through = 1 << iota
+	ViaWhitespace
+	ViaNFKC
+	ViaURL
+	ViaHTML
+	ViaJSON
+	ViaBase64
+	ViaHex
+	ViaInvisible
+	ViaJoin
+	ViaSplit
+	ViaNumber
+	ViaDate
+	ViaPieces
+	ViaPart
 )
 
 var throughNames = [...]string{
@@ -39,7 +39,7 @@ var throughNames = [...]string{
 	"invisible", "join", "split", "number", "date", "pieces", "part",
 }
 
-func (t through) names() []string {
+func (t Through) Names() []string {
 	var names []string
 	for i, name := range throughNames {
 		if t&(1<<i) != 0 {
@@ -49,21 +49,25 @@ func (t through) names() []string {
 	return names
 }
 
-// shift says that from byte `at` of a plain text on, it stands for byte `was`
+// Shift says that from byte At of a plain text on, it stands for byte Was
 // of the text that it was made of.
-type shift struct{ at, was int32 }
+type Shift struct{ At, Was int32 }
 
-// plain is a text with its escapes undone and its Unicode forms unified.
-type plain struct {
-	text   string
-	shifts []shift // nil when no byte moved
-	via    through
+// Shifts say where the bytes of a text came from; nil when none moved.
+type Shifts []Shift
+
+// Undone is a text with its escapes undone and its Unicode forms unified.
+type Undone struct {
+	Text   string
+	Shifts Shifts
+	Via    Through
 }
 
-func was(shifts []shift, at int) int {
-	lo, hi := 0, len(shifts)
+// Was is which byte of the original byte at stands for.
+func (s Shifts) Was(at int) int {
+	lo, hi := 0, len(s)
 	for lo < hi {
-		if mid := (lo + hi) / 2; int(shifts[mid].at) <= at {
+		if mid := (lo + hi) / 2; int(s[mid].At) <= at {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -72,8 +76,8 @@ func was(shifts []shift, at int) int {
 	if lo == 0 {
 		return at
 	}
-	s := shifts[lo-1]
-	return int(s.was) + at - int(s.at)
+	last := s[lo-1]
+	return int(last.Was) + at - int(last.At)
 }
 
 // special marks the bytes at which undo has something to do.
@@ -85,16 +89,16 @@ var special = func() (table [256]bool) {
 	return table
 }()
 
-// undo decodes URL, HTML and JSON escapes once, drops what nobody can see, and
+// Undo decodes URL, HTML and JSON escapes once, drops what nobody can see, and
 // unifies Unicode forms. Values that were seen and arguments go through the
 // same function, so an escape on either side hides nothing.
-func undo(s string) plain {
+func Undo(s string) Undone {
 	i := 0
 	for i < len(s) && !special[s[i]] {
 		i++
 	}
 	if i == len(s) {
-		return plain{text: s}
+		return Undone{Text: s}
 	}
 	u := undoer{from: s, out: make([]byte, 0, len(s))}
 	u.out = append(u.out, s[:i]...)
@@ -106,18 +110,18 @@ func undo(s string) plain {
 		}
 		i = u.step(i)
 	}
-	return plain{string(u.out), u.shifts, u.via}
+	return Undone{string(u.out), u.shifts, u.via}
 }
 
 type undoer struct {
 	from   string
 	out    []byte
-	shifts []shift
-	via    through
+	shifts Shifts
+	via    Through
 }
 
 // replace writes with for from[start:end].
-func (u *undoer) replace(with string, start, end int, via through) int {
+func (u *undoer) replace(with string, start, end int, via Through) int {
 	u.via |= via
 	u.mark(start) // inside the replaced bytes every position stands for their start
 	u.out = append(u.out, with...)
@@ -127,11 +131,11 @@ func (u *undoer) replace(with string, start, end int, via through) int {
 
 func (u *undoer) mark(was int) {
 	at := int32(len(u.out))
-	if n := len(u.shifts); n > 0 && u.shifts[n-1].at == at {
-		u.shifts[n-1].was = int32(was)
+	if n := len(u.shifts); n > 0 && u.shifts[n-1].At == at {
+		u.shifts[n-1].Was = int32(was)
 		return
 	}
-	u.shifts = append(u.shifts, shift{at, int32(was)})
+	u.shifts = append(u.shifts, Shift{at, int32(was)})
 }
 
 // step handles the special byte at i and returns where to go on.
@@ -140,15 +144,15 @@ func (u *undoer) step(i int) int {
 	switch s[i] {
 	case '%':
 		if text, end := percent(s, i); end > 0 {
-			return u.replace(text, i, end, viaURL)
+			return u.replace(text, i, end, ViaURL)
 		}
 	case '&':
 		if text, end := entity(s, i); end > 0 {
-			return u.replace(text, i, end, viaHTML)
+			return u.replace(text, i, end, ViaHTML)
 		}
 	case '\\':
 		if text, end := jsonEscape(s, i); end > 0 {
-			return u.replace(text, i, end, viaJSON)
+			return u.replace(text, i, end, ViaJSON)
 		}
 	default:
 		return u.unicode(i)
@@ -227,7 +231,7 @@ func (u *undoer) unicode(i int) int {
 	s := u.from
 	r, size := utf8.DecodeRuneInString(s[i:])
 	if invisible(r) {
-		return u.replace("", i, i+size, viaInvisible)
+		return u.replace("", i, i+size, ViaInvisible)
 	}
 	if norm.NFKC.QuickSpanString(s[i:i+size]) == size && !unicode.Is(unicode.M, r) && r < 0x1100 {
 		// One character that is its own form and can't be changed by the next:
@@ -251,7 +255,7 @@ func (u *undoer) unicode(i int) int {
 		u.out = append(u.out, segment...)
 		return end
 	}
-	return u.replace(form, start, end, viaNFKC)
+	return u.replace(form, start, end, ViaNFKC)
 }
 
 // invisible characters take no place and are no spaces: attackers put them
@@ -273,8 +277,8 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
-// folded maps the ASCII letters and digits to lower case, all else to 0.
-var folded = func() (table [256]byte) {
+// Folded maps the ASCII letters and digits to lower case, all else to 0.
+var Folded = func() (table [256]byte) {
 	for c := 0; c < 0x80; c++ {
 		switch {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z':
@@ -286,41 +290,41 @@ var folded = func() (table [256]byte) {
 	return table
 }()
 
-// inWord reports whether a character beyond ASCII belongs to words.
-func inWord(r rune) bool {
+// InWord reports whether a character beyond ASCII belongs to words.
+func InWord(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.M, r)
 }
 
-// withoutSpaces reports whether a letter belongs to a script that writes words
+// WithoutSpaces reports whether a letter belongs to a script that writes words
 // without spaces between them: Thai and its neighbours, Chinese, Japanese.
-func withoutSpaces(r rune) bool {
+func WithoutSpaces(r rune) bool {
 	return r >= 0x0E00 && r <= 0x0EFF || r >= 0x1000 && r <= 0x109F || r >= 0x1780 && r <= 0x17FF || r >= 0x2E80 && r <= 0xABFF || r >= 0xF900 && r <= 0xFAFF || r >= 0x20000 && r <= 0x3FFFF
 }
 
-// hidden is text that was found encoded within another text.
-type hidden struct {
-	text       string
-	start, end int // of the encoded bytes
-	via        through
+// Hidden is text that was found encoded within another text.
+type Hidden struct {
+	Text       string
+	Start, End int // of the encoded bytes
+	Via        Through
 }
 
 const (
-	minEncoded = 8 // characters that can be told from a word
-	maxNesting = 3 // encodings within encodings
+	MinEncoded = 8 // characters that can be told from a word
+	MaxNesting = 3 // encodings within encodings
 	wrapped    = 60
 )
 
 // encoded[c] is 1 for the letters of both base64 alphabets.
 var encoded = func() (table [256]bool) {
 	for c := range table {
-		table[c] = folded[c] != 0 || c == '+' || c == '/' || c == '-' || c == '_'
+		table[c] = Folded[c] != 0 || c == '+' || c == '/' || c == '-' || c == '_'
 	}
 	return table
 }()
 
-// reveal finds base64 and hexadecimal runs of at least atLeast characters that
+// Reveal finds base64 and hexadecimal runs of at least atLeast characters that
 // hold text. What it yields is together shorter than s.
-func reveal(s string, atLeast int, yield func(hidden)) {
+func Reveal(s string, atLeast int, yield func(Hidden)) {
 	for i := 0; i < len(s); {
 		if !encoded[s[i]] {
 			i++
@@ -335,7 +339,7 @@ func reveal(s string, atLeast int, yield func(hidden)) {
 			for i < len(s) && s[i] == '=' && i-start < len(s) {
 				i++
 			}
-			yield(hidden{text, start, i, via})
+			yield(Hidden{text, start, i, via})
 		}
 	}
 }
@@ -363,10 +367,10 @@ func endOfRun(s string, i int) int {
 
 // decodeRun decodes one run when what comes out is text. Its ends are tried
 // without what joins words, such as the "/" of a path before it.
-func decodeRun(run string) (string, through) {
+func decodeRun(run string) (string, Through) {
 	if len(run)%2 == 0 && allHex(run) {
 		if raw, err := hex.DecodeString(run); err == nil && isText(raw) {
-			return string(raw), viaHex
+			return string(raw), ViaHex
 		}
 	}
 	if !plausible(run) {
@@ -394,7 +398,7 @@ func decodeRun(run string) (string, through) {
 	if !isText(raw[:n]) {
 		return "", 0
 	}
-	return string(raw[:n]), viaBase64
+	return string(raw[:n]), ViaBase64
 }
 
 // plausible decodes the first characters alone: most words fail here.

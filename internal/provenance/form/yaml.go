@@ -1,6 +1,7 @@
-package provenance
+package form
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -326,14 +327,11 @@ func yamlEscape(text []byte, s string, i int) ([]byte, int, bool) {
 		for i += 2; i < len(s) && s[i] == ' '; i++ {
 		}
 		return text, i, true
-	case width == 0 || i+2+width > len(s) || !allHex(s[i+2:i+2+width]):
+	case width == 0 || i+2+width > len(s):
 		return nil, 0, false
 	}
-	r := rune(0)
-	for _, c := range []byte(s[i+2 : i+2+width]) {
-		r = r<<4 | rune(unhex(c))
-	}
-	return utf8.AppendRune(text, r), i + 2 + width, true
+	r, err := strconv.ParseUint(s[i+2:i+2+width], 16, 31)
+	return utf8.AppendRune(text, rune(r)), i + 2 + width, err == nil
 }
 
 // literal reads | and > scalars.
