@@ -8,17 +8,14 @@ import (
 	"sallyport/internal/store/approvals"
 )
 
-// seal seals what an approval asks, which becomes durable with the record's
-// entry, on the caller's time and processor.
-func (w *waiting) seal(a *sallyport.Approval) {
-	copied := *a
-	w.approval = &copied
-	if a.State != sallyport.Pending || a.Question == nil {
-		return
+// seal seals what is asked of people, on the caller's time and processor.
+func (w *waiting) seal() {
+	if w.approval.Question == nil {
+		return // and it will not be put
 	}
-	w.question.Text, w.question.Commitment = w.key.Seal(nil, a.Question, approvals.Place(a.ID))
 	w.question.Key = w.key.id
-	w.size += int64(len(a.Question))
+	w.question.Text, w.question.Commitment = w.key.Seal(nil, w.approval.Question, approvals.Place(w.approval.ID))
+	w.size += int64(len(w.approval.Question))
 }
 
 // Approval is the last question to people with a digest, without its words; a

@@ -234,13 +234,18 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if err := fits(&w.entry); err != nil {
 		return nil, err
 	}
-	if record.Args == nil && record.Result == nil && record.Approval == nil {
+	if record.Approval != nil {
+		approval := *record.Approval
+		w.approval = &approval
+	}
+	asks := w.approval != nil && w.approval.State == sallyport.Pending
+	if record.Args == nil && record.Result == nil && !asks {
 		return w, nil
 	}
 	key := s.keys.of(w.entry.Run, w.entry.Time)
 	w.key, w.sealed = key, buffers.Get().(*[]byte)
-	if record.Approval != nil {
-		w.seal(record.Approval)
+	if asks {
+		w.seal()
 	}
 	sealed := (*w.sealed)[:0]
 	if record.Args != nil {
