@@ -61,11 +61,19 @@ type Config struct {
 	Hosts   []string `yaml:"hosts"`
 	Origins []string `yaml:"origins"`
 
+	Approvals Approvals `yaml:"approvals"`
 	Limits    Limits    `yaml:"limits"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	// Retention is how long payloads (arguments and results) are kept; the
 	// entries stay. Default 90d.
 	Retention Duration `yaml:"retention"`
+}
+
+// Approvals are questions to people.
+type Approvals struct {
+	// Expire is the time from a question until neither an answer nor the use of a
+	// yes is possible any more. Default 1h. Silence denies.
+	Expire Duration `yaml:"expire"`
 }
 
 // TLS names files in PEM.
@@ -266,6 +274,7 @@ func (c *Config) defaults(base string) {
 	set(&c.Pin, PinAsk)
 	set(&c.Limits.Body, 8<<20)
 	set(&c.Limits.Result, 32<<20)
+	set(&c.Approvals.Expire, Duration(time.Hour))
 	set(&c.Retention, Duration(90*24*time.Hour))
 	set(&c.Dir, ".sallyport")
 	if c.Policy == nil {

@@ -37,6 +37,7 @@ origins: ["https://app.example"]
 limits: {body: 1MiB, result: 64MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
+approvals: {expire: 10m}
 `
 
 func TestConfigWhole(t *testing.T) {
@@ -57,6 +58,7 @@ func TestConfigWhole(t *testing.T) {
 		{"a secret in env", files.Env["TOKEN"], Text{Secret: "files-TOKEN"}},
 		{"body", c.Limits.Body, Size(1 << 20)},
 		{"retention", time.Duration(c.Retention), 30 * 24 * time.Hour},
+		{"expire", time.Duration(c.Approvals.Expire), 10 * time.Minute},
 		{"attribute", c.Users["ana"].Attributes["region"], "eu"},
 		{"allowed", len(c.Servers["jira"].AllowAddresses), 2},
 	} {

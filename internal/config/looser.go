@@ -22,6 +22,9 @@ func Looser(old, next *Config) []string {
 	if next.Limits.Body > old.Limits.Body || next.Limits.Result > old.Limits.Result {
 		add("limits: a limit is raised")
 	}
+	if next.Approvals.Expire > old.Approvals.Expire {
+		add("approvals: what people agreed to can be used longer")
+	}
 	if next.Retention < old.Retention {
 		add("retention: payloads are erased earlier")
 	}

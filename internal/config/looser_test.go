@@ -28,6 +28,7 @@ origins: ["https://o.example"]
 limits: {body: 2MiB, result: 2MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
+approvals: {expire: 1h}
 `
 
 func TestLooser(t *testing.T) {
@@ -42,6 +43,8 @@ func TestLooser(t *testing.T) {
 		{"body down", "body: 2MiB", "body: 1MiB", ""},
 		{"result up", "result: 2MiB", "result: 3MiB", "a limit is raised"},
 		{"result down", "result: 2MiB", "result: 1MiB", ""},
+		{"approvals longer", "expire: 1h", "expire: 2h", "can be used longer"},
+		{"approvals shorter", "expire: 1h", "expire: 5m", ""},
 		{"retention shorter", "retention: 30d", "retention: 1d", "erased earlier"},
 		{"retention longer", "retention: 30d", "retention: 60d", ""},
 		{"telemetry elsewhere", "127.0.0.1:4318", "evil.example", "goes to http://evil.example"},
@@ -119,7 +122,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true,
+		"Telemetry": true, "Retention": true, "Approvals": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}
