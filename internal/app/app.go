@@ -160,6 +160,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
+		Approvals: a.store, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
 	})
 	if err != nil {
 		return nil, err
@@ -343,7 +344,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Policy: a, Files: a, History: a, Payloads: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a, Policy: a, Files: a, History: a, Payloads: a,
 		Runs: a, Changes: a, Sources: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})

@@ -16,20 +16,21 @@ const maxBody = 16 << 20
 
 // Parts are what the verbs are wired to.
 type Parts struct {
-	Door     Door
-	Doctor   Doctor
-	Servers  Servers
-	Pins     Pins
-	Agents   Agents
-	Human    Human
-	Policy   Policy
-	Files    PolicyFiles
-	History  History
-	Payloads Payloads
-	Runs     Runs
-	Changes  RunChanges
-	Sources  Sources
-	Log      http.Handler // LogHandler's
+	Door      Door
+	Doctor    Doctor
+	Servers   Servers
+	Pins      Pins
+	Agents    Agents
+	Human     Human
+	Approvals Approvals
+	Policy    Policy
+	Files     PolicyFiles
+	History   History
+	Payloads  Payloads
+	Runs      Runs
+	Changes   RunChanges
+	Sources   Sources
+	Log       http.Handler // LogHandler's
 }
 
 // Door is where agents come in.
@@ -121,6 +122,7 @@ func Handler(p Parts) http.Handler {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
 	policyHandlers(mux, p.Files, p.History)
+	approvalHandlers(mux, p.Approvals)
 	runHandlers(mux, p.Runs, p.Changes, p.Sources)
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
 		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)

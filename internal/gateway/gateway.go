@@ -27,12 +27,14 @@ type Parts struct {
 	Pins       *Pins
 	Rules      func() *policy.Rules // in force now; nil refuses everything
 	Log        Log
+	Approvals  Approvals
 	Upstream   Upstream
 	Watcher    Watcher
 	Now        func() time.Time
-	NewID      func() string // of a call, unique
-	Observe    func() bool   // observe mode: policy verdicts are recorded, not enforced
-	Deadline   time.Duration // of a ticket
+	NewID      func() string        // of a call, unique
+	Observe    func() bool          // observe mode: policy verdicts are recorded, not enforced
+	Deadline   time.Duration        // of a ticket
+	Expire     func() time.Duration // how long people may take to answer
 }
 
 // Identifier says who a credential stands for. An error means that nobody is
@@ -120,7 +122,7 @@ type Query struct {
 func New(parts Parts) (*Gateway, error) {
 	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
-		parts.Observe == nil || parts.Deadline <= 0 {
+		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Expire == nil {
 		return nil, errors.New("gateway: a part is missing")
 	}
 	return &Gateway{Parts: parts}, nil

@@ -32,6 +32,7 @@ type world struct {
 	held       int // runs that are kept from ending now
 	principal  sallyport.Principal
 	executed   []string
+	asked      questions
 	execute    func(ctx context.Context, ticket *Ticket, client Client) (Answer, error)
 	query      func(query *Query) (Answer, error)
 	observe    bool
@@ -66,6 +67,9 @@ func (w *world) Commit(_ context.Context, record *sallyport.Record) error {
 	}
 	if w.committing != nil && record.Entry.Type == sallyport.Intent {
 		w.committing()
+	}
+	if err := w.asked.apply(record); err != nil {
+		return err
 	}
 	w.records = append(w.records, *record)
 	return nil
@@ -170,6 +174,7 @@ func open(t testing.TB) (*Gateway, *world) {
 	g, err := New(Parts{
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return w.observe }, Deadline: time.Minute,
+		Approvals: w, Expire: func() time.Duration { return time.Hour },
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint("c_", w.ids) },
 	})
 	if err != nil {

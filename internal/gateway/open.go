@@ -24,9 +24,23 @@ func (g *Gateway) Open(ctx context.Context, credential sallyport.Credential, cal
 	return g.open(ctx, call)
 }
 
-// open is Open for a call whose principal is known.
+// open is Open for a call whose principal is known. What it was decided on may
+// be gone at the commit: then it is decided anew.
 func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	call.ID = g.NewID()
+	for range maxOvertaken {
+		ticket, err := g.decide(ctx, call)
+		if !errors.Is(err, sallyport.ErrOvertaken) {
+			return ticket, err
+		}
+	}
+	return nil, g.refuse(ctx, call, &sallyport.Facts{Call: call}, sallyport.Refuse(sallyport.CauseApproval,
+		"refused: what people had said was used by other calls %d times while this one was decided", maxOvertaken))
+}
+
+// decide is one attempt. The error sallyport.ErrOvertaken means that nothing
+// is decided or recorded.
+func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	judged, err := g.judgedAs(ctx, call)
 	facts := &sallyport.Facts{Call: judged, Partial: true}
 	switch {
@@ -61,8 +75,16 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	facts.Partial = false
 	decision = policy.Decide(rules, facts)
 	observed := decision.Verdict != sallyport.Allow && g.Observe()
+	var asked sallyport.Approval
+	if decision.Verdict == sallyport.Hold && !observed && canWait(call) {
+		decision, asked, err = g.answered(ctx, rules, facts, decision)
+	}
 	switch {
+	case err != nil:
+		return nil, g.refuse(ctx, call, facts, err)
 	case decision.Verdict == sallyport.Allow || observed:
+	case decision.Verdict == sallyport.Hold && canWait(call):
+		return nil, g.hold(ctx, call, facts, decision, asked)
 	case decision.Verdict == sallyport.Hold:
 		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseHold, Decision: decision})
 	default:
@@ -72,6 +94,11 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 	// 5 Commit: nothing acts before its intent is durable.
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = observed
+	if decision.Approval != "" {
+		if err := spend(record, asked); err != nil {
+			return nil, err
+		}
+	}
 	return g.commit(ctx, call, facts, record, decision)
 }
 
@@ -85,6 +112,9 @@ func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sally
 	}
 	err = g.Log.Commit(ctx, record)
 	release()
+	if errors.Is(err, sallyport.ErrOvertaken) {
+		return nil, err
+	}
 	if err != nil {
 		// It may be this one record that the log can't take: then the refusal is
 		// recorded instead.
@@ -97,7 +127,8 @@ func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sally
 }
 
 // refuse makes a refusal durable before it is answered. When even that fails
-// the answer is still a refusal, and says so.
+// the answer is still a refusal, and says so. The error sallyport.ErrOvertaken
+// means that the call has to be decided anew.
 func (g *Gateway) refuse(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts, err error) error {
 	refused, ok := errors.AsType[*sallyport.RefusedError](err)
 	if !ok {
@@ -110,10 +141,26 @@ func (g *Gateway) refuse(ctx context.Context, call *sallyport.Call, facts *sally
 	}
 	record := g.record(entryType, call, facts, refused.Decision)
 	record.Entry.Cause = refused.Cause
+	record.Entry.Approval, record.Entry.Approver = refused.Approval.ID, refused.Approval.By
+	if s := refused.Approval.State; s == sallyport.Pending || s == sallyport.Expired {
+		record.Approval = &refused.Approval
+	}
 	record.Entry.Name, record.Entry.Action = cut(record.Entry.Name), cut(record.Entry.Action)
-	if err := g.Log.Commit(ctx, record); err != nil && refused.Cause != sallyport.CauseLog {
-		refused.Cause = sallyport.CauseLog
-		refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
+	switch err := g.Log.Commit(ctx, record); {
+	case errors.Is(err, sallyport.ErrOvertaken):
+		return err
+	case errors.Is(err, sallyport.ErrCrowded):
+		refused.Cause, refused.Approval = sallyport.CauseLimit, sallyport.Approval{}
+		refused.Decision.Reason = "Refused: " + err.Error() + ". Wait for those, or until their time is over."
+		return g.refuse(ctx, call, facts, refused)
+	case err != nil:
+		refused.Approval = sallyport.Approval{} // nobody is asked
+		if refused.Cause != sallyport.CauseLog {
+			refused.Cause = sallyport.CauseLog
+			refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
+		}
+	case record.Approval != nil:
+		refused.Approval = *record.Approval // which may have been open already
 	}
 	g.Watcher.Decided(&record.Entry)
 	return refused

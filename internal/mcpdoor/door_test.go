@@ -47,6 +47,7 @@ type world struct {
 	pinsSave  []gateway.Pin
 	pins      *gateway.Pins
 	rules     atomic.Pointer[policy.Rules]
+	asked     sallyport.Approval // the last question
 }
 
 const (
@@ -63,7 +64,7 @@ var tools = map[string][]string{
 		`{"name":"refund","inputSchema":{"type":"object","properties":{"amount":{"type":"integer"}}}}`,
 		`{"name":"count","inputSchema":{"type":"object"}}`,
 		`{"name":"ask","inputSchema":{"type":"object","properties":{"of":{"type":"string"}}}}`,
-		`{"name":"slow","inputSchema":{"type":"object"}}`,
+		`{"name":"slow","inputSchema":{"type":"object"},"outputSchema":{"type":"object","required":["took"]}}`,
 		`{"name":"big","inputSchema":{"type":"object"}}`,
 		`{"name":"fail","inputSchema":{"type":"object"}}`,
 		`{"name":"link","inputSchema":{"type":"object"},"_meta":{"ui":{"resourceUri":"ui://desk/card"}}}`,
@@ -94,6 +95,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
+		Approvals: w, Expire: func() time.Duration { return time.Hour },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func newWorld(t testing.TB, options Options) *world {
 // forbid takes the rules into force, with more.
 func (w *world) forbid(t testing.TB, more string) {
 	loaded, err := policy.Load([]policy.File{{Name: "t.cedar", Text: []byte(rules + more)}}, w.pins.Definitions(), policy.Declared{
-		Servers: w.servers(), Agents: []string{"ana", "bob", "eve"}, Users: []string{"ana", "bob", "eve"}, Tenants: []string{"acme"}})
+		Servers: w.servers(), Agents: []string{"ana", "bob", "eve"}, Users: []string{"ana", "bob", "eve"}, Tenants: []string{"acme"}, Groups: []string{"finance"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +196,24 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 
 func (w *world) Hold(sallyport.Run) (release func(), err error) { return func() {}, nil }
 
-func (w *world) Commit(ctx context.Context, r *sallyport.Record) error { return w.Append(ctx, r) }
+func (w *world) Commit(ctx context.Context, r *sallyport.Record) error {
+	w.mu.Lock()
+	if r.Approval != nil {
+		w.asked = *r.Approval
+	}
+	w.mu.Unlock()
+	return w.Append(ctx, r)
+}
+
+func (w *world) Approval(_ context.Context, digest sallyport.Digest) (sallyport.Approval, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked.Digest != digest {
+		return sallyport.Approval{}, nil
+	}
+	return w.asked, nil
+}
+
 func (w *world) Append(context.Context, *sallyport.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

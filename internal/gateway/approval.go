@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/policy"
+)
+
+// maxOvertaken is how often a call is decided anew because what people said was
+// used by another call, or ran out, before its own commit.
+const maxOvertaken = 3
+
+// Approvals remembers the questions to people.
+type Approvals interface {
+	// Approval is the last question with a digest, a zero one when there never
+	// was any. An error means that nobody knows: the call is refused.
+	Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error)
+}
+
+// canWait reports whether people can be asked about a call: whether there is
+// somebody who can make it again. What is asked under a ticket belongs to a call
+// that is under way, and a completion is gone with the next letter.
+func canWait(call *sallyport.Call) bool {
+	return call.Parent == "" && call.Kind != sallyport.KindCompletion
+}
+
+// answered learns what people said about a call that policy holds, and has
+// policy decide on that, too.
+func (g *Gateway) answered(ctx context.Context, rules *policy.Rules, facts *sallyport.Facts, held sallyport.Decision) (sallyport.Decision, sallyport.Approval, error) {
+	asked, err := g.Approvals.Approval(ctx, held.Question)
+	if err != nil {
+		return held, sallyport.Approval{}, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
+			Policy: held.Policy, Reason: "refused: policy asks people, and what they said can't be read: " + err.Error()}}
+	}
+	if asked.At(g.Now()).State != sallyport.Approved {
+		return held, asked, nil
+	}
+	facts.Approvals = []sallyport.Approval{asked}
+	return policy.Decide(rules, facts), asked, nil
+}
+
+// spend has an intent use up the approval that let it through: in the commit,
+// or there is no intent.
+func spend(record *sallyport.Record, asked sallyport.Approval) error {
+	spent, err := asked.Spend(record.Entry.Call, record.Entry.Time)
+	record.Approval, record.Entry.Approver = &spent, asked.Approver()
+	return err
+}
+
+// hold ends a call that nobody has agreed to: people are asked, or said no, or
+// did not say anything in time.
+func (g *Gateway) hold(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts, decision sallyport.Decision, asked sallyport.Approval) error {
+	now := g.Now()
+	refused := &sallyport.RefusedError{Cause: sallyport.CauseApproval, Decision: decision, Approval: asked}
+	expired, err := asked.Expire(now)
+	switch {
+	case err == nil: // and nobody has been told: the next identical call asks again
+		refused.Approval = expired
+		refused.Decision.Reason = fmt.Sprintf("Refused: %s answered in time (%s). The identical call asks again.", "nobody of "+strings.Join(asked.Groups(), " and "), asked.ID)
+		if asked.State == sallyport.Approved {
+			refused.Decision.Reason = fmt.Sprintf("Refused: the approval %s was not used in time. The identical call asks again.", asked.ID)
+		}
+	case !asked.Over(now) && asked.State == sallyport.Refused:
+		refused.Decision.Reason = fmt.Sprintf("Refused by a person (%s): %s. Don't try the same in another way. The identical call is refused until %s.",
+			asked.ID, strings.TrimRight(asked.Reason, ". "), asked.Expires.UTC().Format(time.RFC3339))
+	default:
+		refused.Cause, refused.Approval = sallyport.CauseHold, g.question(call, facts, decision, now)
+	}
+	return g.refuse(ctx, call, facts, refused)
+}
+
+// question is a new question to people. Of the principal it keeps the names.
+func (g *Gateway) question(call *sallyport.Call, facts *sallyport.Facts, decision sallyport.Decision, now time.Time) sallyport.Approval {
+	p := call.Principal
+	a := sallyport.Approval{
+		ID: "a_" + strings.TrimPrefix(call.ID, "c_"), State: sallyport.Pending,
+		Digest: decision.Question, Question: sallyport.AppendQuestion(nil, facts, decision.Rules),
+		Call: call.ID, Principal: sallyport.Principal{Agent: p.Agent, Role: p.Role, User: p.User, Tenant: p.Tenant},
+		Run: call.Run.ID, Kind: call.Kind, Server: call.Server, Name: cut(call.Name), Rules: decision.Rules,
+		Asked: now.Truncate(time.Millisecond), Expires: now.Add(g.Expire()).Truncate(time.Millisecond),
+	}
+	if facts.Tool != nil {
+		a.Effects = facts.Tool.Effects
+	}
+	return a
+}
+
+// Answer puts what a person said on the record and into force, as one. An
+// error means that neither happened; sallyport.ErrOvertaken, that the question
+// had moved on.
+func (g *Gateway) Answer(ctx context.Context, answered sallyport.Approval, by string) error {
+	return g.Log.Commit(ctx, &sallyport.Record{Approval: &answered, Entry: sallyport.Entry{
+		Time: g.Now(), Type: sallyport.Change, Subject: "approval " + answered.State.String() + " " + answered.ID, By: by,
+		Reason: cut(answered.Reason), Approval: answered.ID, Approver: answered.Approver(), After: answered.Digest,
+	}})
+}
