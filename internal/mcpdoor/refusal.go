@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"sallyport"
 	"sallyport/internal/gateway"
@@ -26,7 +27,7 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CauseUnknown, sallyport.CauseWire:
 		return x.answered(ctx, call.Server, answer, err)
 	default:
-		return result(x.toolError(refusal(refused), decision(refused)))
+		return result(x.toolResult(refusal(refused), decision(refused), !pending(refused) || x.promises(call)))
 	}
 }
 
@@ -82,13 +83,17 @@ func (x *exchange) failed(err error) reply {
 // refusal is what the agent reads: the reason, and under which id people find
 // the call in the log.
 func refusal(e *sallyport.RefusedError) string {
+	if pending(e) {
+		return waiting(e)
+	}
 	if e.CallID == "" {
 		return e.Error()
 	}
 	return e.Error() + " (call " + e.CallID + ")"
 }
 
-// decision is a refusal for machines: {"call","cause","rules","asks"}.
+// decision is a refusal for machines: {"call","cause","rules","asks"}, and what
+// to wait for where people are asked.
 func decision(e *sallyport.RefusedError) []byte {
 	dst := sallyport.AppendString([]byte(`{"call":`), e.CallID)
 	dst = sallyport.AppendString(append(dst, `,"cause":`...), string(e.Cause))
@@ -106,13 +111,17 @@ func decision(e *sallyport.RefusedError) []byte {
 		}
 		dst = sallyport.AppendString(dst, group)
 	}
-	return append(dst, "]}"...)
+	dst = append(dst, ']')
+	if e.Approval.ID != "" {
+		dst = appendApproval(dst, e)
+	}
+	return append(dst, '}')
 }
 
-// toolError is a result with isError; machine is raw.
-func (x *exchange) toolError(text string, machine []byte) []byte {
+// toolResult is a result of our own; machine is raw.
+func (x *exchange) toolResult(text string, machine []byte, isError bool) []byte {
 	dst := sallyport.AppendString([]byte(`{"content":[{"type":"text","text":`), text)
-	dst = append(dst, `}],"isError":true`...)
+	dst = strconv.AppendBool(append(dst, `}],"isError":`...), isError)
 	if wire.IsStateless(x.revision) {
 		dst = append(dst, `,"resultType":"complete"`...)
 	}
