@@ -107,6 +107,13 @@ func (c *Console) line(e *sallyport.Entry) string {
 	if e.Type != sallyport.Intent || e.Observed {
 		line += "  " + Visible(e.Reason)
 	}
+	switch {
+	case e.Approval == "":
+	case e.Type == sallyport.Held:
+		line += "  (sallyport approvals show " + Visible(e.Approval) + ")"
+	case e.Approver != "":
+		line += "  (approval " + Visible(e.Approval) + " by " + Visible(e.Approver) + ")"
+	}
 	return line
 }
 
