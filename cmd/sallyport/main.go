@@ -163,7 +163,7 @@ human or timed out.`,
 		commands []*cobra.Command
 	}{
 		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), c.stdioCommand(), c.demoCommand()}},
-		{"steer", []*cobra.Command{c.serversCommand(), c.policyCommand(), c.agentsCommand(), c.enrollCommand()}},
+		{"steer", []*cobra.Command{c.approvalsCommand(), c.serversCommand(), c.policyCommand(), c.agentsCommand(), c.enrollCommand()}},
 		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {
