@@ -327,8 +327,8 @@ func singular(noun string) string {
 // sameKind reports whether an argument can mean what a trusted field holds,
 // as far as names tell: mail 13 is not file 13.
 func sameKind(tool, path string, f *field) bool {
-	name, source := lastName(path), lastName(f.path)
-	mine, theirs := isIDName(name), isIDName(source) || f.kind != ""
+	name, source := lastName(path), lastName(f.place.path)
+	mine, theirs := isIDName(name), isIDName(source) || f.place.kind != ""
 	if !mine && !theirs {
 		return true
 	}
@@ -338,8 +338,8 @@ func sameKind(tool, path string, f *field) bool {
 	}
 	has := things(source)
 	switch {
-	case f.kind != "":
-		has = things(f.kind)
+	case f.place.kind != "":
+		has = things(f.place.kind)
 	case len(has) == 0:
 		has = things(f.from.tool)
 	}

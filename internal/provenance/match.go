@@ -279,7 +279,7 @@ const (
 	longText  = 128 // bits from which on only phrases count, see evidence
 	maxWholes = 16
 	overlap   = 64 // bytes that a match may reach back into the one before
-	firstFew  = 4  // places of a key that are always compared
+	firstFew  = 2  // places of a key that are always compared
 )
 
 // search finds the longest matches from left to right. Its time is linear in
@@ -343,8 +343,8 @@ func (q *searching) try(i, n int, hash uint32, mine bool) {
 }
 
 func (q *searching) compare(a *anchor, i, floor int) {
-	f := q.shelf.fieldAt(a.at)
-	m := extend(q.view, f, int(a.at-f.at), i, floor)
+	f, at := q.shelf.fieldAt(a.at)
+	m := extend(q.view, f, at, i, floor)
 	m.shelf = q.shelf
 	switch {
 	case m.to == i:

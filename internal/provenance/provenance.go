@@ -6,6 +6,7 @@ package provenance
 
 import (
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"sallyport"
@@ -69,32 +70,40 @@ func (m *Memory) Said(text, strength string, readers sallyport.Readers) {
 	from := &origin{strength: short(strength), message: m.messages}
 	m.messages++
 	o := sallyport.Origin{Writer: sallyport.WriterUser, Readers: readers}
-	m.remember(o, field{from: from, record: from.message}, text)
+	m.remember(o, field{from: from, place: &place{}, record: from.message}, text)
 	m.trim()
 }
 
 // Saw remembers the result of a call. Names longer than 256 bytes are cut.
 func (m *Memory) Saw(call, server, tool string, result sallyport.Value, d Declaration) {
 	from := &origin{call: short(call), server: short(server), tool: short(tool)}
-	paths := map[string]string{}
+	places := map[place]*place{}
 	s := splitter{yield: func(c cell) {
-		path, known := paths[string(c.path)]
-		if !known {
-			path = short(string(c.path))
-			if len(paths) < 1024 {
-				paths[string(c.path)] = path
-			}
-		}
-		o, kind := d.of(tool, path, c.text, c.how)
-		if kind == "" {
-			kind = c.container
+		at := place{path: short(c.path), sure: c.how == form.Structured || c.how == form.Serialised && d.Serialised}
+		o, kind := d.of(tool, at.path, c.text, c.how)
+		if at.kind = kind; kind == "" {
+			at.kind = c.container
 		}
 		m.see(from, o)
-		sure := c.how == form.Structured || c.how == form.Serialised && d.Serialised
-		m.remember(o, field{from: from, path: path, kind: kind, record: int32(c.record), sure: sure}, c.text)
+		m.remember(o, field{from: from, place: intern(places, at), record: int32(c.record)}, c.text)
 	}}
 	s.result(result)
 	m.trim()
+}
+
+const maxPlaces = 1024 // of one result that are shared
+
+// intern gives the same place for the same path, so that the records of a
+// result do not each keep their own.
+func intern(places map[place]*place, at place) *place {
+	if known, ok := places[at]; ok {
+		return known
+	}
+	kept := at
+	if len(places) < maxPlaces {
+		places[at] = &kept
+	}
+	return &kept
 }
 
 // Missed takes note of a result that the run may have seen and we have not,
@@ -220,17 +229,15 @@ func (m *Memory) remember(o sallyport.Origin, f field, text string) {
 		m.forget(o)
 	}
 	p := plain.Undo(text)
-	f.text, f.shifts, f.via = cloned(p.Text, text), p.Shifts, p.Via
+	f.text = p.Text
+	if len(p.Text) == len(text) {
+		f.text = strings.Clone(text) // else the field would keep the whole message in memory
+	}
+	if p.Via != 0 {
+		f.decoded = &decoded{shifts: p.Shifts, via: p.Via}
+	}
 	m.put(o, f)
 	m.rememberHidden(o, f, plain.MaxNesting)
-}
-
-// cloned makes sure that a field does not keep a whole message in memory.
-func cloned(text, of string) string {
-	if len(text) == len(of) {
-		return string(append([]byte(nil), text...))
-	}
-	return text
 }
 
 // rememberHidden remembers what is encoded within a field, each layer shorter
@@ -241,12 +248,10 @@ func (m *Memory) rememberHidden(o sallyport.Origin, outer field, layers int) {
 	}
 	plain.Reveal(outer.text, minHidden, func(h plain.Hidden) {
 		p := plain.Undo(h.Text)
+		base, until := outer.sent(h.Start, h.End)
 		inner := outer
-		inner.text, inner.shifts, inner.via = p.Text, nil, outer.via|p.Via|h.Via
-		if outer.until == 0 {
-			start, end := outer.shifts.Was(h.Start), outer.shifts.Was(h.End)
-			inner.base, inner.until = int32(start), int32(end)
-		}
+		inner.text = p.Text
+		inner.decoded = &decoded{via: outer.via() | p.Via | h.Via, base: int32(base), until: int32(until)}
 		m.put(o, inner)
 		m.rememberHidden(o, inner, layers-1)
 	})
@@ -299,13 +304,11 @@ func (m *Memory) evict(s *shelf) {
 }
 
 // short bounds a name that comes from outside.
-func short(name string) string {
-	if len(name) <= maxWritten {
-		return string(append([]byte(nil), name...))
+func short[T string | []byte](name T) string {
+	end := len(name)
+	if end > maxWritten {
+		for end = maxWritten; end > 0 && !utf8.RuneStart(name[end]); end-- {
+		}
 	}
-	end := maxWritten
-	for end > 0 && !utf8.RuneStart(name[end]) {
-		end--
-	}
-	return string(append([]byte(nil), name[:end]...))
+	return string([]byte(name[:end]))
 }

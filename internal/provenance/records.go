@@ -54,7 +54,7 @@ func (m *Memory) Records(call string) []Record {
 	records := 0
 	for _, s := range m.shelves {
 		for i := range s.fields {
-			if f := &s.fields[i]; f.from.call == call && f.until == 0 {
+			if f := &s.fields[i]; f.from.call == call && !f.hidden() {
 				found = append(found, f)
 				records = max(records, int(f.record)+1)
 			}
@@ -64,7 +64,7 @@ func (m *Memory) Records(call string) []Record {
 	all := make([]Record, records)
 	for _, f := range found {
 		r := &all[f.record]
-		r.Fields = append(r.Fields, Field{f.path, f.text, f.sure})
+		r.Fields = append(r.Fields, Field{f.place.path, f.text, f.place.sure})
 	}
 	return all
 }

@@ -1,7 +1,6 @@
 package provenance
 
 import (
-	"sort"
 	"unicode/utf8"
 
 	"sallyport"
@@ -14,6 +13,7 @@ import (
 type shelf struct {
 	origin sallyport.Origin
 	fields []field
+	starts []uint32 // address of the first byte of each field
 	pages  []*page  // of anchors, oldest first
 	gone   uint32   // pages that were evicted
 	first  uint32   // number of the oldest anchor that is left
@@ -25,18 +25,57 @@ type shelf struct {
 
 // field is one text that was seen.
 type field struct {
-	from   *origin
-	path   string
-	kind   string // what its ids name, "" when only names tell
-	text   string
+	from    *origin
+	place   *place
+	decoded *decoded // nil when the text is as it was
+	text    string
+	record  int32
+	seq     uint64 // order among the fields of all shelves
+}
+
+// place is where in a record a field is; the records of a result share them.
+type place struct {
+	path string
+	kind string // what its ids name, "" when only names tell
+	sure bool   // it is a field for sure, and no text that looks like one
+}
+
+// decoded says how a field's text was made of what was sent.
+type decoded struct {
 	shifts plain.Shifts
-	record int32
-	base   int32  // of hidden text: the bytes of the field that hold it
-	until  int32  // … and their end; 0 for text that is not hidden
-	at     uint32 // address of its first byte
-	seq    uint64 // order among the fields of all shelves
 	via    plain.Through
-	sure   bool // it is a field for sure, and no text that looks like one
+	base   int32 // of hidden text: the bytes of the field that hold it
+	until  int32 // … and their end; 0 for text that is not hidden
+}
+
+func (f *field) via() plain.Through {
+	if f.decoded == nil {
+		return 0
+	}
+	return f.decoded.via
+}
+
+// sent gives the bytes of what was sent that text[start:end] stands for.
+func (f *field) sent(start, end int) (int, int) {
+	switch d := f.decoded; {
+	case d == nil:
+		return start, end
+	case d.until > 0:
+		return int(d.base), int(d.until)
+	default:
+		return d.shifts.Was(start), d.shifts.Was(end)
+	}
+}
+
+func (f *field) hidden() bool { return f.decoded != nil && f.decoded.until > 0 }
+
+// cost is the memory of a field without its anchors.
+func (f *field) cost() int {
+	cost := fieldCost + len(f.text)
+	if f.decoded != nil {
+		cost += decodedCost + 8*len(f.decoded.shifts)
+	}
+	return cost
 }
 
 // origin is what the fields of one message or result share.
@@ -69,11 +108,12 @@ const (
 	gram       = 6  // bytes of a word that its key holds
 	stride     = 6  // bytes between two anchors within a long word
 	longWord   = 12 // bytes from which on a word is long
-	maxChain   = 32 // anchors of one key that are looked at
+	maxChain   = 16 // anchors of one key that are looked at
 	maxAddress = 1 << 31
 
-	fieldCost  = 136 // memory of a field besides its text
-	anchorCost = 24  // of an anchor with its share of the heads
+	fieldCost   = 88 // memory of a field besides its text
+	decodedCost = 48
+	anchorCost  = 24 // of an anchor with its share of the heads
 )
 
 func hashOf(key uint64) uint32 {
@@ -86,11 +126,11 @@ func hashOf(key uint64) uint32 {
 // add puts a field on the shelf and says how many bytes of memory that took.
 func (s *shelf) add(f field, scratch *plain.Squeezed) int {
 	before := s.cost
-	f.at = s.next
-	s.next += uint32(len(f.text)) + 1
-	s.index(scratch, f.text, f.at)
 	s.fields = append(s.fields, f)
-	s.cost += fieldCost + len(f.text) + 8*len(f.shifts)
+	s.starts = append(s.starts, s.next)
+	s.index(scratch, f.text, s.next)
+	s.next += uint32(len(f.text)) + 1
+	s.cost += f.cost()
 	return s.cost - before
 }
 
@@ -202,20 +242,27 @@ func (s *shelf) find(number, hash uint32) *anchor {
 	return nil
 }
 
-// fieldAt is the field that holds an address.
-func (s *shelf) fieldAt(address uint32) *field {
-	i := sort.Search(len(s.fields), func(i int) bool { return s.fields[i].at > address })
-	return &s.fields[i-1]
+// fieldAt is the field that holds an address, and where in it that is.
+func (s *shelf) fieldAt(address uint32) (f *field, at int) {
+	low, high := 0, len(s.starts)
+	for high-low > 1 {
+		if middle := int(uint(low+high) / 2); s.starts[middle] <= address {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return &s.fields[low], int(address - s.starts[low])
 }
 
 // evict drops the oldest field and says how many bytes that freed.
 func (s *shelf) evict() int {
 	before := s.cost
 	f := &s.fields[0]
-	s.cost -= fieldCost + len(f.text) + 8*len(f.shifts)
-	end := f.at + uint32(len(f.text)) + 1
+	s.cost -= f.cost()
+	end := s.starts[0] + uint32(len(f.text)) + 1
 	*f = field{} // so that its text is freed before the slice is
-	s.fields = s.fields[1:]
+	s.fields, s.starts = s.fields[1:], s.starts[1:]
 	for s.first < s.count && s.anchor(s.first).at < end {
 		s.first++
 		s.cost -= anchorCost
@@ -232,6 +279,7 @@ func (s *shelf) evict() int {
 func (s *shelf) clone() *shelf {
 	c := *s
 	c.fields = append([]field(nil), s.fields...)
+	c.starts = append([]uint32(nil), s.starts...)
 	c.pages = make([]*page, len(s.pages))
 	for i, p := range s.pages {
 		copied := *p

@@ -117,14 +117,14 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 	entire := v.entire()
 	t.many = t.many || len(found.wholes) == maxWholes
 	for _, m := range found.wholes {
-		if m.via |= v.via | m.field.via; entire {
+		if m.via |= v.via | m.field.via(); entire {
 			t.wholes = append(t.wholes, m)
 		} else {
 			t.pieces = append(t.pieces, m)
 		}
 	}
 	for _, m := range found.pieces {
-		m.via |= v.via | m.field.via
+		m.via |= v.via | m.field.via()
 		t.pieces = append(t.pieces, m)
 	}
 	if base && found.crowded {
@@ -174,7 +174,7 @@ func (t *tracer) lookMeanings(v *view, parts []plain.Part) {
 			for _, m := range s.meaning(p) {
 				m.view = v
 				m.from, m.to = v.squeezedIn(p.Readings[0].Start, p.Readings[0].End)
-				m.via |= m.field.via
+				m.via |= m.field.via()
 				if m.covers() {
 					t.wholes = append(t.wholes, m)
 				} else {
@@ -200,8 +200,7 @@ func (s *shelf) meaning(p plain.Part) []match {
 			chain := 0
 			for a := s.newest(hash); a != nil && chain < maxChain && len(found) < maxWholes; a = s.older(a) {
 				chain++
-				f := s.fieldAt(a.at)
-				at := int(a.at - f.at)
+				f, at := s.fieldAt(a.at)
 				there, _ := plain.Read(f.text, at)
 				if r, ok := there.Has(want.Key); ok && plain.StandsAlone(f.text, r) {
 					found = append(found, match{shelf: s, field: f, start: r.Start, end: r.End, via: want.Via, same: true})
@@ -488,13 +487,10 @@ func sources(matches []match) (list []sallyport.Source, more bool) {
 
 func (m *match) source() sallyport.Source {
 	f := m.field
-	start, end := f.shifts.Was(m.start), f.shifts.Was(m.end)
-	if f.until > 0 {
-		start, end = int(f.base), int(f.until)
-	}
+	start, end := f.sent(m.start, m.end)
 	s := sallyport.Source{
 		Call: f.from.call, Server: f.from.server, Tool: f.from.tool,
-		Record: int(f.record), Field: f.path, Start: start, End: end,
+		Record: int(f.record), Field: f.place.path, Start: start, End: end,
 		Origin: m.shelf.origin, Strength: f.from.strength,
 	}
 	s.ArgStart, s.ArgEnd = m.view.span(m.from, m.to)
