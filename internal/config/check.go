@@ -27,6 +27,7 @@ func (r *reader) check() {
 		r.checkServer(name, r.config.Servers[name])
 	}
 	r.checkPeople()
+	r.checkSources()
 	r.checkListeners()
 }
 
@@ -176,6 +177,32 @@ func (r *reader) checkPeople() {
 			r.problem(at, "agent %s acts for nobody: say for whom with for: USER", name)
 		case agent.Tenant != "" && user.Tenant != "" && agent.Tenant != user.Tenant:
 			r.problem(append(at, "tenant"), "agent %s is of tenant %s, but its user %s is of tenant %s", name, agent.Tenant, agent.For, user.Tenant)
+		}
+	}
+}
+
+// checkSources leaves open whether the agents exist: some are added by command.
+func (r *reader) checkSources() {
+	kinds := []string{string(sallyport.StrengthOrchestrator), string(sallyport.StrengthLauncher), string(sallyport.StrengthHook)}
+	users := slices.Sorted(maps.Keys(r.config.Users))
+	for _, name := range slices.Sorted(maps.Keys(r.config.Sources)) {
+		source, at := r.config.Sources[name], []any{"sources", name}
+		if !identity.ValidName(name) {
+			r.problem(at, "%q can't be a source's name: use a-z, 0-9, and . _ @ - behind the first letter", name)
+		}
+		if !slices.Contains(kinds, source.Kind) {
+			r.problem(append(at, "kind"), "a source is an orchestrator, a launcher or a hook, not %q%s", source.Kind, suggestion(source.Kind, kinds))
+		}
+		if len(source.Agents) == 0 {
+			r.problem(at, "source %s reaches no agent: say whose runs with agents: [NAME]", name)
+		}
+		for i, agent := range source.Agents {
+			if !identity.ValidName(agent) {
+				r.problem(append(at, "agents", i), "%q can't be an agent's name", agent)
+			}
+		}
+		for i, user := range source.Users {
+			r.declared(append(at, "users", i), "user", user, users)
 		}
 	}
 }

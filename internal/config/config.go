@@ -52,6 +52,9 @@ type Config struct {
 	// Agents declares agents. They get a token by "sallyport agents add NAME",
 	// or a listener.
 	Agents map[string]Agent `yaml:"agents"`
+	// Sources are who may begin runs, or say what users said, without a human.
+	// They get a token by "sallyport sources add NAME".
+	Sources map[string]Source `yaml:"sources"`
 	// Listeners are loopback ports bound to one agent each, for clients that
 	// can't send a token: whoever can connect is that agent.
 	Listeners []Listener `yaml:"listeners"`
@@ -146,6 +149,16 @@ type Agent struct {
 	Role   string `yaml:"role"`
 	For    string `yaml:"for"`
 	Tenant string `yaml:"tenant"` // default: the user's
+}
+
+// Source is a program that speaks for users: it may begin runs, and say what
+// they were told.
+type Source struct {
+	// Kind is "orchestrator" (begins, tells and ends runs), "launcher" (begins
+	// and ends them) or "hook" (tells them alone).
+	Kind   string   `yaml:"kind"`
+	Agents []string `yaml:"agents"` // whose runs it reaches
+	Users  []string `yaml:"users"`  // for whom besides the agents' own users
 }
 
 // Listener is a loopback port bound to one agent.
@@ -368,12 +381,15 @@ func (c *Config) Declares(role, tenant string) error {
 
 // People are the users and agents for the package that identifies them.
 func (c *Config) People() identity.People {
-	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}}
+	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}, Sources: map[string]identity.Source{}}
 	for name, user := range c.Users {
 		people.Users[name] = identity.User(user)
 	}
 	for name, agent := range c.Agents {
 		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
+	}
+	for name, source := range c.Sources {
+		people.Sources[name] = identity.Source{Kind: sallyport.Strength(source.Kind), Agents: source.Agents, Users: source.Users}
 	}
 	return people
 }

@@ -31,6 +31,7 @@ tenants: [acme]
 roles: [support]
 users: {ana: {roles: [support], groups: [finance], tenant: acme, attributes: {region: eu}}}
 agents: {bot: {role: support, for: ana}}
+sources: {ci: {kind: orchestrator, agents: [bot, added], users: [ana]}, editor: {kind: hook, agents: [bot]}}
 listeners: [{address: "127.0.0.1:0", agent: bot}]
 hosts: [gate.example]
 origins: ["https://app.example"]
@@ -59,6 +60,10 @@ func TestConfigWhole(t *testing.T) {
 		{"body", c.Limits.Body, Size(1 << 20)},
 		{"retention", time.Duration(c.Retention), 30 * 24 * time.Hour},
 		{"expire", time.Duration(c.Approvals.Expire), 10 * time.Minute},
+		{"kind of a source", c.People().Sources["ci"].Kind, sallyport.StrengthOrchestrator},
+		{"agents of a source", strings.Join(c.People().Sources["ci"].Agents, " "), "bot added"},
+		{"users of a source", strings.Join(c.People().Sources["ci"].Users, " "), "ana"},
+		{"users of a hook", len(c.People().Sources["editor"].Users), 0},
 		{"attribute", c.Users["ana"].Attributes["region"], "eu"},
 		{"allowed", len(c.Servers["jira"].AllowAddresses), 2},
 	} {
@@ -127,6 +132,13 @@ func TestConfigRefuses(t *testing.T) {
 		{"user of an agent", "agents: {a: {for: u}}\n", `no user "u" is declared`},
 		{"agent for nobody", "agents: {a: {}}\n", "acts for nobody"},
 		{"agent's name", "users: {u: {}}\nagents: {\"a/b\": {for: u}}\n", "can't be an agent's name"},
+		{"kind of a source", "sources: {ci: {kind: orchestra, agents: [a]}}\n", `sallyport.yaml:1:22: a source is an orchestrator, a launcher or a hook, not "orchestra"`},
+		{"source that is human", "sources: {ci: {kind: human, agents: [a]}}\n", "a source is an orchestrator"},
+		{"source of no kind", "sources: {ci: {agents: [a]}}\n", "a source is an orchestrator"},
+		{"source of no agent", "sources: {ci: {kind: hook}}\n", "reaches no agent"},
+		{"agent of a source", "sources: {ci: {kind: hook, agents: [\"*\"]}}\n", "can't be an agent's name"},
+		{"user of a source", "sources: {ci: {kind: hook, agents: [a], users: [u]}}\n", `no user "u" is declared`},
+		{"source's name", "sources: {\"a/b\": {kind: hook, agents: [a]}}\n", "can't be a source's name"},
 		{"tenant of a user", "users: {u: {tenant: t}}\n", `no tenant "t" is declared`},
 		{"two tenants", "tenants: [s, t]\nusers: {u: {tenant: t}}\nagents: {a: {for: u, tenant: s}}\n", "is of tenant s, but its user u is of tenant t"},
 		{"origin", "origins: [app.example/x]\n", "is not an origin"},

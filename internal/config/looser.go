@@ -110,6 +110,16 @@ func looserPeople(old, next *Config) []string {
 			why = append(why, fmt.Sprintf("agent %s: role, user or tenant change", name))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(next.Sources)) {
+		before, existed := old.Sources[name]
+		after := next.Sources[name]
+		switch {
+		case !existed:
+			why = append(why, fmt.Sprintf("source %s is added, which speaks for users", name))
+		case before.Kind != after.Kind || len(added(before.Agents, after.Agents))+len(added(before.Users, after.Users)) > 0:
+			why = append(why, fmt.Sprintf("source %s: its kind changes, or it reaches more agents or users", name))
+		}
+	}
 	for _, role := range added(old.Roles, next.Roles) {
 		why = append(why, fmt.Sprintf("role %s is declared", role))
 	}

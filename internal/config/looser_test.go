@@ -22,6 +22,7 @@ tenants: [acme]
 roles: [support]
 users: {ana: {roles: [support], groups: [g], tenant: acme, attributes: {a: b}}}
 agents: {bot: {role: support, for: ana, tenant: acme}}
+sources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}
 listeners: [{address: "127.0.0.1:1", agent: bot}]
 hosts: [h]
 origins: ["https://o.example"]
@@ -40,6 +41,12 @@ func TestLooser(t *testing.T) {
 		{"observe", "mode: enforce", "mode: observe", "no longer enforced"},
 		{"trust on first use", "pin: ask", "pin: trust-first-use", "no longer looked at"},
 		{"body up", "body: 2MiB", "body: 3MiB", "a limit is raised"},
+		{"kind of a source", "kind: launcher", "kind: orchestrator", "source ci: its kind changes"},
+		{"more agents of a source", "agents: [bot, bott]", "agents: [bot, bott, other]", "reaches more agents or users"},
+		{"fewer agents of a source", "agents: [bot, bott]", "agents: [bott]", ""},
+		{"fewer users of a source", "users: [ana]}}", "users: []}}", ""},
+		{"another source", "sources: {", "sources: {x: {kind: hook, agents: [bot]}, ", "source x is added"},
+		{"no source", "sources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}", "", ""},
 		{"body down", "body: 2MiB", "body: 1MiB", ""},
 		{"result up", "result: 2MiB", "result: 3MiB", "a limit is raised"},
 		{"result down", "result: 2MiB", "result: 1MiB", ""},
@@ -79,7 +86,7 @@ func TestLooser(t *testing.T) {
 		{"user's attributes", "{a: b}", "{a: c}", "user ana: roles, groups"},
 		{"agent", "agents: {", "agents: {more: {for: ana}, ", "agent more is added"},
 		{"agent's role", "bot: {role: support, ", "bot: {", "agent bot: role"},
-		{"agents are gone", "agents: {bot: {role: support, for: ana, tenant: acme}}\nlisteners: [{address: \"127.0.0.1:1\", agent: bot}]\n", "", ""},
+		{"agents are gone", "agents: {bot: {role: support, for: ana, tenant: acme}}\nsources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}\nlisteners: [{address: \"127.0.0.1:1\", agent: bot}]\n", "", ""},
 		{"role", "roles: [support]\n", "roles: [support, admin]\n", "role admin is declared"},
 		{"tenant", "tenants: [acme]", "tenants: [acme, globex]", "tenant globex is declared"},
 	} {
@@ -122,7 +129,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true, "Approvals": true,
+		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}

@@ -275,7 +275,7 @@ func TestTasksBeingRestoredAreWaitedFor(t *testing.T) {
 			t.Fatalf("answered before the log was read: %v", <-answered)
 		}
 		call := pay()
-		call.ID, call.Principal = "c_0", w.principal
+		call.ID, call.Principal, call.Run = "c_0", w.principal, w.run
 		g.RestoreTask("t1", call)
 		done()
 		for range 3 {
@@ -292,7 +292,7 @@ func TestRestoredTasksAreJudgedByTheirArguments(t *testing.T) {
 	enforce(t, g, w, payRules)
 	for id, name := range map[string]string{"t1": "ana", "t2": "mallory"} {
 		call := to(name)
-		call.ID, call.Principal, call.Params = "c_0", w.principal, sallyport.Value{}
+		call.ID, call.Principal, call.Run, call.Params = "c_0", w.principal, w.run, sallyport.Value{}
 		g.RestoreTask(id, call)
 	}
 	for _, id := range []string{"t1", "t2"} {
