@@ -214,12 +214,20 @@ func objectEffect(words []string, effect sallyport.Effect, said string) (sallypo
 
 var letters = regexp.MustCompile(`[A-Za-z]+`)
 
+// answers is how a description says what a tool gives back. Giving things back
+// to somebody is another matter, and said otherwise.
+var answers = regexp.MustCompile(`^returns (a list|an? (array|object|dictionary)|all|the (current|list)|the \w+( \w+)?( of\b| in\b| for\b| that\b|[.,]|$))`)
+
 // sentenceEffect reads the verb that a title or description begins with, such
 // as "Deletes a file". Anything else says nothing.
 func sentenceEffect(text string) (sallyport.Effect, string) {
 	words := letters.FindAllString(strings.ToLower(text[:min(len(text), 200)]), 5)
 	if len(words) == 0 {
 		return "", ""
+	}
+	if words[0] == "returns" && answers.MatchString(strings.ToLower(text)) {
+		words[0] = "get"
+		return objectEffect(words, sallyport.Read, "get")
 	}
 	for _, stem := range []string{words[0], strings.TrimSuffix(words[0], "s"), strings.TrimSuffix(words[0], "es"),
 		strings.TrimSuffix(words[0], "ies") + "y", strings.TrimSuffix(words[0], "ing"), strings.TrimSuffix(words[0], "ing") + "e"} {

@@ -274,3 +274,19 @@ func TestStarterPolicySaysWhatItDoesNotKnow(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// TestProposeReturns reads "Returns …" as what a tool answers, and only so far
+// as no thing can be meant that is given back.
+func TestProposeReturns(t *testing.T) {
+	for description, want := range map[string]sallyport.Effect{
+		"Returns a list of the messages in the channel.": sallyport.Read,
+		"Returns all events of the day.":                 sallyport.Read,
+		"Returns the password of the account.":           sallyport.Access,
+		"Returns the parcel to its sender.":              sallyport.Exec,
+		"Returns an order to the shop.":                  sallyport.Exec,
+	} {
+		if got := propose(Tool{Name: "xq_zv", Description: description}).Effect; got != want {
+			t.Errorf("%q: %s, want %s", description, got, want)
+		}
+	}
+}

@@ -43,21 +43,33 @@ func (l Level) Decide(t *Tool, f Flow) (sallyport.Verdict, []string) {
 		return sallyport.Allow, nil
 	}
 	var why []string
-	ask := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
-	switch {
-	case t.Reads():
-	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || t.grave()):
-		ask("%s", f.Match.Why(t))
+	outside, unlinked := l.Open(t, f)
+	if outside != "" {
+		why = append(why, outside)
 	}
-	for _, leaf := range f.Unlinked {
-		if !l.passes(t, f, leaf) {
-			ask("%s: %s", leaf.Path, leaf.Why)
-		}
+	for _, leaf := range unlinked {
+		why = append(why, fmt.Sprintf("%s: %s", leaf.Path, leaf.Why))
 	}
 	if len(why) > 0 {
 		return sallyport.Hold, why
 	}
 	return sallyport.Allow, nil
+}
+
+// Open is what is left to ask about a call: why it is outside the task, "" when
+// it is not, and the critical leaves that nothing links to the task well enough.
+func (l Level) Open(t *Tool, f Flow) (outside string, unlinked []Leaf) {
+	switch {
+	case t.Reads():
+	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || t.grave()):
+		outside = f.Match.Why(t)
+	}
+	for _, leaf := range f.Unlinked {
+		if !l.passes(t, f, leaf) {
+			unlinked = append(unlinked, leaf)
+		}
+	}
+	return outside, unlinked
 }
 
 // passes reports whether a critical leaf that nothing links may pass.

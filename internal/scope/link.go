@@ -42,6 +42,15 @@ const maxLabel = 12
 // sum would come out right by chance.
 const maxBase = 12
 
+// Asked reports whether a call was made with something that the user named, by
+// the traces of its arguments. What is so short that it stands everywhere does
+// not count.
+func Asked(traces []sallyport.Trace) bool {
+	return slices.ContainsFunc(traces, func(t sallyport.Trace) bool {
+		return t.Origin.Writer == sallyport.WriterUser && !slices.Contains(t.Through, "short")
+	})
+}
+
 // linker links the arguments of one call to the task.
 type linker struct {
 	task   *Task
@@ -95,7 +104,7 @@ func (l *linker) speaksOf(field string, kind nameKind) bool {
 			}
 		}
 	}
-	return !known && kind == byLiteral
+	return !known && (kind == byLiteral || kind == byQuantifier)
 }
 
 // record is the record in which a source lies, among those that came with it.
@@ -118,12 +127,13 @@ func isWhole(r Record, s sallyport.Source, text string) bool {
 type nameKind uint8
 
 const (
-	byName     nameKind = iota // of a person, firm or thing
-	byLiteral                  // an address, id, file name or quotation
-	byTopic                    // the words of its label
-	byNumber                   // an amount that it holds
-	byDate                     // its day
-	bySelector                 // being the largest, the last
+	byName       nameKind = iota // of a person, firm or thing
+	byLiteral                    // an address, id, file name or quotation
+	byTopic                      // the words of its label
+	byNumber                     // an amount that it holds
+	byDate                       // its day
+	bySelector                   // being the largest, the last
+	byQuantifier                 // being one of all that the user told to read
 )
 
 type naming struct {
@@ -137,6 +147,9 @@ func (l *linker) namings(r Record, listing []Record) []naming {
 	var all []naming
 	for _, f := range r.Fields {
 		all = append(all, l.names(f, listing)...)
+	}
+	if r.Asked && l.task.All {
+		all = append(all, naming{byQuantifier, "it is one of all in what the user named"})
 	}
 	for _, s := range l.task.selectors {
 		if s.picks(r, listing) {

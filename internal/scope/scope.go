@@ -68,47 +68,70 @@ func Mint(task *Task, tools []*Tool) *Scope {
 	return s
 }
 
-// add admits the tools that a request may need: those for the very thing that
-// it is about; where there is none, those for something that its clause speaks
-// of; where it says nothing, those of its class that do no more than it asks.
+// closeness is how near a tool is to a request, among those that do what its
+// verb says. The nearest tools are admitted, no others.
+type closeness uint8
+
+const (
+	far      closeness = iota
+	byClass            // the request does not say to what, and the tool does no more than it asks
+	byClause           // the tool is for something that the clause speaks of
+	byVerb             // its verb is the request's own, and a telling one
+	byKind             // the tool is for the sort of thing that is asked about
+	byNoun             // … and says so with the same word
+)
+
+// add admits the tools that a request may need.
 func (s *Scope) add(r Request, profiles []profile) {
-	var direct, clause, class []profile
-	speaks := false // of things that some tool is for
-	for _, p := range profiles {
-		about := meets(r.Kinds, p.kinds) || meets(r.Nouns, p.nouns)
-		speaks = speaks || about
-		unknown := len(r.Classes) == 0
-		if unknown && p.tool.grave() || !unknown && !meetsList(r.Classes, p.classes) && r.Verb != p.verb {
-			continue
+	near := make([]closeness, len(profiles))
+	best := far
+	speaks := false // of things that some tool is for; a person may be whom it is done for
+	for i, p := range profiles {
+		for kind := range r.Kinds {
+			speaks = speaks || kind != "person" && p.kinds[kind]
 		}
-		switch {
-		case meets(r.Direct, p.kinds):
-			direct = append(direct, p)
-		case about:
-			clause = append(clause, p)
-		case unknown:
-		case r.Verb == p.verb && len(r.Classes) == 1, s.milder(r, p):
-			class = append(class, p)
-		}
+		near[i] = r.nearness(p)
+		best = max(best, near[i])
+	}
+	if best == far || best == byClass && speaks {
+		return
 	}
 	fit := Strong
-	chosen := direct
-	if len(chosen) == 0 {
-		chosen = clause
+	if best == byClass {
+		fit = Weak
 	}
-	if len(chosen) == 0 && !speaks {
-		fit, chosen = Weak, class
-	}
-	for _, p := range chosen {
-		if s.admit[p.tool].Fit < fit {
+	for i, p := range profiles {
+		if near[i] == best && s.admit[p.tool].Fit < fit {
 			s.admit[p.tool] = Match{Fit: fit, Verb: r.Verb}
 		}
 	}
 }
 
-// milder reports whether carrying the request out may need all that the tool
+func (r *Request) nearness(p profile) closeness {
+	known := len(r.Classes) > 0
+	same := r.Verb == p.verb
+	switch {
+	case !known && p.tool.grave():
+		return far
+	case known && !same && !meetsList(r.Classes, p.classes):
+		return far
+	case meets(r.Object, p.heads):
+		return byNoun
+	case meets(r.Direct, p.kinds):
+		return byKind
+	case meets(r.Kinds, p.kinds), meets(r.Nouns, p.nouns):
+		return byClause
+	case same && !in("generic", r.Verb) && len(r.Direct) == 0:
+		return byVerb
+	case known && (same && len(r.Classes) == 1 || r.needs(p)):
+		return byClass
+	}
+	return far
+}
+
+// needs reports whether carrying the request out may need all that the tool
 // does.
-func (s *Scope) milder(r Request, p profile) bool {
+func (r *Request) needs(p profile) bool {
 	if len(p.tool.Effects) == 0 {
 		return false
 	}

@@ -29,10 +29,17 @@ type Task struct {
 type Request struct {
 	Verb    string
 	Classes []string // of the verb, as lexicon.txt has them; none when it does not know the verb
-	Direct  wordSet  // kinds of the verb's object
-	Kinds   wordSet  // kinds that its clause speaks of
-	Nouns   wordSet  // stems of the words of its clause
 	Negated bool     // "don't send"
+	subject
+}
+
+// subject is what a clause is about.
+type subject struct {
+	Direct wordSet // kinds of the verb's object
+	Object wordSet // the nouns of these kinds
+	Head   string  // the last of them
+	Kinds  wordSet // kinds that the whole clause speaks of
+	Nouns  wordSet // stems of its words
 }
 
 // Selector picks one of several by comparing them: "the largest file".
@@ -63,12 +70,16 @@ func (t *Task) sentence(s []token) {
 	t.mentions(s)
 	t.dates = append(t.dates, dates(s)...)
 	var verbs []int // where requests begin
-	for i := range s {
+	for i, after := 0, 0; i < len(s); i++ {
 		t.Delegated = t.Delegated || delegates(s, i)
+		if i < after { // within a phrase
+			continue
+		}
 		if classes, verb, n := phrase(lexicon.classes, s, i); n > 0 && asks(s, i) {
 			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
-			verbs = append(verbs, i+n)
-		} else if n == 0 && seemsVerb(s, i) {
+			after = i + n
+			verbs = append(verbs, after)
+		} else if n == 0 && seemsVerb(s, i, len(verbs) > 0) {
 			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Negated: negated(s, i)})
 			verbs = append(verbs, i+1)
 		}
@@ -79,17 +90,17 @@ func (t *Task) sentence(s []token) {
 			to = verbs[k+1]
 		}
 		r := &t.Requests[len(t.Requests)-len(verbs)+k]
-		r.Direct, r.Kinds, r.Nouns = clause(s[from:to])
+		r.subject = clause(s[from:to])
 		r.imply()
 		if len(r.Direct) == 0 && in("pronoun", next(s, from)) { // "send it": what was spoken of before
-			_, before, nouns := clause(s[:from])
-			if k > 0 && len(before) == 0 {
-				before = t.Requests[len(t.Requests)-len(verbs)+k-1].Kinds
+			before := clause(s[:from])
+			if k > 0 && len(before.Kinds) == 0 {
+				before = t.Requests[len(t.Requests)-len(verbs)+k-1].subject
 			}
-			for kind := range before {
+			for kind := range before.Kinds {
 				r.Kinds[kind] = true
 			}
-			for noun := range nouns {
+			for noun := range before.Nouns {
 				r.Nouns[noun] = true
 			}
 		}
@@ -128,6 +139,11 @@ func (r *Request) imply() {
 	kinds := lexicon.kinds[r.Verb]
 	if len(r.Classes) == 1 && r.Classes[0] == "pay" {
 		kinds = []string{"money"}
+	}
+	for noun := range r.Object {
+		if in("cash", noun) && contains(r.Classes, "tell") { // "forward her the difference"
+			r.Classes = union(r.Classes, []string{"pay"})
+		}
 	}
 	for _, kind := range kinds {
 		r.Kinds[kind] = true
@@ -168,9 +184,11 @@ func places(s []token, i int) bool {
 			return i == 0 || !in("question", s[i-1].lower) && s[i-1].lower != "used" && s[i-1].lower != "asked"
 		case w == "you":
 			return i == 0 || in("modal", s[i-1].lower)
-		case in("request", w), in("modal", w):
-			return !in("modal", w) || i > 0 && in("passive", s[i].lower)
-		case in("negation", w), strings.HasSuffix(w, "ly"):
+		case in("request", w):
+			return true
+		case in("passive", w): // "should send"
+			return i > 0
+		case in("negation", w), in("adverb", w), strings.HasSuffix(w, "ly"):
 			continue
 		default:
 			return false
@@ -195,8 +213,9 @@ func isBase(s []token, i int) bool {
 }
 
 // seemsVerb reports whether an unknown word stands where only a verb can:
-// where something is asked for, and before an object.
-func seemsVerb(s []token, i int) bool {
+// where something is asked for, and before an object. Behind "and" it may tell,
+// unless the sentence has asked for something before.
+func seemsVerb(s []token, i int, asked bool) bool {
 	if s[i].quote || s[i].isSign() || i+1 >= len(s) || in("stop", s[i].lower) || in("question", s[i].lower) ||
 		in("request", s[i].lower) || in("delegating", s[i].lower) || in("preposition", s[i].lower) || in("auxiliary", s[i].lower) || !isLower(s[i].lower) {
 		return false
@@ -204,7 +223,8 @@ func seemsVerb(s []token, i int) bool {
 	if _, _, n := phrase(lexicon.kinds, s, i); n > 0 {
 		return false
 	}
-	return (in("determiner", s[i+1].lower) || s[i+1].quote) && places(s, i)
+	joined := i > 0 && (s[i-1].lower == "and" || s[i-1].lower == "or")
+	return (in("determiner", s[i+1].lower) || s[i+1].quote) && (asked || !joined) && places(s, i)
 }
 
 func isLower(word string) bool {
@@ -220,15 +240,14 @@ func negated(s []token, i int) bool {
 	return false
 }
 
-// clause says what kinds of things a clause speaks of: its direct object, and
-// all.
-func clause(s []token) (direct, kinds, nouns wordSet) {
-	direct, kinds, nouns = wordSet{}, wordSet{}, wordSet{}
+// clause says what a clause is about. A name in it may be a person's.
+func clause(s []token) subject {
+	about := subject{Direct: wordSet{}, Object: wordSet{}, Kinds: wordSet{}, Nouns: wordSet{}}
 	isDirect := true
 	for i := 0; i < len(s); i++ {
 		t := s[i]
 		if !t.quote && (t.isSign() || in("preposition", t.lower)) {
-			isDirect = isDirect && len(nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
+			isDirect = isDirect && len(about.Nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
 			continue
 		}
 		found, stem, n := phrase(lexicon.kinds, s, i)
@@ -238,24 +257,30 @@ func clause(s []token) (direct, kinds, nouns wordSet) {
 			found, stem, n = []string{"file"}, t.lower, 1
 		case strings.HasPrefix(t.lower, "http"):
 			found, stem, n = []string{"web"}, t.lower, 1
+		case isName(s, i) && !t.first && !isLiteral(t.lower):
+			about.Kinds["person"] = true
+			about.Nouns[t.lower] = true
+			continue
 		default:
 			if !t.quote && !in("stop", t.lower) {
 				for _, s := range stems(t.lower) {
-					nouns[s] = true
+					about.Nouns[s] = true
 				}
 			}
 			continue
 		}
 		for _, kind := range found {
-			kinds[kind] = true
+			about.Kinds[kind] = true
 			if isDirect {
-				direct[kind] = true
+				about.Direct[kind] = true
+				about.Object[stem] = true
+				about.Head = stem
 			}
 		}
-		nouns[stem] = true
+		about.Nouns[stem] = true
 		i += n - 1
 	}
-	return direct, kinds, nouns
+	return about
 }
 
 // mentions collects whom and what a sentence names.

@@ -43,7 +43,8 @@ type profile struct {
 	verb    string
 	classes []string
 	kinds   wordSet
-	nouns   wordSet
+	heads   wordSet // what it is done to, in the tool's own words
+	nouns   wordSet // all words of its name behind the verb
 }
 
 // effectClasses are the classes of a tool whose own verb nobody knows.
@@ -56,18 +57,21 @@ var effectClasses = map[sallyport.Effect][]string{
 // description counts for the kinds of things and, where the name has no verb
 // that is known, for the verb.
 func profileOf(tool *Tool) profile {
-	p := profile{tool: tool, kinds: wordSet{}, nouns: wordSet{}}
+	p := profile{tool: tool, kinds: wordSet{}, heads: wordSet{}, nouns: wordSet{}}
 	name := make([]token, 0, 4)
 	for i, w := range nameWords(tool.Name) {
 		name = append(name, token{raw: w, lower: w, first: i == 0})
 	}
-	var told []token
+	var first []token
 	if all := sentences(tool.Description); len(all) > 0 {
-		told = all[0]
+		first = all[0]
 	}
 	p.classes = p.read(name, false)
-	p.classes = union(p.classes, p.read(told, true))
-	if len(p.classes) == 0 {
+	told := p.read(first, true)
+	if !p.covers() { // "forward_money": its verb says less than the tool does
+		p.classes = union(p.classes, told)
+	}
+	if !p.covers() {
 		for _, e := range tool.Effects {
 			p.classes = union(p.classes, effectClasses[e])
 		}
@@ -78,31 +82,46 @@ func profileOf(tool *Tool) profile {
 	return p
 }
 
+// covers reports whether what the tool's verb stands for includes one of the
+// tool's effects.
+func (p *profile) covers() bool {
+	for _, class := range p.classes {
+		if p.tool.has(lexicon.effects[class]...) {
+			return true
+		}
+	}
+	return false
+}
+
 // read takes verb and objects of a name, or of a sentence that tells what a
 // tool does: "Creates a new event with the given details" is about events.
 func (p *profile) read(s []token, sentence bool) []string {
 	from := 0
 	classes, verb, n := phrase(lexicon.classes, s, 0)
-	if n > 0 && doesMore(classes) {
+	switch {
+	case n == 0 || !doesMore(classes):
+		classes = nil
+	case contains(classes, "look"): // "get", "open": says nothing of a tool that does more than read
+		from, classes = n, nil
+	default:
 		from = n
 		if p.verb == "" {
 			p.verb = verb
 		}
-	} else {
-		classes = nil
 	}
-	direct, kinds, nouns := clause(s[from:])
-	if sentence {
-		kinds = direct
-		if len(direct) > 0 || len(p.kinds) > 0 {
-			nouns = nil
-		}
+	about := clause(s[from:])
+	kinds := about.Direct
+	if len(p.kinds) == 0 { // a name has no prepositions, and a name that says nothing leaves it to the sentence
+		kinds = about.Kinds
 	}
 	for kind := range kinds {
 		p.kinds[kind] = true
 	}
-	for noun := range nouns {
-		p.nouns[noun] = true
+	if about.Head != "" {
+		p.heads[about.Head] = true
+	}
+	if !sentence {
+		p.nouns = about.Nouns
 	}
 	return classes
 }
@@ -156,6 +175,9 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 	}
 	text, _ := value.Text()
 	role := t.declared(names)
+	if role == RoleContent && t.has(sallyport.Pay) && t.says(names, "name") {
+		role = RoleID // what is paid for, or who for it
+	}
 	if role == RoleNone || role == RoleContent {
 		lower := strings.ToLower(strings.TrimSpace(text))
 		switch {
@@ -168,6 +190,17 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 		}
 	}
 	return role
+}
+
+// says reports whether an argument's name or the beginning of its description
+// has a word.
+func (t *Tool) says(names []string, word string) bool {
+	if len(names) == 0 {
+		return false
+	}
+	description, _ := t.Schema.Get("properties").Get(names[0]).Get("description").Text()
+	words := nameWords(description)
+	return contains(nameWords(names[len(names)-1]), word) || contains(words[:min(3, len(words))], word)
 }
 
 func (t *Tool) declared(names []string) Role {

@@ -73,10 +73,8 @@ func (g *guard) Hear(c call) error {
 	}
 	tool := g.tools[c.Tool]
 	if tool != nil && tool.Reads() { // what an act answers is nothing that the user told to read
-		for _, t := range g.traces {
-			g.memory.asked[id] = g.memory.asked[id] || t.Origin.Writer == sallyport.WriterUser
-		}
-		if g.memory.asked[id] {
+		if scope.Asked(g.traces) {
+			g.memory.asked[id] = true
 			g.asked = append(g.asked, text+structured)
 		}
 	}
