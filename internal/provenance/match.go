@@ -19,24 +19,20 @@ type view struct {
 	end    int
 
 	bits   []int32  // identifying power of bytes[:i], in hundredths of a bit
-	hashes []uint32 // of the keys of gram bytes from here
+	hashes []uint32 // of the keys of gram bytes from here, 0 of those that are nowhere
 }
 
-func newView(text string, via plain.Through) *view {
-	v := &view{text: text, via: via}
-	v.prepare()
-	return v
-}
-
-// prepare fills what is compared.
-func (v *view) prepare() {
+// prepare fills what is compared, using the memory that the view has.
+func (v *view) prepare(f *filter) {
 	v.Squeeze(v.text)
 	v.weigh()
-	if n := len(v.Bytes); n >= gram {
-		v.hashes = make([]uint32, n-gram+1)
-		for i := range v.hashes {
-			v.hashes[i] = hashOf(v.Key(i, gram))
+	v.hashes = v.hashes[:0]
+	for i := 0; i+gram <= len(v.Bytes); i++ {
+		hash := hashOf(v.Key(i, gram))
+		if !f.has(hash) {
+			hash = 0
 		}
+		v.hashes = append(v.hashes, hash)
 	}
 }
 
@@ -52,7 +48,7 @@ const (
 
 // weigh fills bits: how unlikely it is that somebody else wrote the same.
 func (v *view) weigh() {
-	v.bits = make([]int32, len(v.Bytes)+1)
+	v.bits = append(v.bits[:0], 0)
 	for i := 0; i < len(v.Bytes); {
 		end, digits, beyond := i, 0, 0
 		for ; end < len(v.Bytes) && (end == i || !v.Starts[end]); end++ {
@@ -76,10 +72,11 @@ func (v *view) weigh() {
 			each = shortBits
 		}
 		for ; i < end; i++ {
-			v.bits[i+1] = v.bits[i]
-			if i == 0 || v.Bytes[i] != v.Bytes[i-1] { // what repeats tells nothing
-				v.bits[i+1] += each
+			more := each
+			if i > 0 && v.Bytes[i] == v.Bytes[i-1] {
+				more = 0 // what repeats tells nothing
 			}
+			v.bits = append(v.bits, v.bits[i]+more)
 		}
 	}
 }
@@ -290,7 +287,7 @@ func (s *shelf) search(v *view) scan {
 	n := len(v.Bytes)
 	for i := 0; i < n && len(q.found.wholes) == 0; {
 		q.best = match{}
-		if i < len(v.hashes) {
+		if i < len(v.hashes) && (v.hashes[i] != 0 || v.Starts[i]) {
 			q.try(i, gram, v.hashes[i], v.Starts[i] && inOneWord(v, i, gram))
 		}
 		if v.Starts[i] {
@@ -313,6 +310,7 @@ type searching struct {
 	shelf   *shelf
 	view    *view
 	long    bool
+	word    int // where the word before begins
 	end     int // of the last piece
 	best    match
 	found   scan
@@ -326,12 +324,16 @@ func (q *searching) try(i, n int, hash uint32, mine bool) {
 	a := q.shelf.newest(hash)
 	if a != nil {
 		floor, want := max(0, q.end-overlap), q.view.Following(i+n)
+		most := maxChain
+		if q.long {
+			most /= 2
+		}
 		for chain := 1; a != nil; a = q.shelf.older(a) {
-			if chain > maxChain {
+			if chain > most {
 				q.capped, mine = true, false
 				break
 			}
-			if chain++; (chain > firstFew || q.long) && !plain.GoesOn(want, a.next) {
+			if chain++; (chain > firstFew || q.long || !mine) && !plain.GoesOn(want, a.next) {
 				continue
 			}
 			q.compare(a, i, floor)
@@ -358,14 +360,24 @@ func (q *searching) compare(a *anchor, i, floor int) {
 
 // tryShort tries the words of fewer than gram bytes that may begin at i. Other
 // words than the view's own are tried only where they may be joined to one
-// value, not in long texts.
+// value, not in long texts; words of up to three bytes at the beginning and
+// beside each other, since any other place that matters has a longer word.
 func (q *searching) tryShort(i int) {
 	v := q.view
-	for n := 1; n < gram && i+n <= len(v.Bytes) && (n == 1 || !v.Starts[i+n-1]); n++ {
-		word := i+n == len(v.Bytes) || v.Starts[i+n]
-		if word || n >= 3 && !q.long {
-			q.try(i, n, hashOf(v.Key(i, n)), word)
-		}
+	end := i + 1
+	for end < len(v.Bytes) && !v.Starts[end] && end-i < gram {
+		end++
+	}
+	least := 4
+	if i == 0 || i-q.word <= 3 {
+		least = 1
+	}
+	q.word = i
+	for n := max(least, 3); n < end-i && n < gram && !q.long; n++ {
+		q.try(i, n, hashOf(v.Key(i, n)), false)
+	}
+	if n := end - i; n >= least && n < gram {
+		q.try(i, n, hashOf(v.Key(i, n)), true)
 	}
 }
 

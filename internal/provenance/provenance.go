@@ -35,7 +35,8 @@ type Memory struct {
 	labels   Labels
 	lost     bool             // something was forgotten
 	lostFrom sallyport.Origin // the weakest of what was
-	scratch  plain.Squeezed   // of the fields of one result
+	filter   *filter
+	scratch  plain.Squeezed // of the fields of one result
 }
 
 // Labels are what a run has been in touch with. They never shrink but by
@@ -60,7 +61,7 @@ func New(limit int) *Memory {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	return &Memory{limit: max(limit, minLimit)}
+	return &Memory{limit: max(limit, minLimit), filter: new(filter)}
 }
 
 // Said remembers words of the user; strength says how they reached us, readers
@@ -145,7 +146,7 @@ func (m *Memory) Absorb(l Labels) {
 
 // Clear is the operator's act: the run has seen nothing any more. The user's
 // words go as well.
-func (m *Memory) Clear() { *m = Memory{limit: m.limit} }
+func (m *Memory) Clear() { *m = *New(m.limit) }
 
 // Labels are the run's labels, the caller's to keep.
 func (m *Memory) Labels() Labels {
@@ -171,9 +172,10 @@ func (m *Memory) Size() int {
 func (m *Memory) Child() *Memory {
 	c := *m
 	c.labels = m.Labels()
+	c.filter = &filter{slices.Clone(m.filter.bits), m.filter.marks}
 	c.shelves = make([]*shelf, len(m.shelves))
 	for i, s := range m.shelves {
-		c.shelves[i] = s.clone()
+		c.shelves[i] = s.clone(c.filter)
 	}
 	return &c
 }
@@ -213,7 +215,7 @@ func (m *Memory) shelf(o sallyport.Origin) *shelf {
 			return s
 		}
 	}
-	s := &shelf{origin: o}
+	s := &shelf{origin: o, filter: m.filter}
 	m.shelves = append(m.shelves, s)
 	return s
 }
@@ -266,10 +268,13 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 		for len(s.fields) > 0 { // gigabytes went by: forget all rather than mix addresses up
 			m.evict(s)
 		}
-		*s = shelf{origin: o}
+		*s = shelf{origin: o, filter: m.filter}
 	}
 	m.seq++
 	f.seq = m.seq
+	if m.filter.full(len(f.text)) {
+		m.refilter(len(f.text))
+	}
 	s.add(f, &m.scratch)
 	if m.Size() > m.limit+m.limit/8 { // a result of many fields is trimmed on its way
 		m.trim()

@@ -21,6 +21,7 @@ type shelf struct {
 	heads  []uint32 // newest anchor of each bucket, its number plus one
 	next   uint32   // address at which the next field begins
 	cost   int      // bytes of memory, as counted
+	filter *filter  // of all shelves
 }
 
 // field is one text that was seen.
@@ -120,7 +121,7 @@ func hashOf(key uint64) uint32 {
 	key ^= key >> 29
 	key *= 0xBF58476D1CE4E5B9
 	key ^= key >> 32
-	return uint32(key)
+	return max(1, uint32(key)) // 0 stands for a key that is nowhere
 }
 
 // add puts a field on the shelf and says how many bytes of memory that took.
@@ -206,6 +207,7 @@ func (s *shelf) mark(hash, at, next uint32) {
 	*s.anchor(s.count) = anchor{hash, *head, at, next}
 	s.count++
 	*head = s.count
+	s.filter.add(hash)
 	s.cost += anchorCost
 }
 
@@ -222,7 +224,7 @@ func (s *shelf) grow() {
 
 // newest is the newest anchor with this hash, nil when there is none.
 func (s *shelf) newest(hash uint32) *anchor {
-	if len(s.heads) == 0 {
+	if len(s.heads) == 0 || !s.filter.has(hash) {
 		return nil
 	}
 	return s.find(s.heads[hash&uint32(len(s.heads)-1)], hash)
@@ -276,8 +278,9 @@ func (s *shelf) evict() int {
 }
 
 // clone copies the shelf so that neither copy sees what is added to the other.
-func (s *shelf) clone() *shelf {
+func (s *shelf) clone(f *filter) *shelf {
 	c := *s
+	c.filter = f
 	c.fields = append([]field(nil), s.fields...)
 	c.starts = append([]uint32(nil), s.starts...)
 	c.pages = make([]*page, len(s.pages))

@@ -39,6 +39,7 @@ const Forgotten = "forgotten"
 // of its own.
 func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 	var traces []sallyport.Trace
+	t := tracer{memory: m, tool: tool}
 	text, paths := 0, 0
 	for path, leaf := range args.Leaves() {
 		raw := leaf.Raw()
@@ -54,7 +55,7 @@ func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 		if !ok {
 			value = string(raw)
 		}
-		t := tracer{memory: m, tool: tool, path: string(path)}
+		t.next(string(path))
 		if ok || leaf.Type() == sallyport.Number {
 			traces = append(traces, t.trace(value))
 		} else {
@@ -75,6 +76,17 @@ type tracer struct {
 	pieces []match
 	crowd  []*shelf
 	many   bool // a shelf had more places than are kept
+
+	base  view // memory for the next leaf
+	views []*view
+}
+
+// next prepares for the next leaf, with the memory of the one before.
+func (t *tracer) next(path string) {
+	*t = tracer{
+		memory: t.memory, tool: t.tool, path: path,
+		wholes: t.wholes[:0], pieces: t.pieces[:0], base: t.base, views: t.views[:0],
+	}
 }
 
 // nothing is the trace of true, false, null and texts without a letter: they
@@ -87,7 +99,7 @@ func (t *tracer) nothing() sallyport.Trace {
 }
 
 func (t *tracer) trace(text string) sallyport.Trace {
-	views := viewsOf(text)
+	views := t.viewsOf(text)
 	first := views[0]
 	if len(first.Bytes) == 0 && len(views) == 1 {
 		return t.nothing()
@@ -134,11 +146,12 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 
 // viewsOf are the argument itself and what is encoded in it, at most maxNesting
 // layers deep. All together they are a few times as long as the argument.
-func viewsOf(text string) []*view {
+func (t *tracer) viewsOf(text string) []*view {
 	p := plain.Undo(text)
-	v := &view{text: p.Text, via: p.Via, shifts: p.Shifts}
-	v.prepare()
-	views := []*view{v}
+	v := &t.base
+	v.text, v.via, v.shifts = p.Text, p.Via, p.Shifts
+	v.prepare(t.memory.filter)
+	views := append(t.views[:0], v)
 	for from := 0; from < len(views); from++ {
 		outer := views[from]
 		if layersOf(outer) == plain.MaxNesting {
@@ -146,13 +159,13 @@ func viewsOf(text string) []*view {
 		}
 		if again := plain.Undo(outer.text); again.Text != outer.text {
 			inner := &view{text: again.Text, via: outer.via | again.Via, outer: outer, shifts: again.Shifts}
-			inner.prepare()
+			inner.prepare(t.memory.filter)
 			views = append(views, inner)
 		}
 		plain.Reveal(outer.text, plain.MinEncoded, func(h plain.Hidden) {
 			p := plain.Undo(h.Text)
 			inner := &view{text: p.Text, via: outer.via | h.Via | p.Via, outer: outer, start: h.Start, end: h.End}
-			inner.prepare()
+			inner.prepare(t.memory.filter)
 			views = append(views, inner)
 		})
 	}
@@ -262,7 +275,7 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 	if writer == sallyport.WriterUntrusted {
 		slices.Reverse(evidence)
 	}
-	all := append(because, evidence...)
+	all := append(because[:len(because):len(because)], evidence...)
 	if len(because) == 0 {
 		because = all
 	}
@@ -360,22 +373,17 @@ func (t *tracer) assembled(v *view, parts []plain.Part) (sallyport.Writer, []mat
 		}
 		return weakest, because
 	}
-	atoms := atomsOf(v.text)
-	if len(atoms) < 2 || len(atoms) > maxAtoms {
+	atoms := atomsOf(v)
+	if len(atoms) < 2 {
 		return sallyport.WriterUnknown, nil
 	}
-	views := make([]*view, len(atoms))
-	for i, a := range atoms {
-		views[i] = newView(v.text[a[0]:a[1]], v.via)
-		if views[i].whole() < minPiece { // "a", "to" and "5" can be found anywhere
-			return sallyport.WriterUnknown, nil
-		}
-	}
-	for i, a := range atoms {
-		one := tracer{memory: t.memory, tool: t.tool, path: t.path, power: views[i].whole()}
+	for _, a := range atoms {
+		alone := &view{text: v.text[a[0]:a[1]], via: v.via}
+		alone.prepare(t.memory.filter)
+		one := tracer{memory: t.memory, tool: t.tool, path: t.path, power: alone.whole()}
 		for _, s := range t.memory.shelves {
 			if s.origin.Writer > sallyport.WriterUntrusted {
-				one.look(s, views[i], false)
+				one.look(s, alone, false)
 			}
 		}
 		best := one.strongest()
@@ -396,10 +404,12 @@ func (t *tracer) assembled(v *view, parts []plain.Part) (sallyport.Writer, []mat
 	return weakest, because
 }
 
-// atomsOf cuts a value where one thing ends and the next begins.
-func atomsOf(text string) [][2]int {
+// atomsOf cuts a value where one thing ends and the next begins; it gives
+// nothing when one of them says too little, as "a", "to" and "5" do, which can
+// be found anywhere.
+func atomsOf(v *view) [][2]int {
 	var atoms [][2]int
-	start := -1
+	text, start := v.text, -1
 	for i := 0; i <= len(text); i++ {
 		if i < len(text) && strings.IndexByte(" \t\r\n,;|()[]{}<>\"", text[i]) < 0 {
 			if start < 0 {
@@ -408,9 +418,11 @@ func atomsOf(text string) [][2]int {
 			continue
 		}
 		if start >= 0 {
-			if atoms = append(atoms, [2]int{start, i}); len(atoms) > maxAtoms {
-				return atoms
+			from, to := v.squeezedIn(start, i)
+			if len(atoms) == maxAtoms || v.power(from, to) < minPiece {
+				return nil
 			}
+			atoms = append(atoms, [2]int{start, i})
 			start = -1
 		}
 	}
