@@ -66,6 +66,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
 
+	"sallyport/internal/rundoor":  4, // translates what is asked about runs
 	"sallyport/internal/shim":     4, // carries stdio clients to the door
 	"sallyport/internal/control":  4, // translates the CLI
 	"sallyport/internal/importer": 4, // translates clients' files

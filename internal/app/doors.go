@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/control"
 	"sallyport/internal/guard"
 	"sallyport/internal/mcpdoor"
+	"sallyport/internal/rundoor"
 )
 
 // doors are the ways in: the port for agents with a token, the ports bound to
@@ -145,6 +146,9 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	mux.Handle("/mcp", w.counted(door))
 	mux.Handle("/mcp/", w.counted(door))
 	if agent == "" {
+		runs := rundoor.New(a.runs, c.Hosts, c.Origins)
+		mux.Handle("/v1/runs", w.counted(runs))
+		mux.Handle("/v1/runs/", w.counted(runs))
 		mux.Handle("GET /metrics", onlyHere(a.sink.Metrics()))
 	}
 	w.server = mcpdoor.Server(mux)
