@@ -75,8 +75,8 @@ type closeness uint8
 const (
 	far      closeness = iota
 	byClass            // the request does not say to what, and the tool does no more than it asks
-	byClause           // the tool is for something that the clause speaks of
 	byVerb             // its verb is the request's own, and a telling one
+	byClause           // the tool is for something that the clause speaks of
 	byKind             // the tool is for the sort of thing that is asked about
 	byNoun             // … and says so with the same word
 )
@@ -119,7 +119,8 @@ func (r *Request) nearness(p profile) closeness {
 		return byNoun
 	case meets(r.Direct, p.kinds):
 		return byKind
-	case meets(r.Kinds, p.kinds), meets(r.Nouns, p.nouns):
+	case meets(r.Kinds, p.kinds), meets(r.Nouns, p.nouns),
+		r.Whom && p.kinds["person"] && (contains(r.Classes, "admit") || contains(r.Classes, "dismiss")):
 		return byClause
 	case same && !in("generic", r.Verb) && len(r.Direct) == 0:
 		return byVerb

@@ -40,6 +40,7 @@ type subject struct {
 	Head   string  // the last of them
 	Kinds  wordSet // kinds that the whole clause speaks of
 	Nouns  wordSet // stems of its words
+	Whom   bool    // it has a name, which may be somebody's
 }
 
 // Selector picks one of several by comparing them: "the largest file".
@@ -258,7 +259,7 @@ func clause(s []token) subject {
 		case strings.HasPrefix(t.lower, "http"):
 			found, stem, n = []string{"web"}, t.lower, 1
 		case isName(s, i) && !t.first && !isLiteral(t.lower):
-			about.Kinds["person"] = true
+			about.Whom = true
 			about.Nouns[t.lower] = true
 			continue
 		default:
