@@ -209,6 +209,12 @@ func showWhy(t *terminal.Table, why control.Why) {
 	if why.Reason != "" {
 		t.Line("  " + terminal.Visible(why.Reason))
 	}
+	switch {
+	case why.Approval != "" && why.Verdict == "allow":
+		t.Line("  agreed to: " + terminal.Visible(why.Approval) + " by " + terminal.Visible(why.Approver))
+	case why.Approval != "":
+		t.Line("  asked: " + terminal.Visible(why.Approval) + " (sallyport approvals show " + terminal.Visible(why.Approval) + ")")
+	}
 	if why.Note != "" {
 		t.Line("  " + terminal.Visible(why.Note))
 	}

@@ -185,9 +185,9 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 	e := all[decided].Entry
 	why := control.Why{
 		Call: e.Call, Action: e.Action, Agent: e.Principal.Agent, Verdict: e.Verdict.String(), Cause: string(e.Cause), Reason: e.Reason,
-		Policy: e.Policy.String(), Rules: []control.Judgement{},
+		Policy: e.Policy.String(), Rules: []control.Judgement{}, Approval: e.Approval, Approver: e.Approver,
 	}
-	if e.Cause != "" && e.Cause != sallyport.CausePolicy && e.Cause != sallyport.CauseHold {
+	if e.Cause != "" && !policyDecided(&e) {
 		why.Note = "Policy did not decide this: the call was refused before, or the log could not be written."
 	}
 	call, tool, err := a.recorded(&all[decided])
@@ -213,6 +213,11 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 	return why, nil
 }
 
+// policyDecided reports whether a refusal or a hold is policy's.
+func policyDecided(e *sallyport.Entry) bool {
+	return e.Cause == sallyport.CausePolicy || e.Cause == sallyport.CauseHold || e.Cause == sallyport.CauseApproval
+}
+
 // past is every recorded call on which policy had a say.
 func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhistory.Observed, entries []sallyport.Entry, skipped int, err error) {
 	found, err := a.store.Query(ctx, store.Filter{Agent: wanted.Agent, Since: wanted.Since, Limit: math.MaxInt32})
@@ -223,7 +228,7 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 	for _, f := range found {
 		e := &f.Entry
 		passed := e.Type == sallyport.Intent
-		if !passed && e.Cause != sallyport.CausePolicy && e.Cause != sallyport.CauseHold || e.Kind == sallyport.KindTask {
+		if !passed && !policyDecided(e) || e.Kind == sallyport.KindTask {
 			continue // the call that opened a task says all that an act on it could
 		}
 		opened, err := a.store.Open(ctx, e.Index)
@@ -235,7 +240,11 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 			skipped++
 			continue
 		}
-		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Verdict: e.Verdict, Passed: passed})
+		verdict := e.Verdict
+		if passed && e.Approval != "" {
+			verdict = sallyport.Hold // which people agreed to, and policy alone would not
+		}
+		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Verdict: verdict, Passed: passed})
 		entries = append(entries, *e)
 	}
 	return calls, entries, skipped, nil

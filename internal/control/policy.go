@@ -72,6 +72,10 @@ type Why struct {
 	Now     Judged      `json:"now"`
 	Rules   []Judgement `json:"rules"` // in scope now
 	Note    string      `json:"note,omitempty"`
+	// Approval is what people were asked about the call, Approver who agreed or
+	// refused.
+	Approval string `json:"approval,omitempty"`
+	Approver string `json:"approver,omitempty"`
 }
 
 // Judged is what the policy in force says.
