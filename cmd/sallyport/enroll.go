@@ -62,7 +62,7 @@ func (c *cli) enroll(ctx context.Context, gate *control.Client, currentFile stri
 		return err
 	}
 	return c.print(control.Enrolled{Enrolled: true}, func(t *terminal.Table) {
-		t.Line("Enrolled. Accepting, loosening and adding agents now need this secret.")
+		t.Line("Enrolled. Approving, accepting, loosening and adding agents now need this secret.")
 	})
 }
 
