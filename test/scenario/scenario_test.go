@@ -13,6 +13,10 @@
 //	                   BODY                      sent byte for byte
 //	                   < TEXT                    must be in "STATUS BODY"
 //	                   ! TEXT                    must not be in it
+//	                 or one of
+//	                   $ approve                 the question that was put last
+//	                   $ deny REASON
+//	                   $ kill                    the gateway at once, and start it again
 //	seen             every call that reached the server, in order: METHOD PARAMS
 //	log              every entry about a call, in order: TYPE ACTION VERDICT [CAUSE]
 package scenario
@@ -110,11 +114,13 @@ func equalLines(t *testing.T, what, got, want string) {
 
 type gateway struct {
 	binary, dir, address, session string
+	command                       *exec.Cmd
 }
 
 func launch(t *testing.T, binary, dir string) *gateway {
 	t.Helper()
 	addresses := filepath.Join(dir, "addresses.json")
+	os.Remove(addresses)
 	var output bytes.Buffer
 	command := exec.Command(binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"),
 		"--dir", filepath.Join(dir, "state"), "--addr-file", addresses)
@@ -134,7 +140,7 @@ func launch(t *testing.T, binary, dir string) *gateway {
 			Listeners map[string]string `json:"listeners"`
 		}
 		if text, err := os.ReadFile(addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
-			return &gateway{binary: binary, dir: dir, address: at.Listeners["tester"]}
+			return &gateway{binary: binary, dir: dir, address: at.Listeners["tester"], command: command}
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
@@ -165,6 +171,10 @@ func (g *gateway) ready(t *testing.T) {
 func (g *gateway) step(t *testing.T, block string) {
 	t.Helper()
 	lines := strings.Split(block, "\n")
+	if act, ok := strings.CutPrefix(lines[0], "$ "); ok {
+		g.act(t, act)
+		return
+	}
 	head, body := lines[0], lines[1]
 	path, rest, _ := strings.Cut(head, " ")
 	header := map[string]string{}
