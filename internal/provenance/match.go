@@ -18,8 +18,8 @@ type view struct {
 	start  int // where outer holds it, when it stands for these bytes as a whole
 	end    int
 
-	bits   []int32  // identifying power of bytes[:i], in hundredths of a bit
-	hashes []uint32 // of the keys of gram bytes from here, 0 of those that are nowhere
+	bits   []int32     // identifying power of bytes[:i], in hundredths of a bit
+	hashes [][2]uint32 // of the keys of gram bytes from here, with the byte behind and without; 0 of those that are nowhere
 }
 
 // prepare fills what is compared, using the memory that the view has.
@@ -28,11 +28,8 @@ func (v *view) prepare(f *filter) {
 	v.weigh()
 	v.hashes = v.hashes[:0]
 	for i := 0; i+gram <= len(v.Bytes); i++ {
-		hash := hashOf(v.Key(i, gram))
-		if !f.has(hash) {
-			hash = 0
-		}
-		v.hashes = append(v.hashes, hash)
+		key := v.Key(i, gram)
+		v.hashes = append(v.hashes, [2]uint32{f.hash(key), f.hash(plain.Before(key, 0))})
 	}
 }
 
@@ -43,6 +40,7 @@ const (
 	shortBits  = 80 // of words of three letters at most
 	digitBits  = 332
 	mixedBits  = 400
+	joinedBits = 250 // a letter of a word that is joined to another, as in addresses
 	beyondBits = 200 // a byte of a character beyond ASCII
 )
 
@@ -68,6 +66,8 @@ func (v *view) weigh() {
 			each = mixedBits
 		case digits > 0:
 			each = digitBits
+		case v.joined(i, end):
+			each = joinedBits
 		case letters <= 3:
 			each = shortBits
 		}
@@ -81,7 +81,23 @@ func (v *view) weigh() {
 	}
 }
 
+// joined reports whether a word is part of an address, a path or the like.
+func (v *view) joined(from, to int) bool {
+	return plain.JoinedBefore(v.text, int(v.Places[from])) || plain.JoinedAfter(v.text, v.after(to-1))
+}
+
 func (v *view) power(from, to int) int { return int(v.bits[to]-v.bits[from]) / 100 }
+
+// alone is the power of a piece by itself: of an address one word alone is not
+// more than any other word.
+func (v *view) alone(from, to int) int {
+	for i := from; i < to; i++ {
+		if c := v.Bytes[i]; i > from && v.Starts[i] || c < 'a' || c > 'z' {
+			return v.power(from, to)
+		}
+	}
+	return min(v.power(from, to), (to-from)*letterBits/100)
+}
 
 // whole is the power of all of it.
 func (v *view) whole() int { return v.power(0, len(v.Bytes)) }
@@ -137,7 +153,7 @@ type match struct {
 	same     bool // the same value, and a whole one where it was seen
 }
 
-func (m *match) power() int { return m.view.power(m.from, m.to) }
+func (m *match) power() int { return m.view.alone(m.from, m.to) }
 func (m *match) covers() bool {
 	return m.from == 0 && m.to == len(m.view.Bytes)
 }
@@ -276,7 +292,6 @@ const (
 	longText  = 128 // bits from which on only phrases count, see evidence
 	maxWholes = 16
 	overlap   = 64 // bytes that a match may reach back into the one before
-	firstFew  = 2  // places of a key that are always compared
 )
 
 // search finds the longest matches from left to right. Its time is linear in
@@ -287,11 +302,11 @@ func (s *shelf) search(v *view) scan {
 	n := len(v.Bytes)
 	for i := 0; i < n && len(q.found.wholes) == 0; {
 		q.best = match{}
-		if i < len(v.hashes) && (v.hashes[i] != 0 || v.Starts[i]) {
-			q.try(i, gram, v.hashes[i], v.Starts[i] && inOneWord(v, i, gram))
-		}
-		if v.Starts[i] {
-			q.tryShort(i)
+		switch {
+		case v.Starts[i]:
+			q.lookWord(i)
+		case i < len(v.hashes) && v.hashes[i] != [2]uint32{}:
+			q.look(i, gram, q.wordEnd(i), v.hashes[i])
 		}
 		if q.best.to > i && q.best.power() >= minPiece {
 			q.found.pieces = append(q.found.pieces, q.best)
@@ -310,7 +325,7 @@ type searching struct {
 	shelf   *shelf
 	view    *view
 	long    bool
-	word    int // where the word before begins
+	word    int // where the word before begins, -1 when it was left out
 	end     int // of the last piece
 	best    match
 	found   scan
@@ -318,30 +333,106 @@ type searching struct {
 	refuted bool // a word of ours was looked up to the end: the view as a whole is nowhere
 }
 
-// try compares the places of one key of n bytes at i; mine says that it is the
-// key of a whole word of the view.
-func (q *searching) try(i, n int, hash uint32, mine bool) {
+// lookWord looks for the word that begins at i. Which words are worth it:
+//   - one that tells something by itself, whatever follows it;
+//   - the first, and others together with what follows them, in a long text
+//     every second one: a phrase holds several words;
+//   - parts of it that may be words of their own where one value is joined
+//     from several, not in long texts.
+func (q *searching) lookWord(i int) {
+	v := q.view
+	end := q.wordEnd(i)
+	n := min(end-i, gram)
+	telling := v.alone(i, end) >= minPiece
+	before := q.word
+	if q.long && !telling && i > 0 && before >= 0 {
+		q.word = -1
+		return
+	}
+	q.word = i
+	if n <= 3 && i > 0 && !telling && i-before > 3 {
+		return // any phrase that matters has a longer word
+	}
+	for part := 3; part < n && !q.long; part++ {
+		q.look(i, part, end, q.hashes(i, part))
+	}
+	if end-i <= gram && (telling || i == 0 && end == len(v.Bytes)) {
+		all := true
+		q.shelf.filter.eachNext(v.Key(i, n), func(hash uint32) {
+			all = q.try(i, n, 0, hash) && all
+		})
+		q.refute(i, all)
+		return
+	}
+	known := len(v.Bytes)
+	if telling {
+		known = end
+	}
+	hashes := q.hashes(i, n)
+	if n == gram {
+		hashes = v.hashes[i]
+	}
+	q.refute(i, q.look(i, n, known, hashes))
+}
+
+func (q *searching) hashes(i, n int) [2]uint32 {
+	key, f := q.view.Key(i, n), q.shelf.filter
+	return [2]uint32{f.hash(key), f.hash(plain.Before(key, 0))}
+}
+
+// refute notes that a word of the view was looked up to the end without
+// finding all of the view: so that is nowhere.
+func (q *searching) refute(i int, all bool) {
+	if all && i > 0 && len(q.found.wholes) == 0 {
+		q.refuted = true
+	}
+}
+
+// wordEnd is where the word that holds i ends.
+func (q *searching) wordEnd(i int) int {
+	for i++; i < len(q.view.Bytes) && !q.view.Starts[i]; i++ {
+	}
+	return i
+}
+
+// look compares the places of a key of n bytes at i where what follows, as far
+// as until, follows as well. It reports whether it came to the end.
+func (q *searching) look(i, n, until int, hashes [2]uint32) (all bool) {
+	if hashes == [2]uint32{} {
+		return true
+	}
+	want := q.view.Following(i + n)
+	if rest := until - i - n; rest < 4 {
+		want &^= ^uint32(0) >> (8 * max(0, rest))
+	}
+	all = true
+	for _, hash := range hashes {
+		all = (hash == 0 || q.try(i, n, want, hash)) && all
+	}
+	return all
+}
+
+// try compares the places of one hash, and reports whether it came to the end.
+func (q *searching) try(i, n int, want, hash uint32) (all bool) {
 	a := q.shelf.newest(hash)
-	if a != nil {
-		floor, want := max(0, q.end-overlap), q.view.Following(i+n)
-		most := maxChain
-		if q.long {
-			most /= 2
+	if a == nil {
+		return true
+	}
+	most := maxChain
+	if q.long {
+		most /= 2
+	}
+	floor := max(0, q.end-overlap)
+	for chain := 1; a != nil; a = q.shelf.older(a) {
+		if chain > most {
+			q.capped = true
+			return false
 		}
-		for chain := 1; a != nil; a = q.shelf.older(a) {
-			if chain > most {
-				q.capped, mine = true, false
-				break
-			}
-			if chain++; (chain > firstFew || q.long || !mine) && !plain.GoesOn(want, a.next) {
-				continue
-			}
+		if chain++; plain.GoesOn(want, a.next) {
 			q.compare(a, i, floor)
 		}
 	}
-	if mine && i > 0 && len(q.found.wholes) == 0 {
-		q.refuted = true
-	}
+	return true
 }
 
 func (q *searching) compare(a *anchor, i, floor int) {
@@ -355,29 +446,6 @@ func (q *searching) compare(a *anchor, i, floor int) {
 		q.found.keep(m)
 	case m.to-m.from > q.best.to-q.best.from:
 		q.best = m
-	}
-}
-
-// tryShort tries the words of fewer than gram bytes that may begin at i. Other
-// words than the view's own are tried only where they may be joined to one
-// value, not in long texts; words of up to three bytes at the beginning and
-// beside each other, since any other place that matters has a longer word.
-func (q *searching) tryShort(i int) {
-	v := q.view
-	end := i + 1
-	for end < len(v.Bytes) && !v.Starts[end] && end-i < gram {
-		end++
-	}
-	least := 4
-	if i == 0 || i-q.word <= 3 {
-		least = 1
-	}
-	q.word = i
-	for n := max(least, 3); n < end-i && n < gram && !q.long; n++ {
-		q.try(i, n, hashOf(v.Key(i, n)), false)
-	}
-	if n := end - i; n >= least && n < gram {
-		q.try(i, n, hashOf(v.Key(i, n)), true)
 	}
 }
 
@@ -399,13 +467,4 @@ func (f *scan) keep(m match) {
 	for i := len(f.wholes) - 1; i > 0 && f.wholes[i].same && !f.wholes[i-1].same; i-- {
 		f.wholes[i], f.wholes[i-1] = f.wholes[i-1], f.wholes[i]
 	}
-}
-
-func inOneWord(v *view, i, n int) bool {
-	for j := i + 1; j < i+n; j++ {
-		if v.Starts[j] {
-			return false
-		}
-	}
-	return true
 }

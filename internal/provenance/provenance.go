@@ -276,6 +276,10 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 		m.refilter(len(f.text))
 	}
 	s.add(f, &m.scratch)
+	if s.pushed {
+		s.pushed = false
+		m.forget(o)
+	}
 	if m.Size() > m.limit+m.limit/8 { // a result of many fields is trimmed on its way
 		m.trim()
 	}

@@ -18,7 +18,9 @@ type shelf struct {
 	gone   uint32   // pages that were evicted
 	first  uint32   // number of the oldest anchor that is left
 	count  uint32   // number that the next anchor gets
-	heads  []uint32 // newest anchor of each bucket, its number plus one
+	slots  []slot   // by hash, with open addressing
+	used   int      // slots that are taken
+	pushed bool     // a slot was taken from another key: that is lost
 	next   uint32   // address at which the next field begins
 	cost   int      // bytes of memory, as counted
 	filter *filter  // of all shelves
@@ -89,11 +91,13 @@ type origin struct {
 // anchor is a place where a word begins, or every stride bytes within a long
 // one.
 type anchor struct {
-	hash uint32
-	prev uint32 // the anchor before it in its bucket, its number plus one
+	prev uint32 // the anchor of the same key before it, its number plus one
 	at   uint32
-	next uint32 // the letters behind its key, see following
+	next uint32 // the letters behind its key, see plain.Squeezed.Following
 }
+
+// slot leads to the anchors of one key.
+type slot struct{ hash, newest uint32 } // the anchor's number plus one
 
 // page is a piece of the list of anchors: appending never copies the list, and
 // evicting frees it piece by piece.
@@ -114,7 +118,8 @@ const (
 
 	fieldCost   = 88 // memory of a field besides its text
 	decodedCost = 48
-	anchorCost  = 24 // of an anchor with its share of the heads
+	anchorCost  = 20 // of an anchor with its share of the slots
+	maxProbes   = 32 // slots that are looked at
 )
 
 func hashOf(key uint64) uint32 {
@@ -197,51 +202,87 @@ func (s *shelf) indexReadings(text string, start, length int, address uint32) in
 }
 
 func (s *shelf) mark(hash, at, next uint32) {
-	if int(s.count-s.first) >= len(s.heads) {
+	if 2*s.used >= len(s.slots) {
 		s.grow()
 	}
 	if s.count/pageSize-s.gone == uint32(len(s.pages)) {
 		s.pages = append(s.pages, new(page))
 	}
-	head := &s.heads[hash&uint32(len(s.heads)-1)]
-	*s.anchor(s.count) = anchor{hash, *head, at, next}
+	found := s.place(hash)
+	*s.anchor(s.count) = anchor{found.newest, at, next}
 	s.count++
-	*head = s.count
-	s.filter.add(hash)
+	*found = slot{hash, s.count}
 	s.cost += anchorCost
+	s.filter.add(hash)
 }
 
+// place is the slot of a hash, or the one that it gets. Whoever crafts many
+// keys for the same slots pushes some out, and does not make the search long.
+func (s *shelf) place(hash uint32) *slot {
+	var oldest *slot
+	for i := range uint32(maxProbes) {
+		one := &s.slots[(hash+i*(i+1)/2)&uint32(len(s.slots)-1)]
+		switch {
+		case one.newest == 0:
+			s.used++
+			return one
+		case one.hash == hash:
+			return one
+		case oldest == nil || one.newest < oldest.newest:
+			oldest = one
+		}
+	}
+	s.pushed = s.pushed || oldest.newest > s.first
+	oldest.newest = 0
+	return oldest
+}
+
+// grow makes room, leaving out the keys whose anchors are all gone.
 func (s *shelf) grow() {
-	size := uint32(max(64, 2*len(s.heads)))
-	s.heads = make([]uint32, size)
-	for number := s.first; number < s.count; number++ {
-		a := s.anchor(number)
-		head := &s.heads[a.hash&(size-1)]
-		a.prev = *head
-		*head = number + 1
+	live := 0
+	for _, one := range s.slots {
+		if one.newest > s.first {
+			live++
+		}
+	}
+	old := s.slots
+	size := 64
+	for size < 3*live {
+		size *= 2
+	}
+	s.slots, s.used = make([]slot, size), 0
+	for _, one := range old {
+		if one.newest > s.first {
+			*s.place(one.hash) = one
+		}
 	}
 }
 
 // newest is the newest anchor with this hash, nil when there is none.
 func (s *shelf) newest(hash uint32) *anchor {
-	if len(s.heads) == 0 || !s.filter.has(hash) {
+	if len(s.slots) == 0 || !s.filter.has(hash) {
 		return nil
 	}
-	return s.find(s.heads[hash&uint32(len(s.heads)-1)], hash)
-}
-
-// older is the next older anchor with the same hash.
-func (s *shelf) older(a *anchor) *anchor { return s.find(a.prev, a.hash) }
-
-func (s *shelf) find(number, hash uint32) *anchor {
-	for number > s.first { // what is not was evicted
-		a := s.anchor(number - 1)
-		if a.hash == hash {
-			return a
+	for i := range uint32(maxProbes) {
+		one := &s.slots[(hash+i*(i+1)/2)&uint32(len(s.slots)-1)]
+		if one.newest == 0 {
+			return nil
 		}
-		number = a.prev
+		if one.hash == hash {
+			return s.numbered(one.newest)
+		}
 	}
 	return nil
+}
+
+// older is the next older anchor of the same key.
+func (s *shelf) older(a *anchor) *anchor { return s.numbered(a.prev) }
+
+func (s *shelf) numbered(plusOne uint32) *anchor {
+	if plusOne <= s.first { // none, or evicted
+		return nil
+	}
+	return s.anchor(plusOne - 1)
 }
 
 // fieldAt is the field that holds an address, and where in it that is.
@@ -288,6 +329,6 @@ func (s *shelf) clone(f *filter) *shelf {
 		copied := *p
 		c.pages[i] = &copied
 	}
-	c.heads = append([]uint32(nil), s.heads...)
+	c.slots = append([]slot(nil), s.slots...)
 	return &c
 }

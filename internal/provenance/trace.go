@@ -222,14 +222,14 @@ func (s *shelf) meaning(p plain.Part) []match {
 		}
 		try(hashOf(want.Key))
 		if whole, ok := want.Integer(); ok { // a whole number may be written plainly
-			try(plainHash(whole))
+			s.filter.eachNext(plainKey(whole), try)
 		}
 	}
 	return found
 }
 
-// plainHash is the hash of the word that a whole number is.
-func plainHash(value uint64) uint32 {
+// plainKey is the key of the word that a whole number is.
+func plainKey(value uint64) uint64 {
 	var buffer [20]byte
 	i := len(buffer)
 	for ok := true; ok; ok = value > 0 {
@@ -238,7 +238,7 @@ func plainHash(value uint64) uint32 {
 		value /= 10
 	}
 	q := plain.Squeezed{Bytes: buffer[i:]}
-	return hashOf(q.Key(0, min(gram, len(q.Bytes))))
+	return q.Key(0, min(gram, len(q.Bytes)))
 }
 
 // decide puts what was found together.

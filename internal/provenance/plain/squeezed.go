@@ -53,14 +53,24 @@ func (q *Squeezed) Squeeze(text string) {
 	q.Bytes, q.Places, q.Starts = letters, places, starts
 }
 
-// Key is n bytes themselves, at most 7 of them, and how many they are: no
-// hash that somebody could craft another word for.
+// Key is n bytes themselves, at most 6 of them, how many they are, and the byte
+// behind them, 0 at the end: no hash that somebody could craft another word
+// for.
 func (q *Squeezed) Key(i, n int) uint64 {
 	var packed uint64
 	for _, b := range q.Bytes[i : i+n] {
 		packed = packed<<8 | uint64(b)
 	}
-	return packed | uint64(n)<<48
+	key := packed | uint64(n)<<48
+	if i+n < len(q.Bytes) {
+		key = Before(key, q.Bytes[i+n])
+	}
+	return key
+}
+
+// Before is the key that has another byte behind it.
+func Before(key uint64, next byte) uint64 {
+	return key&^(0xFF<<52) | uint64(next)<<52
 }
 
 // Following are the four bytes from i on, fewer at the end.
