@@ -17,9 +17,10 @@ import (
 
 // questions are approvals as the store keeps them.
 type questions struct {
-	kept map[sallyport.Digest]sallyport.Approval // the last of each digest
-	err  error                                   // of looking
-	full bool
+	kept   map[sallyport.Digest]sallyport.Approval // the last of each digest
+	err    error                                   // of looking
+	full   bool
+	broken error // of writing
 }
 
 func (q *questions) apply(record *sallyport.Record) error {
@@ -32,6 +33,8 @@ func (q *questions) apply(record *sallyport.Record) error {
 	}
 	last := q.kept[a.Digest]
 	switch {
+	case q.broken != nil:
+		return q.broken
 	case a.State == sallyport.Pending && q.full:
 		return sallyport.ErrCrowded
 	case a.State == sallyport.Pending && (last.State == sallyport.Pending || last.State == sallyport.Approved):
@@ -420,7 +423,12 @@ func TestApprovalsUnreadable(t *testing.T) {
 	if e := w.last(); refused.Approval.ID != "" || e.Type != sallyport.Refusal || e.Approval != "" || e.Policy.IsZero() {
 		t.Errorf("%+v, %+v", refused.Approval, e)
 	}
-	w.asked.full, w.commitErr = false, errors.New("the disk is full")
+	w.asked.full, w.asked.broken = false, errors.New("a row is damaged")
+	refused = refusal(t, call(t, g, to("bank")), sallyport.CauseLog)
+	if e := w.last(); refused.Approval.ID != "" || e.Type != sallyport.Refusal || e.Call != refused.CallID || !strings.Contains(e.Reason, "a row is damaged") {
+		t.Errorf("not on the record: %+v", e)
+	}
+	w.asked.broken, w.commitErr = nil, errors.New("the disk is full")
 	if refused := refusal(t, call(t, g, to("bank")), sallyport.CauseLog); refused.Approval.ID != "" {
 		t.Error("told to wait for what nobody is asked")
 	}

@@ -153,12 +153,13 @@ func (g *Gateway) refuse(ctx context.Context, call *sallyport.Call, facts *sally
 		refused.Cause, refused.Approval = sallyport.CauseLimit, sallyport.Approval{}
 		refused.Decision.Reason = "Refused: " + err.Error() + ". Wait for those, or until their time is over."
 		return g.refuse(ctx, call, facts, refused)
-	case err != nil:
-		refused.Approval = sallyport.Approval{} // nobody is asked
-		if refused.Cause != sallyport.CauseLog {
-			refused.Cause = sallyport.CauseLog
-			refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
-		}
+	case err != nil && refused.Approval.ID != "": // it may be the question alone: then nobody is asked
+		refused.Cause, refused.Approval = sallyport.CauseLog, sallyport.Approval{}
+		refused.Decision.Reason = "Refused: policy asks people, and they can't be asked: " + err.Error()
+		return g.refuse(ctx, call, facts, refused)
+	case err != nil && refused.Cause != sallyport.CauseLog:
+		refused.Cause = sallyport.CauseLog
+		refused.Decision.Reason += " (and the log cannot be written: " + err.Error() + ")"
 	case record.Approval != nil:
 		refused.Approval = *record.Approval // which may have been open already
 	}

@@ -231,7 +231,8 @@ func reopened(t *testing.T, s *Store, dir string) *Store {
 	return open(t, dir)
 }
 
-// A row that is not what it was is no answer.
+// A row that is not what it was is no answer, and nobody else's calls are held
+// up by it.
 func TestApprovalDamaged(t *testing.T) {
 	for name, statement := range map[string]string{
 		"record":    "UPDATE approvals SET record = 'x'",
@@ -239,7 +240,6 @@ func TestApprovalDamaged(t *testing.T) {
 		"digest":    "UPDATE approvals SET record = replace(record, 'a_c_1', 'a_c_2')",
 		"expiry":    "UPDATE approvals SET expires = expires + 1",
 		"agent":     "UPDATE approvals SET agent = 'bob'",
-		"no table":  "DROP TABLE approvals",
 		"hash":      "UPDATE approvals SET record = replace(record, 'sha256:', 'sha257:')",
 		"not a one": "UPDATE approvals SET state = 'granted'",
 	} {
@@ -250,11 +250,29 @@ func TestApprovalDamaged(t *testing.T) {
 			if a, err := s.Approval(t.Context(), sallyport.DigestOf([]byte("q"))); err == nil {
 				t.Errorf("read as %+v", a)
 			}
-			if err := s.Commit(t.Context(), asks("c_2", "q")); err == nil {
-				t.Error("joined")
+			var group sync.WaitGroup
+			for i := range 50 {
+				group.Go(func() {
+					if err := s.Commit(context.Background(), asks(fmt.Sprint("c_ask_", i), "q")); !errors.Is(err, approvals.ErrUnusable) {
+						t.Errorf("joined: %v", err)
+					}
+				})
+				group.Go(func() { commit(t, s, intent(fmt.Sprint("c_other_", i))) })
 			}
+			group.Wait()
 		})
 	}
+	t.Run("no table", func(t *testing.T) {
+		s := open(t, t.TempDir())
+		execute(t, s, "DROP TABLE approvals")
+		if _, err := s.Approval(t.Context(), sallyport.DigestOf([]byte("q"))); err == nil {
+			t.Error("read")
+		}
+		if err := s.Commit(t.Context(), asks("c_2", "q")); err == nil {
+			t.Error("asked")
+		}
+		commit(t, s, intent("c_3"))
+	})
 	t.Run("question", func(t *testing.T) {
 		s := open(t, t.TempDir())
 		commit(t, s, asks("c_1", "q"))
@@ -298,8 +316,13 @@ func TestApprovalsAreBounded(t *testing.T) {
 	commit(t, s, asks("c_room", "room"))
 	blank := asks("c_blank", "blank")
 	blank.Approval.Question = nil
-	if err := s.Commit(t.Context(), blank); err == nil {
-		t.Error("asked without words")
+	if err := s.Commit(t.Context(), blank); !errors.Is(err, approvals.ErrUnusable) {
+		t.Errorf("asked without words: %v", err)
+	}
+	idle := asks("c_idle", "idle")
+	idle.Approval.Rules = []sallyport.Rule{{ID: "x", Ask: []string{"finance"}}}
+	if err := s.Commit(t.Context(), idle); !errors.Is(err, approvals.ErrUnusable) {
+		t.Errorf("asked by a rule without text: %v", err)
 	}
 }
 

@@ -472,7 +472,7 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		}
 		if w.approval != nil {
 			w.err = approvals.Apply(ctx, c.conn, w.approval, e.Time, w.question)
-			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) {
+			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) || errors.Is(w.err, approvals.ErrUnusable) {
 				continue // its caller has to look again; the others are not held up
 			}
 			if w.err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,10 @@ CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest);`
 // without end would have people answer without looking.
 const MaxOpen = 100
 
+// ErrUnusable says that a row, or a question, is not one that people could
+// answer. It is the matter of one record alone.
+var ErrUnusable = errors.New("unusable")
+
 // Sealed is a question as it is kept: only the key of its run opens it.
 type Sealed struct {
 	Key        int64
@@ -57,7 +62,8 @@ type Conn interface {
 // Apply writes what an approval has become by the entry of that time. A pending
 // one is put, unless the question is open: then a becomes the open one. Any
 // other must still be where its state starts from, and in time; else nothing is
-// written and the error is sallyport.ErrOvertaken.
+// written and the error is sallyport.ErrOvertaken. Nor is anything after
+// sallyport.ErrCrowded and ErrUnusable; any other error is the database's.
 func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
 	if a.State == sallyport.Pending {
 		return put(ctx, conn, a, at, sealed)
@@ -91,8 +97,8 @@ func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, 
 }
 
 func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
-	if a.Digest.IsZero() || sealed.Text == nil {
-		return errors.New("a question that nobody can be shown can't be put")
+	if a.Digest.IsZero() || sealed.Text == nil || slices.ContainsFunc(a.Rules, func(r sallyport.Rule) bool { return r.Digest.IsZero() }) {
+		return fmt.Errorf("%w: a question that nobody can be shown, or that no rule asks", ErrUnusable)
 	}
 	_, err := conn.ExecContext(ctx, "UPDATE approvals SET state = $1, open = 0 WHERE digest = $2 AND open = 1 AND expires <= $3",
 		sallyport.Expired.String(), a.Digest.String(), at.UnixMilli())
@@ -185,14 +191,14 @@ func list(ctx context.Context, conn Conn, where string, args ...any) ([]sallypor
 		}
 		var r row
 		if err := json.Unmarshal(record, &r); err != nil {
-			return nil, fmt.Errorf("approval %s is damaged: %w", id, err)
+			return nil, fmt.Errorf("%w: approval %s is damaged: %w", ErrUnusable, id, err)
 		}
 		a := r.approval()
 		// The columns are what the transaction looks at: a row whose record says
 		// otherwise is nobody's answer.
 		if a.ID != id || a.Digest.String() != digest || a.Principal.Agent != agent || a.Expires.UnixMilli() != expires ||
 			a.State.String() != state && state != sallyport.Expired.String() {
-			return nil, fmt.Errorf("approval %s is damaged", id)
+			return nil, fmt.Errorf("%w: approval %s is damaged", ErrUnusable, id)
 		}
 		a.State = sallyport.ApprovalStateOf(state)
 		all = append(all, a)
