@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"testing"
+	"time"
+
+	"sallyport"
+)
+
+// agreed is a yes of all who are asked about a call now.
+func agreed(t *testing.T, r *Rules, facts *sallyport.Facts) sallyport.Approval {
+	t.Helper()
+	held := Decide(r, facts)
+	if held.Verdict != sallyport.Hold || held.Question.IsZero() {
+		t.Fatalf("not held: %+v", held)
+	}
+	at := time.Unix(1, 0)
+	a, err := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: held.Question, Rules: held.Rules, Expires: at.Add(1)}.Approve("ana", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestDecideWithApproval(t *testing.T) {
+	r := load(t, deskPolicy)
+	facts := call(t, "desk/tool:refund", `{"customer":"c","amount":901}`) // two rules ask
+	yes := agreed(t, r, facts)
+	with := func(f *sallyport.Facts, approvals ...sallyport.Approval) sallyport.Decision {
+		f.Approvals = approvals
+		return Decide(r, f)
+	}
+	other := yes
+	other.Digest = sallyport.DigestOf(nil)
+	if d := with(facts, other, yes); d.Verdict != sallyport.Allow || d.Approval != "a_1" || names(d.Rules) != "refunds" {
+		t.Errorf("agreed to: %+v", d)
+	}
+	again := call(t, "desk/tool:refund", `{"amount":901,"customer":"c"}`)
+	if d := with(again, yes); d.Verdict != sallyport.Allow {
+		t.Errorf("the identical call: %+v", d)
+	}
+	for name, change := range map[string]func(a *sallyport.Approval){
+		"not answered":     func(a *sallyport.Approval) { a.State = sallyport.Pending },
+		"used already":     func(a *sallyport.Approval) { a.State = sallyport.Spent },
+		"another digest":   func(a *sallyport.Approval) { a.Digest = sallyport.DigestOf(nil) },
+		"one group":        func(a *sallyport.Approval) { a.Answers = a.Answers[:1] },
+		"one rule":         func(a *sallyport.Approval) { a.Rules = a.Rules[:1] },
+		"the zero of them": func(a *sallyport.Approval) { *a = sallyport.Approval{} },
+	} {
+		a := yes
+		change(&a)
+		if d := with(facts, a); d.Verdict != sallyport.Hold || d.Approval != "" {
+			t.Errorf("%s: %v by %q", name, d.Verdict, d.Approval)
+		}
+	}
+	for name, f := range map[string]*sallyport.Facts{
+		"another amount":   call(t, "desk/tool:refund", `{"customer":"c","amount":902}`),
+		"the same, longer": call(t, "desk/tool:refund", `{"customer":"c","amount":901.0}`),
+	} {
+		if d := with(f, yes); d.Verdict != sallyport.Hold {
+			t.Errorf("%s: %v", name, d.Verdict)
+		}
+	}
+	// What nobody permits, and what is refused outright, no approval allows.
+	for _, text := range []string{
+		`@id("refund-over-limit") @ask("finance") forbid (principal, action, resource);`,
+		deskPolicy + `forbid (principal, action == Action::"desk/tool:refund", resource);`,
+	} {
+		facts.Approvals = []sallyport.Approval{yes}
+		if d := Decide(load(t, text), facts); d.Verdict != sallyport.Deny {
+			t.Errorf("%s\n%+v", text, d)
+		}
+	}
+	// Before the arguments are known nothing is agreed to, and nothing is about
+	// what comes back.
+	facts.Partial = true
+	if d := with(facts, yes); d.Verdict != sallyport.Hold && d.Verdict != sallyport.Allow || d.Approval != "" {
+		t.Errorf("partial: %+v", d)
+	}
+}
+
+// Whoever edits a rule asks anew: what people read is not what asks now.
+func TestRuleDigestIsOfItsText(t *testing.T) {
+	digest := func(text string) sallyport.Digest {
+		for _, rule := range load(t, text).All() {
+			if rule.ID == "x" {
+				return rule.Digest
+			}
+		}
+		t.Fatal("no rule x")
+		return sallyport.Digest{}
+	}
+	base := `@id("x") @ask("finance") @because("a") forbid (principal, action, resource);`
+	if digest(base).IsZero() || digest(base) != digest("// a comment\n\npermit (principal, action, resource);\n  "+base) {
+		t.Error("where a rule stands is part of its text")
+	}
+	for _, other := range []string{
+		`@id("x") @ask("finance") @because("b") forbid (principal, action, resource);`,
+		`@id("x") @ask("finance, legal") @because("a") forbid (principal, action, resource);`,
+		`@id("x") @ask("finance") @because("a") forbid (principal, action, resource) when { true };`,
+	} {
+		if digest(other) == digest(base) {
+			t.Errorf("%s is %s", other, base)
+		}
+	}
+}
