@@ -68,8 +68,58 @@ const machineTools = `
 	query_database read Queries the database.
 `
 
+const shopTools = `
+	search_products read Searches products.
+	view_cart read Shows the cart.
+	cart_add_product write Adds a product to the cart.
+	cart_remove_product write Removes a product from the cart.
+	checkout pay Pays for what is in the cart.
+	refund_order pay Refunds an order.
+	update_account_password access Changes the password of the account.
+	write_review send Publishes a review of a product.
+`
+
+const deskTools = `
+	search_customers read Finds customers.
+	get_ticket read Returns a ticket.
+	update_ticket write Changes status or priority of a ticket.
+	reply_to_ticket send Sends an answer to the customer of a ticket.
+	issue_refund pay Refunds a customer.
+	escalate_ticket write Hands a ticket to second level support.
+	delete_customer delete Deletes a customer with all data.
+	export_customers send Sends the customer table to an address.
+	set_role access Sets the role of an employee.
+`
+
+const cloudTools = `
+	list_instances read Lists instances.
+	launch_instance exec Launches an instance.
+	terminate_instance delete Terminates an instance.
+	resize_instance write Changes the size of an instance.
+	create_bucket write Creates a storage bucket.
+	upload_object write Uploads an object to a bucket.
+	make_bucket_public access Makes a bucket readable by everybody.
+	rotate_key access Rotates an access key.
+	get_bill read Shows this month's bill.
+`
+
+const officeTools = `
+	list_events read Lists events.
+	create_event write Creates an event in the calendar.
+	move_event write Moves an event to another time.
+	cancel_event delete Cancels an event.
+	search_documents read Finds documents.
+	share_document access Shares a document with somebody.
+	edit_document write Changes a document.
+	add_task write Adds a task to the list.
+	complete_task write Marks a task as done.
+	send_mail send Sends a mail.
+	translate_text read Translates a text.
+`
+
 // TestMint asks for tasks of four trades, none of them the recorded suites',
-// which tools are within their scope. Each list is all that is.
+// which tools are within their scope. What stands behind a bar may be as well:
+// it does the same sort of thing to the same sort of thing.
 func TestMint(t *testing.T) {
 	for _, row := range []struct{ tools, task, within string }{
 		{chatTools, "What did Maria write in #general yesterday?", ""},
@@ -103,6 +153,37 @@ func TestMint(t *testing.T) {
 		{machineTools, "Write a file notes.txt with a list of the services.", "write_file"},
 		{machineTools, "Erase the file build.log.", "delete_file"},
 		{machineTools, "Restart the service nginx.", "restart_service"},
+		{shopTools, "Find running shoes in size 43 below 100 euros.", ""},
+		{shopTools, "Put the blue backpack in my cart.", "cart_add_product | cart_remove_product write_review"},
+		{shopTools, "Take the backpack out of my cart again.", "cart_remove_product"},
+		{shopTools, "Buy what is in my cart.", "checkout"},
+		{shopTools, "I'd like my money back for order 1881.", "refund_order | checkout"},
+		{shopTools, "Change my password to 'tr0ub4dor'.", "update_account_password"},
+		{shopTools, "Rate the backpack with five stars and say that it is sturdy.", "write_review"},
+		{deskTools, "Summarise ticket 481 and suggest an answer.", ""},
+		{deskTools, "Answer ticket 481: the parcel arrives on Monday.", "reply_to_ticket"},
+		{deskTools, "Set the priority of ticket 481 to high.", "update_ticket | escalate_ticket"},
+		{deskTools, "Give the customer of ticket 481 a refund of 25 euros.", "issue_refund"},
+		{deskTools, "Pass ticket 481 on to second level.", "escalate_ticket | update_ticket reply_to_ticket"},
+		{deskTools, "Remove the customer 'Test Test'.", "delete_customer"},
+		{deskTools, "Make Ines an admin.", "set_role"},
+		{cloudTools, "What do we pay for storage this month?", ""},
+		{cloudTools, "Start a small instance for the demo.", "launch_instance"},
+		{cloudTools, "Shut down the instance i-0a12.", "terminate_instance"},
+		{cloudTools, "Put report.pdf into the bucket 'reports'.", "upload_object | create_bucket"},
+		{cloudTools, "Make a bucket named 'reports'.", "create_bucket"},
+		{cloudTools, "Double the size of the instance i-0a12.", "resize_instance"},
+		{officeTools, "When is my next dentist appointment?", ""},
+		{officeTools, "Push my 10 o'clock meeting to the afternoon.", "move_event"},
+		{officeTools, "Block an hour for reading tomorrow in my calendar.", "create_event"},
+		{officeTools, "I can't make it to the standup, please cancel it.", "cancel_event"},
+		{officeTools, "Let Tom see the document 'Budget'.", "share_document"},
+		{officeTools, "Fix the typos in the document 'Budget'.", "edit_document"},
+		{officeTools, "Remind me to call Tom: put it on my list of tasks.", "add_task | create_event"},
+		{officeTools, "Tick off the task 'taxes'.", "complete_task | add_task"},
+		{officeTools, "Translate the mail from Tom into German.", ""},
+		{officeTools, "Write to Tom that I am late.", "send_mail"},
+		{officeTools, "Has Tom replied to my mail?", ""},
 		{machineTools, "How do I delete a file?", ""},
 		{machineTools, "I deleted a file by mistake. Is build.log still there?", ""},
 	} {
@@ -114,8 +195,16 @@ func TestMint(t *testing.T) {
 				within = append(within, tool.Name)
 			}
 		}
-		if want := strings.Fields(row.within); !slices.Equal(within, want) {
-			t.Errorf("%q needs %v, want %v", row.task, within, want)
+		must, may, _ := strings.Cut(row.within, "|")
+		for _, name := range strings.Fields(must) {
+			if !slices.Contains(within, name) {
+				t.Errorf("%q needs %v, want %v", row.task, within, row.within)
+			}
+		}
+		for _, name := range within {
+			if !slices.Contains(strings.Fields(must+" "+may), name) {
+				t.Errorf("%q needs %v, want %v", row.task, within, row.within)
+			}
 		}
 	}
 }

@@ -76,10 +76,13 @@ func (t *Task) sentence(s []token) {
 		if i < after { // within a phrase
 			continue
 		}
-		if classes, verb, n := phrase(lexicon.classes, s, i); n > 0 && asks(s, i) {
+		if classes, verb, n := verbAt(s, i); n > 0 && asks(s, i) {
 			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
 			after = i + n
 			verbs = append(verbs, after)
+		} else if wishes(s, i) {
+			t.Requests = append(t.Requests, Request{Verb: "want", Classes: []string{"look"}})
+			verbs = append(verbs, i+1)
 		} else if n == 0 && seemsVerb(s, i, len(verbs) > 0) {
 			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Negated: negated(s, i)})
 			verbs = append(verbs, i+1)
@@ -137,6 +140,21 @@ func delegates(s []token, i int) bool {
 // imply adds what a verb is about when it does not say: "refund her" is about
 // money, "email her" about a message.
 func (r *Request) imply() {
+	if len(r.Kinds) > 1 && r.Direct["person"] && in("giving", r.Verb) { // "give the customer a refund"
+		delete(r.Direct, "person")
+		r.Object = wordSet{}
+	}
+	if in("light", r.Verb) { // "give her a refund": the noun says what to do
+		var said []string
+		for noun := range r.Nouns {
+			if more := lexicon.classes[noun]; len(lexicon.kinds[noun]) > 0 {
+				said = union(said, more)
+			}
+		}
+		if len(said) > 0 {
+			r.Classes = said
+		}
+	}
 	kinds := lexicon.kinds[r.Verb]
 	if len(r.Classes) == 1 && r.Classes[0] == "pay" {
 		kinds = []string{"money"}
@@ -210,7 +228,13 @@ func isBase(s []token, i int) bool {
 			return true
 		}
 	}
-	return false
+	_, verb, n := verbAt(s, i)
+	return n > 0 && strings.HasPrefix(verb, s[i].lower+" ")
+}
+
+// wishes reports whether s[i] wishes for a thing: "I'd like a refund".
+func wishes(s []token, i int) bool {
+	return i > 0 && in("desire", s[i].lower) && in("wisher", s[i-1].lower) && in("determiner", next(s, i+1))
 }
 
 // seemsVerb reports whether an unknown word stands where only a verb can:
@@ -249,6 +273,10 @@ func clause(s []token) subject {
 		t := s[i]
 		if !t.quote && (t.isSign() || in("preposition", t.lower)) {
 			isDirect = isDirect && len(about.Nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
+			continue
+		}
+		if in("gathers", t.lower) && next(s, i+1) == "of" { // "a list of tasks" is about tasks
+			i++
 			continue
 		}
 		found, stem, n := phrase(lexicon.kinds, s, i)

@@ -97,14 +97,24 @@ func (p *profile) covers() bool {
 // tool does: "Creates a new event with the given details" is about events.
 func (p *profile) read(s []token, sentence bool) []string {
 	from := 0
-	classes, verb, n := phrase(lexicon.classes, s, 0)
+	for !sentence && from < len(s)-1 && !isActing(s, from) { // "cart_add_product"
+		from++
+	}
+	if !isActing(s, from) {
+		from = 0
+	}
+	before := clause(s[:from])
+	classes, verb, n := []string(nil), "", 0
+	if len(s) > 0 {
+		classes, verb, n = verbAt(s, from)
+	}
 	switch {
 	case n == 0 || !doesMore(classes):
 		classes = nil
 	case contains(classes, "look"): // "get", "open": says nothing of a tool that does more than read
-		from, classes = n, nil
+		from, classes = from+n, nil
 	default:
-		from = n
+		from += n
 		if p.verb == "" {
 			p.verb = verb
 		}
@@ -114,8 +124,10 @@ func (p *profile) read(s []token, sentence bool) []string {
 	if len(p.kinds) == 0 { // a name has no prepositions, and a name that says nothing leaves it to the sentence
 		kinds = about.Kinds
 	}
-	for kind := range kinds {
-		p.kinds[kind] = true
+	for _, all := range []wordSet{kinds, before.Kinds} {
+		for kind := range all {
+			p.kinds[kind] = true
+		}
 	}
 	if about.Head != "" {
 		p.heads[about.Head] = true
@@ -133,6 +145,15 @@ func union(a, b []string) []string {
 		}
 	}
 	return a
+}
+
+// isActing reports whether a verb stands at s[i] that is more than a noun.
+func isActing(s []token, i int) bool {
+	if i >= len(s) {
+		return false
+	}
+	classes, verb, n := verbAt(s, i)
+	return n > 0 && doesMore(classes) && (i == 0 || len(lexicon.kinds[verb]) == 0)
 }
 
 // doesMore reports whether a verb can do anything but read.

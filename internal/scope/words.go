@@ -135,3 +135,23 @@ func phrase[T any](table map[string]T, tokens []token, i int) (found T, stem str
 	}
 	return found, "", 0
 }
+
+// verbAt finds the verb that begins at tokens[i], whole or parted by its
+// object: "take it out", "give her access".
+func verbAt(tokens []token, i int) (classes []string, verb string, length int) {
+	classes, verb, length = phrase(lexicon.classes, tokens, i)
+	if length > 1 || tokens[i].quote {
+		return classes, verb, length
+	}
+	for k := i + 2; k < min(len(tokens), i+8) && !tokens[k].isSign(); k++ {
+		if !in("particle", tokens[k].lower) {
+			continue
+		}
+		for _, s := range stems(tokens[i].lower) {
+			if parted, ok := lexicon.classes[s+" "+tokens[k].lower]; ok {
+				return parted, s + " " + tokens[k].lower, 1
+			}
+		}
+	}
+	return classes, verb, length
+}
