@@ -419,7 +419,10 @@ func (q *searching) try(i, n int, want, hash uint32) (all bool) {
 		return true
 	}
 	most := maxChain
-	if q.long {
+	switch {
+	case want == 0 && i > 0: // a word alone: any place of it does
+		most = 2
+	case q.long:
 		most /= 2
 	}
 	floor := max(0, q.end-overlap)
