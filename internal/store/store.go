@@ -1,9 +1,9 @@
 // Package store keeps the state of a gateway in one directory: the log, the
-// payloads beside it, pins, credentials and settings.
+// payloads beside it, pins, credentials, questions to people and settings.
 //
 //	lock            held while a gateway runs
 //	log.key         the key that signs checkpoints
-//	sallyport.db    entries, keys of payloads, pins, credentials, settings
+//	sallyport.db    entries, keys of payloads, pins, credentials, approvals, settings
 //	index.db        projections for queries; built again when missing
 //	payloads/       sealed payloads, in segments
 //	log/            checkpoint and tiles, for the ecosystem's tools
