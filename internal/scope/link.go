@@ -62,7 +62,7 @@ type linker struct {
 // document that is named does not name everybody who stands in it, and a day
 // names nobody.
 func (l *linker) link(text string, role Role, t sallyport.Trace) string {
-	if t.Origin.Writer == sallyport.WriterUser {
+	if t.Origin.Writer == sallyport.WriterUser && (role != RoleID || l.refers(text)) {
 		return "the user's words"
 	}
 	if l.task == nil {
@@ -83,6 +83,15 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 		}
 	}
 	return ""
+}
+
+// refers reports whether the user's words mean a thing by this id: a number
+// that stands in them may be a day, an amount, anything.
+func (l *linker) refers(text string) bool {
+	if !numberText.MatchString(text) || l.task == nil {
+		return true
+	}
+	return l.task.refs[text] || slices.Contains(l.task.Literals, strings.ToLower(text))
 }
 
 // speaksOf reports whether the task speaks of the part that somebody plays by

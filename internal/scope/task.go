@@ -18,6 +18,7 @@ type Task struct {
 	percents  []float64
 	dates     []date
 	topics    wordSet // stems of all other words that mean something
+	refs      wordSet // numbers that name something: "ticket 481", "ID 13"
 	words     wordSet // stems of all words
 	selectors []Selector
 	Delegated bool // hands the decision to somebody's text: "do what the note says"
@@ -58,7 +59,7 @@ var (
 
 // ReadTask reads the user's words, each message on its own.
 func ReadTask(messages ...string) *Task {
-	t := &Task{topics: wordSet{}, words: wordSet{}}
+	t := &Task{topics: wordSet{}, words: wordSet{}, refs: wordSet{}}
 	for _, m := range messages {
 		for _, s := range sentences(m) {
 			t.sentence(s)
@@ -330,6 +331,9 @@ func (t *Task) mentions(s []token) {
 			t.topic(nameWords(w.lower)...)
 			continue
 		case numberPattern.MatchString(w.lower):
+			if refers(s, i) {
+				t.refs[w.lower] = true
+			}
 			if n, err := strconv.ParseFloat(strings.TrimSuffix(strings.ReplaceAll(w.lower, ",", ""), "%"), 64); err == nil {
 				if strings.HasSuffix(w.lower, "%") || next(s, i+1) == "%" || next(s, i+1) == "percent" {
 					t.percents = append(t.percents, n)
@@ -361,6 +365,23 @@ func (t *Task) mentions(s []token) {
 		}
 	}
 	end()
+}
+
+// refers reports whether the number at s[i] stands behind what it numbers.
+func refers(s []token, i int) bool {
+	if i == 0 {
+		return false
+	}
+	before := s[i-1].lower
+	if before == "#" || contains(lexicon.roles[before], RoleID) {
+		return true
+	}
+	for _, stem := range stems(before) {
+		if len(lexicon.kinds[stem]) > 0 && !in("cash", stem) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Task) topic(words ...string) {
