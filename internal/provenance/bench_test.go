@@ -52,10 +52,6 @@ func (g generator) email() string {
 	return g.word() + "." + g.word() + "@" + g.word() + "-" + g.word() + ".example"
 }
 
-func (g generator) iban() string {
-	return fmt.Sprintf("DE%02d%018d", g.IntN(100), g.Int64N(1e18))
-}
-
 func (g generator) id() string { return fmt.Sprintf("%x", g.Uint64()) }
 
 func (g generator) mails(size int) string {
