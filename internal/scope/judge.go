@@ -16,6 +16,9 @@ type Facts struct {
 	Traces []sallyport.Trace // one for each leaf of Args, by path
 	Scope  *Scope            // of the run; nil when nobody told the task
 	Memory Memory
+	// Own are the user's own addresses and accounts, from where users are
+	// declared: never from what a tool returned.
+	Own []string
 	// Asked are the texts that calls returned which were made with what the
 	// user named: the file that he told the agent to read.
 	Asked []string
@@ -40,7 +43,7 @@ type Leaf struct {
 	Path  string
 	Role  Role
 	Trace sallyport.Trace
-	Body  bool   // the value is part of a longer text that others could have written
+	Field bool   // the value was seen as all that a field of a record says
 	Why   string // one clause; names server, tool, call, record and field of the source
 }
 
@@ -51,7 +54,7 @@ func Judge(f Facts) Flow {
 	if f.Scope != nil {
 		flow.Match, task = f.Scope.Admits(f.Tool), f.Scope.Task
 	}
-	j := judge{Facts: f, linker: linker{task, f.Memory}}
+	j := judge{Facts: f, linker: linker{task, f.Memory, f.Own}}
 	for path, leaf := range f.Args.Leaves() {
 		if leaf.Type() == sallyport.Null {
 			continue
@@ -73,7 +76,7 @@ func Judge(f Facts) Flow {
 		if !critical {
 			continue
 		}
-		leaf := Leaf{Path: a.trace.Path, Role: a.role, Trace: a.trace, Body: j.isBody(a), Why: why}
+		leaf := Leaf{Path: a.trace.Path, Role: a.role, Trace: a.trace, Field: j.isField(a), Why: why}
 		if linked {
 			flow.Linked = append(flow.Linked, leaf)
 		} else {
@@ -95,13 +98,15 @@ type judge struct {
 	leaves []argument
 }
 
+// trace is what is known of the leaf at a path. A leaf that nobody traced may
+// come from anywhere.
 func (j *judge) trace(path string) sallyport.Trace {
 	for _, t := range j.Traces {
-		if t.Path == path {
+		if t.Path == path && path != "" {
 			return t
 		}
 	}
-	return sallyport.Trace{Path: path}
+	return sallyport.Trace{Path: path, Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted}}
 }
 
 func textOf(v sallyport.Value) string {
@@ -248,20 +253,13 @@ func (j *judge) embedded(a argument) (why string, critical, linked bool) {
 	return "", false, false
 }
 
-// isBody reports whether the value was only seen as a part of texts that
-// others could have written, and in no field of its own.
-func (j *judge) isBody(a argument) bool {
-	body := false
-	for _, s := range a.trace.Sources {
-		if s.Call == "" {
-			continue
-		}
-		if record, _ := j.record(s); isWhole(record, s, a.text) {
-			return false
-		}
-		body = body || s.Origin.Writer == sallyport.WriterUntrusted
-	}
-	return body
+// isField reports whether the value was seen in a field of its own, and not
+// only as a part of texts.
+func (j *judge) isField(a argument) bool {
+	return slices.ContainsFunc(a.trace.Sources, func(s sallyport.Source) bool {
+		record, _ := j.record(s)
+		return s.Call != "" && isWhole(record, s, a.text)
+	})
 }
 
 // whence says where a leaf that nothing links comes from.

@@ -224,7 +224,17 @@ func TestJudgeKnowsNothing(t *testing.T) {
 		t.Errorf("no traces: unlinked %+v", flow.Unlinked) // the amount is in the task's own words
 	}
 
+	own := untraced
+	own.Own, own.Args = []string{"DE99888888888888888888"}, sallyport.MustParse(`{"recipient":"DE99888888888888888888","amount":20.00}`)
+	if v, why := Default.Decide(pay, Judge(own)); v != sallyport.Allow {
+		t.Errorf("the user's own account: %s %q", v, why)
+	}
+
 	edit := tools[6]
+	forgotten := Facts{Tool: edit, Args: sallyport.MustParse(`{"file_id":"f-3","content":"x"}`), Scope: Mint(ReadTask("Edit a file."), tools), Memory: m, Tainted: true}
+	if v, _ := Default.Decide(edit, Judge(forgotten)); v != sallyport.Hold {
+		t.Errorf("an id that nobody traced: %s", v)
+	}
 	args = sallyport.MustParse(`{"file_id":"f-3","content":"x"}`)
 	m = &seen{said: "Edit a file."}
 	m.saw(files, false)

@@ -86,7 +86,7 @@ func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 		if writer == sallyport.WriterUnknown {
 			return l.MadeIDs
 		}
-		return l.ListedIDs && !leaf.Body
+		return l.ListedIDs && leaf.Field
 	case RolePrincipal, RoleURL:
 		return l.TrustedPrincipals && writer == sallyport.WriterTrusted
 	case RoleAmount:

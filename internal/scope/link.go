@@ -55,6 +55,7 @@ func Asked(traces []sallyport.Trace) bool {
 type linker struct {
 	task   *Task
 	memory Memory
+	own    []string
 }
 
 // link is how a value is linked to the task; empty when it is not. What a
@@ -64,6 +65,9 @@ type linker struct {
 func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 	if t.Origin.Writer == sallyport.WriterUser && (role != RoleID || l.refers(text)) {
 		return "the user's words"
+	}
+	if slices.ContainsFunc(l.own, func(own string) bool { return strings.EqualFold(own, strings.TrimSpace(text)) }) {
+		return "the user's own"
 	}
 	if l.task == nil {
 		return ""
