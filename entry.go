@@ -37,6 +37,7 @@ type Entry struct {
 	Reason   string
 	Rules    []string // ids that decided
 	Asks     []string // groups that must answer
+	Origins  []string // where arguments came from, a line each, where policy asked
 
 	Approval string
 	Approver string

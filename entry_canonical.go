@@ -20,12 +20,12 @@ import (
 // needs nothing new has the bytes that it always had.
 //
 //	1  all members but those below
-//	2  parent_run
+//	2  origins, parent_run
 const EntryVersion = 2
 
 // version is the oldest one that names all members of the entry.
 func (e *Entry) version() uint64 {
-	if e.ParentRun != "" {
+	if e.ParentRun != "" || len(e.Origins) > 0 {
 		return 2
 	}
 	return 1
@@ -73,6 +73,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 		w.name("observed")
 		w.dst = append(w.dst, "true"...)
 	}
+	writeList(&w, "origins", e.Origins)
 	w.text("outcome", string(e.Outcome))
 	w.text("parent", e.Parent)
 	w.text("parent_run", e.ParentRun)
@@ -208,6 +209,7 @@ func (r *entryReader) entry() (e Entry) {
 	e.Kind = KindOf(kind)
 	r.text("name", &e.Name)
 	e.Observed = r.name("observed") && r.skip("true")
+	readList(r, "origins", &e.Origins)
 	r.text("outcome", (*string)(&e.Outcome))
 	r.text("parent", &e.Parent)
 	r.text("parent_run", &e.ParentRun)

@@ -18,7 +18,7 @@ func fullEntry() Entry {
 		Run:       "r_1", ParentRun: "r_0", Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		Tool: DigestOf([]byte("tool")), Args: DigestOf([]byte("args")), Result: DigestOf([]byte("result")),
 		Policy: DigestOf([]byte("policy")), Verdict: Allow, Observed: true, Cause: CausePolicy,
-		Reason: "because \"quoted\"\n\u2028 <é>", Rules: []string{"a", "b"}, Asks: []string{"finance"},
+		Reason: "because \"quoted\"\n\u2028 <é>", Rules: []string{"a", "b"}, Asks: []string{"finance"}, Origins: []string{"to: untrusted"},
 		Approval: "ap_1", Approver: "grace", Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
 		Subject: "policy", By: "grace", Before: DigestOf([]byte("before")), After: DigestOf([]byte("after")),
 	}
@@ -30,6 +30,7 @@ func TestEntryIdentity(t *testing.T) {
 		{Type: Change, Subject: "start"},
 		{Type: Change, Subject: "run begun r_1", Run: "r_1", ParentRun: "r_0"},
 		{Type: Refusal, Index: maxInteger, Verdict: Deny},
+		{Type: Refusal, Verdict: Deny, Origins: []string{"iban: untrusted; mail/read_mail c_1"}},
 		{Type: Closed, Outcome: OutcomeUnknown, Took: time.Microsecond},
 		{Type: Held, Verdict: Hold, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -123,7 +124,7 @@ func TestParseEntryRefuses(t *testing.T) {
 		"duplicate":          replace(`"index":41`, `"index":41,"index":41`),
 		"later version":      replace(`"v":2`, `"v":3`),
 		"member of v2 in v1": replace(`"v":2`, `"v":1`),
-		"v2 without need":    replace(`"parent_run":"r_0",`, ``),
+		"v2 without need":    strings.Replace(replace(`"parent_run":"r_0",`, ``), `"origins":["to: untrusted"],`, ``, 1),
 		"no version":         replace(`"v":2,`, ``),
 		"no index":           replace(`"index":41,`, ``),
 		"no time":            replace(`"time":"2026-11-22T09:08:07.654Z",`, ``),

@@ -55,6 +55,7 @@ var floors = map[string]int{
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials
 	"sallyport/internal/sink":       3, // touches telemetry
+	"sallyport/internal/memory":     3, // reads what runs did, from the record
 	"sallyport/internal/demo":       2, // what the built-in servers share
 	"sallyport/internal/demo/desk":  3, // built-in server
 	"sallyport/internal/demo/cloud": 3, // built-in server
@@ -76,6 +77,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app/watch": 4, // touches servers: what they say of themselves, as it changes
+	"sallyport/internal/verbs":     5, // asks a gateway what a person asks for
 	"sallyport/internal/app":       5, // wires by hand
 	"sallyport/internal/proposal":  5, // makes files of what import found, for a human to confirm
 	"sallyport/cmd/sallyport":      6, // verbs and output

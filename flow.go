@@ -6,6 +6,9 @@ package sallyport
 type Flow struct {
 	Traces []Trace // of every leaf of the arguments, in the order sent
 	Run    Labels
+	// Unlinked are the paths of critical leaves that nothing links to the task;
+	// without a task, of those that others could have written.
+	Unlinked []string
 	// Outside says that the call is not one that the run's task needs, with
 	// the reason for people; "" when it is, or when the run has no task.
 	Outside string

@@ -24,7 +24,9 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
+	"sallyport/internal/memory"
 	"sallyport/internal/policy"
+	"sallyport/internal/scope"
 	"sallyport/internal/sink"
 	"sallyport/internal/store"
 	"sallyport/internal/upstream"
@@ -69,6 +71,7 @@ type App struct {
 	human      *identity.Human
 	pins       *gateway.Pins
 	gateway    *gateway.Gateway
+	memories   *memory.Memories
 	servers    *upstream.Servers
 	sink       *sink.Sink
 	demos      demos
@@ -157,15 +160,16 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
+	a.memories = memory.New(past{a.store, a.runs}, a, scope.Default)
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
-		Approvals: a.store, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
+		Approvals: a.store, Memories: a.memories, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.runs.Log = runLog{a.gateway, a.store}
+	a.runs.Log = told{runLog{a.gateway, a.store}, a.memories}
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		return a, a.rule(rules)

@@ -147,7 +147,7 @@ func place(rule sallyport.Rule) string { return fmt.Sprintf("%s:%d", rule.File, 
 // is known of the user is what the configuration says now.
 func (a *App) recorded(opened *store.Opened) (*sallyport.Call, *sallyport.Definition, error) {
 	e := &opened.Entry
-	call := &sallyport.Call{ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run}, Parent: e.Parent}
+	call := &sallyport.Call{ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run, Parent: e.ParentRun}, Parent: e.Parent}
 	if user, known := a.config().Users[e.Principal.User]; known {
 		call.Principal.Roles, call.Principal.Groups, call.Principal.Attributes = user.Roles, user.Groups, user.Attributes
 	}
@@ -185,7 +185,7 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 	e := all[decided].Entry
 	why := control.Why{
 		Call: e.Call, Action: e.Action, Agent: e.Principal.Agent, Verdict: e.Verdict.String(), Cause: string(e.Cause), Reason: e.Reason,
-		Policy: e.Policy.String(), Rules: []control.Judgement{}, Approval: e.Approval, Approver: e.Approver,
+		Policy: e.Policy.String(), Origins: e.Origins, Rules: []control.Judgement{}, Approval: e.Approval, Approver: e.Approver,
 	}
 	if e.Cause != "" && !policyDecided(&e) {
 		why.Note = "Policy did not decide this: the call was refused before, or the log could not be written."
@@ -195,7 +195,7 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 		why.Note = strings.TrimSpace(why.Note + " What policy says now can't be told: " + err.Error())
 		return why, nil
 	}
-	explanation := policy.Explain(a.rules.Load(), &sallyport.Facts{Call: call, Tool: tool})
+	explanation := policy.Explain(a.rules.Load(), &sallyport.Facts{Call: call, Tool: tool, Flow: a.memories.Flow(ctx, call, tool)})
 	now := explanation.Decision
 	why.Now = control.Judged{Verdict: now.Verdict.String(), Reason: now.Reason, Policy: now.Policy.String()}
 	if e.Policy != now.Policy && why.Note == "" {

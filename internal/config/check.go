@@ -101,6 +101,9 @@ func (r *reader) checkServer(name string, s Server) {
 	if s.URL == (Text{}) && (s.Transport != "" || s.Headers != nil || s.AllowAddresses != nil) {
 		r.problem(at(), "transport, headers and allow_addresses belong to a url")
 	}
+	if s.Trust != "" && !slices.Contains(TrustClasses[:], s.Trust) {
+		r.problem(at("trust"), "there is no trust %q%s", s.Trust, suggestion(s.Trust, TrustClasses[:]))
+	}
 	r.checkURL(s, at)
 	for _, pattern := range slices.Sorted(maps.Keys(s.Effects)) {
 		if len(s.Effects[pattern]) == 0 {

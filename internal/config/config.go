@@ -106,6 +106,11 @@ type Server struct {
 	// otherwise refused: addresses or CIDR prefixes.
 	AllowAddresses []string `yaml:"allow_addresses"`
 
+	// Trust says how far the server is trusted not to lie about what it assigns
+	// itself: community (nothing of it; the default), vetted (identifiers) or
+	// first-party (also dates, numbers and states; the default of builtin).
+	Trust string `yaml:"trust"`
+
 	// Effects says what each tool does, by name or by pattern (* and ?). Of
 	// several patterns the one with the most letters counts. A tool without
 	// an effect counts as exec, the strictest.
@@ -118,9 +123,12 @@ type Server struct {
 // Reach is the server without what is said of its tools: which one it is, and
 // how it is started or reached.
 func (s Server) Reach() Server {
-	s.Effects, s.Undeclared = nil, nil
+	s.Effects, s.Undeclared, s.Trust = nil, nil, ""
 	return s
 }
+
+// TrustClasses are the values of trust, least trusted first.
+var TrustClasses = [...]string{"community", "vetted", "first-party"}
 
 // Program identifies what answers under the server's name: another command,
 // URL or built-in server is another program, whatever it says of itself. What

@@ -79,9 +79,12 @@ func looserServers(old, next map[string]Server) []string {
 		if more := added(before.AllowAddresses, after.AllowAddresses); len(more) > 0 {
 			why = append(why, fmt.Sprintf("server %s: the addresses %v are admitted", name, more))
 		}
+		if slices.Index(TrustClasses[:], after.Trust) > slices.Index(TrustClasses[:], before.Trust) {
+			why = append(why, fmt.Sprintf("server %s is trusted further", name))
+		}
 		// What remains says which server it is.
 		for _, s := range []*Server{&before, &after} {
-			s.Effects, s.Undeclared, s.AllowAddresses = nil, nil, nil
+			s.Effects, s.Undeclared, s.AllowAddresses, s.Trust = nil, nil, nil, ""
 		}
 		if !reflect.DeepEqual(before, after) {
 			why = append(why, fmt.Sprintf("server %s is another one, or is started otherwise", name))

@@ -76,6 +76,8 @@ type Why struct {
 	// refused.
 	Approval string `json:"approval,omitempty"`
 	Approver string `json:"approver,omitempty"`
+	// Origins say where the arguments came from that mattered, then.
+	Origins []string `json:"origins,omitempty"`
 }
 
 // Judged is what the policy in force says.

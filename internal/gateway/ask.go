@@ -32,7 +32,11 @@ func (t *Ticket) openAsk(ctx context.Context, method string, params sallyport.Va
 		// in the log for good.
 		return nil, sallyport.Refuse(sallyport.CauseMethod, "a server may not ask this of an agent")
 	}
-	return t.nested(ctx, sallyport.KindAsk, method, params)
+	asked, err := t.nested(ctx, sallyport.KindAsk, method, params)
+	if err == nil {
+		t.gateway.Memories.Saw(asked.Call, params) // the agent reads the question
+	}
+	return asked, err
 }
 
 func (t *Ticket) judgeAnswer(ctx context.Context, method string, answer sallyport.Value) error {

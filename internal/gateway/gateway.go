@@ -28,6 +28,7 @@ type Parts struct {
 	Rules      func() *policy.Rules // in force now; nil refuses everything
 	Log        Log
 	Approvals  Approvals
+	Memories   Memories
 	Upstream   Upstream
 	Watcher    Watcher
 	Now        func() time.Time
@@ -55,6 +56,17 @@ type Log interface {
 	// most 10 ms later. An error means that the log can't take it: what the
 	// record is about must not be released.
 	Append(ctx context.Context, record *sallyport.Record) error
+}
+
+// Memories are what the runs have seen.
+type Memories interface {
+	// Flow says where the arguments of a call came from, and what its run has
+	// read and done. Nil means that nobody knows.
+	Flow(ctx context.Context, call *sallyport.Call, tool *sallyport.Definition) *sallyport.Flow
+	// Did takes note of a call that goes to its server.
+	Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow)
+	// Saw takes note of what the agent is about to get.
+	Saw(call *sallyport.Call, result sallyport.Value)
 }
 
 // Upstream reaches the servers.
@@ -120,7 +132,7 @@ type Query struct {
 // New wires a gateway. It fails when a part is missing, so that nothing can
 // run half decided.
 func New(parts Parts) (*Gateway, error) {
-	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil ||
+	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
 		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Expire == nil {
 		return nil, errors.New("gateway: a part is missing")

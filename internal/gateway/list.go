@@ -38,7 +38,7 @@ func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run
 	kept := []byte{'['}
 	changed := manifest.Manifest{Server: query.Server, Items: map[manifest.Key]manifest.Item{}}
 	for _, raw := range items.Items() {
-		keep, item := g.keeps(query, row, run, raw)
+		keep, item := g.keeps(ctx, query, row, run, raw)
 		if item != nil {
 			changed.Items[item.Key] = *item
 		}
@@ -90,7 +90,7 @@ func bare(resource sallyport.Value) []byte {
 // keeps decides about one item of a list. A non-nil item differs from what
 // was accepted. Resources come and go, so none has a pin: what a list says of
 // one is content, and judged as what reading it brings.
-func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (bool, *manifest.Item) {
+func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (bool, *manifest.Item) {
 	call := &sallyport.Call{Kind: row.Kind, Server: query.Server, Principal: query.Principal, Run: run}
 	facts := &sallyport.Facts{Call: call, Partial: true}
 	if row.Items != "resources" {
@@ -123,6 +123,9 @@ func (g *Gateway) keeps(query *Query, row wire.Method, run sallyport.Run, raw sa
 		}
 		if (&Ticket{Call: call, judged: call, gateway: g}).release(raw) != nil {
 			return false, nil
+		}
+		if g.Rules().LooksAtFlow() {
+			facts.Flow = g.Memories.Flow(ctx, call, nil)
 		}
 	}
 	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil

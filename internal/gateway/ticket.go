@@ -69,17 +69,17 @@ func (t *Ticket) Hear(message wire.Message) error {
 }
 
 // release asks the rules marked @on("result") whether what came back may
-// reach the agent.
+// reach the agent. What may is in the run's memory from then on, so nothing
+// reaches an agent unremembered.
 func (t *Ticket) release(result sallyport.Value) error {
-	rules := t.gateway.Rules()
-	if !rules.JudgesResults() {
-		return nil
+	if rules := t.gateway.Rules(); rules.JudgesResults() {
+		decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.judged, Tool: t.Tool, Result: result})
+		if decision.Verdict != sallyport.Allow && !t.gateway.Observe() {
+			return &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseResult, Decision: decision}
+		}
 	}
-	decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.judged, Tool: t.Tool, Result: result})
-	if decision.Verdict == sallyport.Allow || t.gateway.Observe() {
-		return nil
-	}
-	return &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseResult, Decision: decision}
+	t.gateway.Memories.Saw(t.judged, result)
+	return nil
 }
 
 // Close ends the ticket: it judges the answer, appends the outcome, and only

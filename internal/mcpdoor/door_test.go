@@ -95,7 +95,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
-		Approvals: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Expire: func() time.Duration { return time.Hour },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -543,3 +543,10 @@ func want(t testing.TB, what, got, expected string) {
 		t.Errorf("%s:\ngot  %s\nwant %s", what, got, expected)
 	}
 }
+
+// The runs of these tests have no memory.
+func (w *world) Flow(context.Context, *sallyport.Call, *sallyport.Definition) *sallyport.Flow {
+	return nil
+}
+func (w *world) Did(*sallyport.Call, *sallyport.Definition, *sallyport.Flow) {}
+func (w *world) Saw(*sallyport.Call, sallyport.Value)                        {}

@@ -309,7 +309,7 @@ func (c *checker) words(path []string) []string {
 		return append([]string{""}, c.declared.Users...)
 	case "user.tenant":
 		return append([]string{""}, c.declared.Tenants...)
-	case "opaque", "untrusted", "unknown", "private", "critical":
+	case "opaque", "untrusted", "unknown", "private", "critical", "unlinked":
 		return c.paths()
 	case "run.did":
 		return effectNames()

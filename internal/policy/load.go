@@ -47,6 +47,7 @@ func Load(files []File, pinned []sallyport.Definition, declared Declared) (*Rule
 	for _, rule := range r.rules {
 		rule.policy = cedar.NewPolicyFromAST((*publicast.Policy)(rule.source))
 		rule.foresee()
+		r.flow = r.flow || len(rule.uses.flow) > 0
 		if rule.result {
 			r.results.add(rule)
 		} else {

@@ -35,6 +35,7 @@ type Rules struct {
 	declared Declared
 	calls    index
 	results  index
+	flow     bool            // some rule looks at where arguments came from
 	static   types.EntityMap // the actions, for conditions that test their groups
 }
 
@@ -49,6 +50,10 @@ func (r *Rules) Digest() sallyport.Digest {
 
 // JudgesResults reports whether any rule is marked @on("result").
 func (r *Rules) JudgesResults() bool { return r != nil && len(r.results.rules) > 0 }
+
+// LooksAtFlow reports whether any rule looks at where arguments came from or at
+// what the run has done.
+func (r *Rules) LooksAtFlow() bool { return r != nil && r.flow }
 
 // All are the rules as written, by file and line.
 func (r *Rules) All() []sallyport.Rule {

@@ -24,11 +24,12 @@ type Changed struct {
 	Now    sallyport.Decision
 }
 
-// Replay is what a policy would have changed, in the order of the records.
+// Replay is what a policy would have changed, in the order of the records. It
+// takes every argument for the user's own: where they came from is not told anew.
 func Replay(rules *policy.Rules, records []Observed) []Changed {
 	var out []Changed
 	for i, r := range records {
-		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool})
+		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool, Flow: new(sallyport.Flow)})
 		if now.Verdict != r.Verdict {
 			out = append(out, Changed{i, r.Verdict, now})
 		}

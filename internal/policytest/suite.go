@@ -61,8 +61,8 @@ type call struct {
 
 	// Where the arguments came from, as paths; those that are not named are the
 	// user's and everybody's to read.
-	Untrusted, Unknown, Private, Critical []string
-	Run                                   labels
+	Untrusted, Unknown, Private, Critical, Unlinked []string
+	Run                                             labels
 }
 
 // labels are what the run of a call has on it.
@@ -75,7 +75,7 @@ type labels struct {
 
 // flow is what the decision is told of where the arguments came from.
 func (c *call) flow() *sallyport.Flow {
-	f := &sallyport.Flow{Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did}}
+	f := &sallyport.Flow{Unlinked: c.Unlinked, Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did}}
 	if c.Run.Outside {
 		f.Outside = "the test says so"
 	}

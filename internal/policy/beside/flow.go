@@ -12,12 +12,12 @@ import (
 // FlowParts are the parts of the context that say where the arguments came
 // from. All but run are sets of paths: a path is in a set when the value there,
 // or any below it, is.
-var FlowParts = []string{"untrusted", "unknown", "private", "critical", "run"}
+var FlowParts = []string{"untrusted", "unknown", "private", "critical", "unlinked", "run"}
 
 // IsPaths reports whether a part of the context is a set of paths.
 func IsPaths(part string) bool {
 	switch part {
-	case "untrusted", "unknown", "private", "critical":
+	case "untrusted", "unknown", "private", "critical", "unlinked":
 		return true
 	}
 	return false
@@ -44,6 +44,12 @@ func Flow(flow *sallyport.Flow, args sallyport.Value, part string) types.Value {
 	if flow == nil {
 		for path := range args.Leaves() {
 			in.add(path)
+		}
+		return in.set()
+	}
+	if part == "unlinked" {
+		for _, path := range flow.Unlinked {
+			in.add([]byte(path))
 		}
 		return in.set()
 	}

@@ -1,0 +1,333 @@
+// Package memory keeps what each run has read and was told, and says of a call
+// where its arguments came from.
+//
+// What a run has seen is on the record, so nothing here has to be kept over a
+// restart: the memory of a run is made from its entries and payloads when it is
+// first asked for. What is missing there counts as the worst that it can have
+// been. Forgetting only ever adds taint.
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"sallyport"
+	"sallyport/internal/provenance"
+	"sallyport/internal/scope"
+)
+
+// Past is what is on the record.
+type Past interface {
+	// Acts are a run's calls with what came back, the newest most of them,
+	// oldest first; more says that there were others before. An error means
+	// that nobody can say what the run has seen.
+	Acts(ctx context.Context, run string, most int) (acts []Act, more bool, err error)
+	// Words are what the user said to a run, oldest first. An error means that
+	// some of it is not there any more.
+	Words(ctx context.Context, run string) ([]Word, error)
+}
+
+// Act is one call on the record.
+type Act struct {
+	Call, Server, Tool string
+	Effects            []sallyport.Effect
+	Args               sallyport.Value // absent where they are gone
+	// Result is what came back, as the agent got it. Absent where it is not
+	// there: nothing came back yet, it was erased, or it was never kept.
+	Result sallyport.Value
+	// Withheld says that the agent got nothing of it.
+	Withheld bool
+}
+
+// Word is one thing that the user said.
+type Word struct {
+	Text     string
+	Strength sallyport.Strength
+}
+
+// Servers is what is known of the servers.
+type Servers interface {
+	// Definitions are all that is pinned.
+	Definitions() []sallyport.Definition
+	// Declaration says who writes what the server returns, and who may read it.
+	Declaration(server string) provenance.Declaration
+}
+
+// Memories are the memories of all runs.
+type Memories struct {
+	past    Past
+	servers Servers
+	level   scope.Level
+
+	mu   sync.Mutex
+	runs map[string]*memory
+	used []string // runs, the one that was asked for longest ago first
+}
+
+// Bounds. A run whose memory is dropped is read from the record again.
+const (
+	maxRuns = 256  // that are kept in memory at once
+	maxActs = 2000 // of a run that are read again
+)
+
+// New makes memories of nothing yet. Level says how much of what is not
+// certain counts as linked to the task.
+func New(past Past, servers Servers, level scope.Level) *Memories {
+	return &Memories{past: past, servers: servers, level: level, runs: map[string]*memory{}}
+}
+
+// memory is what one run has seen.
+type memory struct {
+	mu     sync.Mutex
+	loaded bool
+	seen   *provenance.Memory
+	did    []sallyport.Effect
+	words  []string
+	asked  map[string]bool // calls that were made with what the user named
+	named  []string        // what those calls returned
+
+	minted bool               // tools and scope are those of words and pins
+	pins   []sallyport.Digest // of the tools
+	tools  map[string]*scope.Tool
+	scope  *scope.Scope // nil while nobody told the task
+}
+
+// Flow says where the arguments of a call came from, and what its run has read
+// and done. Nil is that nobody knows.
+func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallyport.Definition) *sallyport.Flow {
+	r, err := m.of(ctx, call.Run)
+	if err != nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mint(m.servers.Definitions())
+	traces := r.seen.Trace(call.Name, call.Args)
+	labels := r.seen.Labels()
+	flow := &sallyport.Flow{Traces: traces, Run: sallyport.Labels{
+		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did)}}
+	t := r.tool(call, tool)
+	judged := scope.Judge(scope.Facts{Tool: t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
+		Tainted: labels.SawUntrusted, Asked: r.named})
+	outside, unlinked := m.level.Open(t, judged)
+	if r.scope != nil {
+		flow.Outside = outside
+	}
+	for _, leaf := range slices.Concat(judged.Linked, judged.Unlinked) {
+		if i := slices.IndexFunc(traces, func(t sallyport.Trace) bool { return t.Path == leaf.Path }); i >= 0 {
+			traces[i].Critical = true
+		}
+	}
+	for _, leaf := range unlinked {
+		// Without a task nothing is linked to it: then what others wrote is
+		// what is suspect, and what the model made up is its own business.
+		if r.scope != nil || leaf.Trace.Origin.Writer == sallyport.WriterUntrusted {
+			flow.Unlinked = append(flow.Unlinked, leaf.Path)
+		}
+	}
+	return flow
+}
+
+// Did takes note of a call that goes to its server.
+func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow) {
+	m.change(call.Run.ID, func(r *memory) {
+		r.does(effectsOf(tool))
+		if flow != nil && slices.Equal(effectsOf(tool), onlyRead) && scope.Asked(flow.Traces) {
+			r.asked[call.ID] = true
+		}
+	})
+}
+
+// Saw remembers what a call returned. It is told before the agent is, and after
+// it is handed to the log.
+func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value) {
+	m.change(call.Run.ID, func(r *memory) {
+		r.saw(call.ID, call.Server, call.Name, result, m.servers.Declaration(call.Server))
+	})
+}
+
+// Said remembers what the user said.
+func (m *Memories) Said(run string, word Word) {
+	m.change(run, func(r *memory) { r.said(word) })
+}
+
+// change changes a memory that is there. One that is not will be made from the
+// record, which has it all.
+func (m *Memories) change(run string, by func(*memory)) {
+	m.mu.Lock()
+	r := m.runs[run]
+	m.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.loaded {
+		by(r)
+	}
+}
+
+// of finds the memory of a run, and makes it from the record when it is not
+// there. A run that began below another has seen all that the other has.
+func (m *Memories) of(ctx context.Context, run sallyport.Run) (*memory, error) {
+	m.mu.Lock()
+	r := m.runs[run.ID]
+	if r == nil {
+		r = &memory{}
+		m.runs[run.ID] = r
+	}
+	m.touch(run.ID)
+	m.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.loaded {
+		return r, nil
+	}
+	return r, m.load(ctx, r, run)
+}
+
+// touch makes a run the one that was used last, and drops the one that was not
+// used for longest. The caller holds mu.
+func (m *Memories) touch(run string) {
+	if i := slices.Index(m.used, run); i >= 0 {
+		m.used = slices.Delete(m.used, i, i+1)
+	}
+	if m.used = append(m.used, run); len(m.used) > maxRuns {
+		delete(m.runs, m.used[0])
+		m.used = slices.Delete(m.used, 0, 1)
+	}
+}
+
+// load reads a run from the record. A call that is open just now, and one whose
+// outcome is on its way into the log, look alike there: both count as missed.
+func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error {
+	r.seen, r.asked, r.did, r.words, r.named, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, false
+	for _, id := range []string{run.Parent, run.ID} {
+		if id == "" {
+			continue
+		}
+		words, err := m.past.Words(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, word := range words {
+			r.said(word)
+		}
+		acts, more, err := m.past.Acts(ctx, id, maxActs)
+		if err != nil {
+			return err
+		}
+		if more {
+			r.seen.Missed("", "", provenance.Declaration{})
+			r.does(sallyport.Effects[:])
+		}
+		for _, act := range acts {
+			r.does(act.Effects)
+			if slices.Equal(act.Effects, onlyRead) && scope.Asked(r.seen.Trace(act.Tool, act.Args)) {
+				r.asked[act.Call] = true
+			}
+			switch d := m.servers.Declaration(act.Server); {
+			case act.Withheld:
+			case act.Result.Type() == sallyport.Absent:
+				r.seen.Missed(act.Server, act.Tool, d)
+			default:
+				r.saw(act.Call, act.Server, act.Tool, act.Result, d)
+			}
+		}
+	}
+	r.loaded = true
+	return nil
+}
+
+func (r *memory) said(word Word) {
+	r.words = append(r.words, word.Text)
+	r.seen.Said(word.Text, string(word.Strength), sallyport.ReadersPrivate)
+	r.minted = false // the scope is read from the words
+}
+
+func (r *memory) does(effects []sallyport.Effect) {
+	for _, effect := range effects {
+		if !slices.Contains(r.did, effect) {
+			r.did = append(r.did, effect)
+		}
+	}
+}
+
+func (r *memory) saw(call, server, tool string, result sallyport.Value, d provenance.Declaration) {
+	r.seen.Saw(call, server, tool, result, d)
+	if r.asked[call] {
+		r.named = append(r.named, string(result.Raw()))
+	}
+}
+
+// mint reads the scope again when there are new words or other tools.
+func (r *memory) mint(definitions []sallyport.Definition) {
+	var pins []sallyport.Digest
+	for i := range definitions {
+		if definitions[i].Kind == sallyport.KindTool {
+			pins = append(pins, definitions[i].Digest)
+		}
+	}
+	if r.minted && slices.Equal(pins, r.pins) {
+		return
+	}
+	r.pins, r.minted, r.tools, r.scope = pins, true, map[string]*scope.Tool{}, nil
+	var tools []*scope.Tool
+	for i := range definitions {
+		if d := &definitions[i]; d.Kind == sallyport.KindTool {
+			t := toolOf(d)
+			r.tools[d.Action()], tools = t, append(tools, t)
+		}
+	}
+	if len(r.words) > 0 {
+		r.scope = scope.Mint(scope.ReadTask(r.words...), tools)
+	}
+}
+
+func (r *memory) tool(call *sallyport.Call, definition *sallyport.Definition) *scope.Tool {
+	if t := r.tools[call.Action()]; t != nil {
+		return t
+	}
+	if definition != nil && definition.Kind == sallyport.KindTool {
+		return toolOf(definition)
+	}
+	return &scope.Tool{Server: call.Server, Name: call.Name, Effects: effectsOf(definition)}
+}
+
+func toolOf(d *sallyport.Definition) *scope.Tool {
+	description, _ := d.Raw.Get("description").Text()
+	return &scope.Tool{Server: d.Server, Name: d.Name, Description: description, Schema: d.Raw.Get("inputSchema"), Effects: effectsOf(d)}
+}
+
+// effectsOf are those of a tool; prompts and resources are read.
+func effectsOf(d *sallyport.Definition) []sallyport.Effect {
+	if d == nil || d.Kind != sallyport.KindTool {
+		return onlyRead
+	}
+	return d.Effects
+}
+
+// onlyRead are the effects of what does nothing but read.
+var onlyRead = []sallyport.Effect{sallyport.Read}
+
+// remembered shows scope the records of which a run remembers, and of them the
+// fields that are fields for sure: what somebody may have written to look like
+// one names nothing.
+type remembered struct{ *memory }
+
+func (r remembered) Calls() []string { return r.seen.Calls() }
+
+func (r remembered) Records(call string) []scope.Record {
+	var all []scope.Record
+	for _, record := range r.seen.Records(call) {
+		kept := scope.Record{Asked: r.asked[call]}
+		for _, f := range record.Fields {
+			if f.Sure {
+				kept.Fields = append(kept.Fields, scope.Field{Path: f.Path, Text: f.Text})
+			}
+		}
+		all = append(all, kept)
+	}
+	return all
+}
