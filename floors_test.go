@@ -38,6 +38,11 @@ var floors = map[string]int{
 
 	"sallyport/internal/upstream/era": 1, // pure: one era's params and results as the other has them
 
+	"sallyport/internal/inspect":       1, // pure: what scanners see
+	"sallyport/internal/inspect/plain": 1, // pure: text as it is read
+	"sallyport/internal/inspect/model": 1, // pure: the trained model
+	"sallyport/internal/inspect/train": 2, // touches files: makes the model
+
 	"sallyport/internal/gateway": 2, // the order of things
 
 	"sallyport/internal/upstream/remote": 2, // one URL of a server, and nothing else
@@ -76,11 +81,13 @@ var floors = map[string]int{
 
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
-	"sallyport/internal/app/watch": 4, // touches servers: what they say of themselves, as it changes
-	"sallyport/internal/verbs":     5, // asks a gateway what a person asks for
-	"sallyport/internal/app":       5, // wires by hand
-	"sallyport/internal/proposal":  5, // makes files of what import found, for a human to confirm
-	"sallyport/cmd/sallyport":      6, // verbs and output
+	"sallyport/internal/app/past":   4, // translates what the record says
+	"sallyport/internal/app/follow": 3, // touches files: which have changed
+	"sallyport/internal/app/watch":  4, // touches servers: what they say of themselves, as it changes
+	"sallyport/internal/verbs":      5, // asks a gateway what a person asks for
+	"sallyport/internal/app":        5, // wires by hand
+	"sallyport/internal/proposal":   5, // makes files of what import found, for a human to confirm
+	"sallyport/cmd/sallyport":       6, // verbs and output
 }
 
 // sideways lists the imports within one floor that are allowed, and why.
@@ -95,6 +102,8 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/beside"}:        "its own parts, which know nothing of deciding",
+	{"sallyport/internal/inspect", "sallyport/internal/inspect/plain"}:       "its own parts, which know nothing of findings",
+	{"sallyport/internal/inspect", "sallyport/internal/inspect/model"}:       "its own parts, which know nothing of findings",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy"}:        "the offline verbs of policy run the decision itself",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/source"}: "writes policies in the spelling that is read",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/shape"}:  "learns what policy can see",
@@ -108,6 +117,7 @@ var pure = map[string]bool{
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,
+	"sallyport/internal/inspect": true, "sallyport/internal/inspect/plain": true, "sallyport/internal/inspect/model": true,
 }
 
 var impure = map[string]bool{"net": true, "net/http": true, "os": true, "os/exec": true, "database/sql": true}

@@ -18,6 +18,8 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"sallyport"
+	"sallyport/internal/app/follow"
+	"sallyport/internal/app/past"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
@@ -28,6 +30,7 @@ import (
 	"sallyport/internal/policy"
 	"sallyport/internal/scope"
 	"sallyport/internal/sink"
+	"sallyport/internal/starter"
 	"sallyport/internal/store"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
@@ -128,7 +131,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.store, err = store.Open(options.Dir, time.Now); err != nil {
 		return nil, err
 	}
-	if err := keepOutOfGit(options.Dir); err != nil {
+	if err := starter.KeepOutOfGit(options.Dir); err != nil {
 		return nil, err
 	}
 	record, err := a.store.Setting(ctx, rulingSetting)
@@ -160,7 +163,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
-	a.memories = memory.New(past{a.store, a.runs}, a, scope.Default)
+	a.memories = memory.New(past.Past{Store: a.store, Runs: a.runs}, a, scope.Default)
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
@@ -169,7 +172,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.runs.Log = told{runLog{a.gateway, a.store}, a.memories}
+	a.runs.Log = past.Log{Gateway: a.gateway, Store: a.store, Memories: a.memories}
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
@@ -241,7 +244,17 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	})
 	a.working.Go(func() { a.chores(ctx) })
-	return a.watchFiles(ctx)
+	run, err := follow.Files(ctx, a.paths(), func() []string {
+		a.changing.Lock()
+		defer a.changing.Unlock()
+		a.reload(ctx)
+		return a.paths()
+	}, func(err error) { a.log.Warn("watching the configuration", "error", err) })
+	if err != nil {
+		return err
+	}
+	a.working.Go(run)
+	return nil
 }
 
 // configure takes the configuration in force into force everywhere, after the

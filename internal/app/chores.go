@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/past"
 )
 
 const (
@@ -53,30 +54,8 @@ func (a *App) restoreTasks(ctx context.Context) error {
 			return err
 		}
 		if e.Type == sallyport.Closed && e.Task != "" {
-			a.gateway.RestoreTask(e.Task, a.opening(ctx, &e))
+			a.gateway.RestoreTask(e.Task, past.Opening(ctx, a.store, &e))
 		}
 	}
 	return nil
-}
-
-// lost stands for arguments that are not there any more. It fits no tool, so a
-// task whose arguments nobody knows can be read and cancelled, but not fed.
-var lost = sallyport.MustParse("null")
-
-// opening is the call that opened a task, of which e is the outcome.
-func (a *App) opening(ctx context.Context, e *sallyport.Entry) *sallyport.Call {
-	call := &sallyport.Call{
-		ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run}, Parent: e.Parent, Args: lost,
-	}
-	shown, err := a.store.Show(ctx, e.Call)
-	if err != nil || shown[0].ArgsErr != nil {
-		return call
-	}
-	call.Door, call.Args = shown[0].Entry.Door, sallyport.Value{}
-	if shown[0].Args != nil {
-		if call.Args, err = sallyport.Parse(shown[0].Args.Text); err != nil {
-			call.Args = lost
-		}
-	}
-	return call
 }

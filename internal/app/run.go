@@ -3,45 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"strconv"
 
 	"sallyport"
 	"sallyport/internal/control"
-	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
-	"sallyport/internal/store"
 )
-
-// runLog is the log as far as runs need it.
-type runLog struct {
-	*gateway.Gateway
-	store *store.Store
-}
-
-var errNoWords = errors.New("this entry has no words")
-
-// Words implements identity.RunLog.
-func (l runLog) Words(ctx context.Context, index uint64) ([]byte, error) {
-	opened, err := l.store.Show(ctx, strconv.FormatUint(index, 10))
-	switch {
-	case err != nil:
-		return nil, err
-	case opened[0].ArgsErr != nil:
-		return nil, opened[0].ArgsErr
-	case opened[0].Args == nil:
-		return nil, errNoWords
-	}
-	return opened[0].Args.Text, nil
-}
-
-// Calls implements identity.RunLog.
-func (l runLog) Calls(ctx context.Context, run string) (calls, refused int, err error) {
-	counts, err := l.store.Runs(ctx, run, 1)
-	if err != nil || len(counts) == 0 {
-		return 0, 0, err
-	}
-	return counts[0].Calls, counts[0].Denied, nil
-}
 
 // Runs implements control.Runs.
 func (a *App) Runs() []identity.RunStatus { return a.runs.List(identity.AtSocket()) }
