@@ -207,7 +207,8 @@ func QuestionDigest(facts *Facts, rules []Rule) Digest {
 }
 
 // AppendQuestion appends the canonical bytes of a question to people: who wants
-// to do what with which arguments, and the rules that ask. They are one JSON
+// to do what with which arguments, where those came from as far as the policy
+// looks at it, and the rules that ask. They are one JSON
 // object: names sorted, no space, strings in their shortest form, numbers as
 // they were sent, empty members left out. Of what the agent sent only the member
 // _meta, which belongs to one request, is not part of it.
@@ -222,6 +223,7 @@ func AppendQuestion(dst []byte, facts *Facts, rules []Rule) []byte {
 	w.text("kind", call.Kind.String())
 	w.text("method", call.Method)
 	w.text("name", call.Name)
+	w.origins(facts.Flow)
 	w.value("params", call.Params, call.Args)
 	w.text("role", call.Principal.Role)
 	w.name("rules")
@@ -280,6 +282,29 @@ func (w *entryWriter) value(name string, v, known Value) {
 		w.dst = v.Get(name).AppendCanonical(append(AppendString(w.dst, name), ':'))
 	}
 	w.dst = append(w.dst, '}')
+}
+
+// origins appends where each argument came from, by path: what people agreed to
+// of a value of the user's own they did not agree to of a stranger's.
+func (w *entryWriter) origins(flow *Flow) {
+	if flow == nil || len(flow.Traces) == 0 {
+		return
+	}
+	traces := slices.Clone(flow.Traces)
+	slices.SortStableFunc(traces, func(a, b Trace) int { return strings.Compare(a.Path, b.Path) })
+	w.name("origins")
+	w.dst = append(w.dst, '[')
+	for i, trace := range traces {
+		if i > 0 {
+			w.dst = append(w.dst, ',')
+		}
+		w.dst = append(w.dst, '{')
+		w.text("path", trace.Path)
+		w.text("readers", trace.Origin.Readers.String())
+		w.text("writer", trace.Origin.Writer.String())
+		w.dst = append(w.dst, '}')
+	}
+	w.dst = append(w.dst, ']')
 }
 
 // Words is the digest's first 64 bits as four words that can be said and

@@ -213,6 +213,7 @@ func TestQuestionBindsEverything(t *testing.T) {
 		"meta inside":    params(`{"name":"refund","arguments":{"to":"x","amount":1,"m":{"_meta":1}}}`),
 		"input response": params(`{"name":"refund","arguments":{"to":"x","amount":1},"inputResponses":{"a":{}}}`),
 		"request state":  params(`{"name":"refund","arguments":{"to":"x","amount":1},"requestState":"s"}`),
+		"origin":         func(f *Facts) { f.Flow = &Flow{Traces: []Trace{{Path: "to"}}} },
 		"a task":         params(`{"name":"refund","arguments":{"to":"x","amount":1},"task":{}}`),
 	} {
 		f := facts()
@@ -235,6 +236,26 @@ func TestQuestionBindsEverything(t *testing.T) {
 	same.Call.ID, same.Call.Session, same.Call.Trace, same.Call.Revision, same.Call.Door = "c_9", "s9", "t9", "2026-07-28", "d9"
 	if QuestionDigest(same, []Rule{asking[1], asking[0]}) != base {
 		t.Error("the identical call is another question")
+	}
+	traced := func(w Writer, r Readers, paths ...string) Digest {
+		f := facts()
+		f.Flow = &Flow{}
+		for _, path := range paths {
+			f.Flow.Traces = append(f.Flow.Traces, Trace{Path: path, Origin: Origin{Writer: w, Readers: r}})
+		}
+		return QuestionDigest(f, asking)
+	}
+	users := traced(WriterUser, ReadersPublic, "to", "amount")
+	if users != traced(WriterUser, ReadersPublic, "amount", "to") {
+		t.Error("the order in which arguments were sent is part of the question")
+	}
+	for name, other := range map[string]Digest{
+		"writer": traced(WriterUntrusted, ReadersPublic, "to", "amount"), "readers": traced(WriterUser, ReadersPrivate, "to", "amount"),
+		"path": traced(WriterUser, ReadersPublic, "to", "currency"), "nobody knows": base,
+	} {
+		if other == users {
+			t.Errorf("origins: another %s is the same question", name)
+		}
 	}
 	// The arguments of the params are left out only where they are those that
 	// are shown.

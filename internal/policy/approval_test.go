@@ -104,3 +104,23 @@ func TestRuleDigestIsOfItsText(t *testing.T) {
 		}
 	}
 }
+
+// What people agreed to while it was the user's own, they did not agree to once
+// it is a stranger's.
+func TestApprovalIsOfOrigins(t *testing.T) {
+	r := load(t, deskPolicy+`@id("flow") @ask("finance") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.untrusted.contains("customer") };`)
+	facts := func(amount sallyport.Writer) *sallyport.Facts {
+		f := call(t, "desk/tool:refund", `{"customer":"c","amount":10}`)
+		f.Flow = &sallyport.Flow{Traces: []sallyport.Trace{
+			{Path: "customer", Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted}}, {Path: "amount", Origin: sallyport.Origin{Writer: amount}}}}
+		return f
+	}
+	yes := agreed(t, r, facts(sallyport.WriterUser))
+	for writer, want := range map[sallyport.Writer]sallyport.Verdict{sallyport.WriterUser: sallyport.Allow, sallyport.WriterUntrusted: sallyport.Hold} {
+		f := facts(writer)
+		f.Approvals = []sallyport.Approval{yes}
+		if d := Decide(r, f); d.Verdict != want {
+			t.Errorf("an amount of %s: %v", writer, d.Verdict)
+		}
+	}
+}
