@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/app"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
+	"sallyport/internal/verbs"
 )
 
 // with runs a verb against the gateway that runs in the state directory or,
@@ -48,6 +49,15 @@ func (c *cli) withDir(ctx context.Context, dir string, verb func(ctx context.Con
 			return err
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// kit is what the verbs that have a package of their own are made of.
+func (c *cli) kit() verbs.Kit {
+	return verbs.Kit{
+		In: c.in, Out: c.out, Errs: c.errs, With: c.with, Dir: func() (string, error) { return app.StateDir(c.dir, "") },
+		Endpoint: c.endpoint, Secret: c.humanSecret, SecretFlag: c.secretFlag, Print: c.print, Minute: minute,
+		Group: group, Exactly: exactly, Usage: usage, CompleteAgents: c.completeAgents,
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"sallyport/internal/control"
 	"sallyport/internal/terminal"
+	"sallyport/internal/verbs"
 )
 
 // Exit codes. They are part of the interface: scripts may rely on them.
@@ -105,6 +106,9 @@ func exitCode(err error) int {
 			return exitFailed
 		}
 	}
+	if exit, ok := errors.AsType[*verbs.Exit](err); ok {
+		return exit.Code
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return exitHeld
 	}
@@ -158,12 +162,13 @@ human or timed out.`,
 		&cobra.Group{ID: "steer", Title: "Steer it:"},
 		&cobra.Group{ID: "look", Title: "Look into it:"},
 	)
+	kit := c.kit()
 	for _, group := range []struct {
 		id       string
 		commands []*cobra.Command
 	}{
-		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), c.stdioCommand(), c.demoCommand()}},
-		{"steer", []*cobra.Command{c.approvalsCommand(), c.serversCommand(), c.policyCommand(), c.agentsCommand(), c.enrollCommand()}},
+		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
+		{"steer", []*cobra.Command{c.approvalsCommand(), c.serversCommand(), c.policyCommand(), c.agentsCommand(), kit.Runs(), kit.Sources(), c.enrollCommand()}},
 		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 //	up [ARGS…]               start a gateway on the directory ./state and wait until it listens
 //	down                     interrupt it and wait for its end
 //	call AGENT TOOL [JSON]   call a tool with the token in the file AGENT.token; the result's text is the output
+//	v1 NAME STATUS METHOD PATH [JSON]  ask for runs over HTTP with the token in NAME.token, and expect this status
 //	code N sallyport ARGS…   run and expect exactly this exit code
 //	mode NAME OCTAL          expect a file's permissions
 //	eventually sallyport …   run until it succeeds, up to 10 s
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"up": startGateway, "down": stopGateway, "call": callTool, "code": exitsWith,
-			"mode": hasMode, "eventually": eventually, "first": firstMatch, "prints": printsFormat,
+			"mode": hasMode, "eventually": eventually, "first": firstMatch, "prints": printsFormat, "v1": asksForRuns,
 		},
 	})
 }
@@ -161,6 +163,25 @@ func callTool(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), text)
 	if failed != neg {
 		ts.Fatalf("the call ended with %s", text)
+	}
+}
+
+func asksForRuns(ts *testscript.TestScript, neg bool, args []string) {
+	body := ""
+	if len(args) > 4 {
+		body = args[4]
+	}
+	request, err := http.NewRequest(args[2], "http://"+ts.Getenv("LISTEN")+"/v1/runs"+args[3], strings.NewReader(body))
+	ts.Check(err)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := withToken(strings.Fields(ts.ReadFile(args[0] + ".token"))[0]).RoundTrip(request)
+	ts.Check(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), string(text))
+	if fmt.Sprint(response.StatusCode) != args[1] {
+		ts.Fatalf("status %d, want %s: %s", response.StatusCode, args[1], text)
 	}
 }
 

@@ -16,7 +16,6 @@ type Caller struct {
 	name   string // of a source or an agent
 	source Source
 	run    string // an agent's own
-	user   string // for whom an agent acts
 }
 
 type callerKind uint8
@@ -127,7 +126,7 @@ func (r *Runs) Caller(ctx context.Context, credential sallyport.Credential) (Cal
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{kind: agentCaller, name: principal.Agent, run: in.ID, user: principal.User}, nil
+	return Caller{kind: agentCaller, name: principal.Agent, run: in.ID}, nil
 }
 
 func noRun(id string) error {
@@ -218,8 +217,9 @@ func (r *Runs) mayBegin(c Caller, wanted NewRun) (principal sallyport.Principal,
 			return principal, nil, fmt.Errorf("say what the task is: a fresh run begins with the user's words")
 		}
 		principal, err = r.actingFor(wanted.Agent, wanted.User)
-		if err == nil && c.kind != humanCaller && !r.serves(c, principal.Agent, principal.User) {
-			err = forbidden("%s may not begin runs of agent %s for user %s: its agents and users stand in the configuration, below sources:", c.By(), principal.Agent, principal.User)
+		named := slices.Contains(c.source.Agents, wanted.Agent) // else it does not learn whether there is such an agent
+		if c.kind != humanCaller && (!named || err == nil && !r.serves(c, principal.Agent, principal.User)) {
+			err = forbidden("%s may not begin this run: its agents and users stand in the configuration, below sources:", c.By())
 		}
 		return principal, nil, err
 	}
@@ -229,7 +229,7 @@ func (r *Runs) mayBegin(c Caller, wanted NewRun) (principal sallyport.Principal,
 	case !c.may(child):
 		return principal, nil, c.mayNot("begin runs")
 	case wanted.Agent != "" && wanted.Agent != parent.Agent || wanted.User != "" && wanted.User != parent.User:
-		return principal, nil, fmt.Errorf("a run below another has the same agent and user: leave them out")
+		return principal, nil, forbidden("a run below another is of the same agent and for the same user: leave them out")
 	}
 	principal, err = r.principal(parent)
 	return principal, parent, err
@@ -240,10 +240,6 @@ func (c Caller) begins(wanted NewRun) error {
 	switch {
 	case wanted.Task != "":
 		return forbidden("an agent does not say what the user wants: leave task out, the run takes over what its parent was told")
-	case wanted.Agent != "" && wanted.Agent != c.name:
-		return forbidden("an agent begins runs of its own alone: leave agent out")
-	case wanted.User != "" && wanted.User != c.user:
-		return forbidden("an agent begins runs for its own user alone: leave user out")
 	case wanted.Parent != "" && wanted.Parent != c.run: // or it could choose a parent that has read nothing
 		return forbidden("an agent begins runs below its own, which its credential names: leave parent out")
 	}

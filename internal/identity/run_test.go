@@ -236,6 +236,10 @@ func TestWhoMayDoWhatToRuns(t *testing.T) {
 			_, err := s.Begin(t.Context(), c, NewRun{Agent: "eves", Task: "pay"})
 			return err
 		}, []string{yes, no, no, no, no, no, no, no, no, no, no}},
+		{"begin a run of another agent below its own", func(s *society, c Caller) error {
+			_, err := s.Begin(t.Context(), c, NewRun{Agent: "eves"})
+			return err
+		}, []string{"asked", no, "asked", "asked", no, "asked", no, no, no, no, no}},
 		{"begin a run for a user below its own", func(s *society, c Caller) error {
 			_, err := s.Begin(t.Context(), c, NewRun{Agent: "bot", User: "bo"})
 			return err
