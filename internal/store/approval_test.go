@@ -280,6 +280,11 @@ func TestApprovalDamaged(t *testing.T) {
 		execute(t, s, "UPDATE approvals SET question = x'00'  WHERE id = 'a_c_1'")
 		execute(t, s, "UPDATE approvals SET digest = '"+sallyport.DigestOf([]byte("r")).String()+"', record = replace(record, '"+
 			sallyport.DigestOf([]byte("p")).String()+"', '"+sallyport.DigestOf([]byte("r")).String()+"') WHERE id = 'a_c_2'")
+		commit(t, s, asks("c_3", "s"))
+		execute(t, s, "UPDATE approvals SET digest = '"+sallyport.DigestOf([]byte("t")).String()+"' WHERE id = 'a_c_3'")
+		if a, err := s.Approval(t.Context(), sallyport.DigestOf([]byte("t"))); err == nil {
+			t.Errorf("a question found by another's digest: %+v", a)
+		}
 		for _, id := range []string{"a_c_1", "a_c_2"} {
 			if a, err := s.OpenApproval(t.Context(), id); err == nil || a.Question != nil {
 				t.Errorf("%s shows %q", id, a.Question)
