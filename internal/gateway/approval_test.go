@@ -131,11 +131,15 @@ func at(g *Gateway) (set func(time.Duration)) {
 func TestHeldCallIsApproved(t *testing.T) {
 	g, w := open(t)
 	enforce(t, g, w, payRules)
+	w.principal.Groups, w.principal.Attributes = []string{"staff"}, map[string]string{"salary": "1"}
 	first := refusal(t, call(t, g, to("bank")), sallyport.CauseHold)
 	a := w.question(t)
 	if a.State != sallyport.Pending || a.Digest != sallyport.DigestOf(a.Question) || first.Approval.ID != a.ID || !a.Expires.Equal(a.Asked.Add(time.Hour)) ||
 		len(a.Rules) != 1 || a.Rules[0].ID != "look" || a.Call != first.CallID || !strings.Contains(string(a.Question), `"args":{"to":"bank"}`) {
 		t.Errorf("%+v", a)
+	}
+	if a.Principal.Groups != nil || a.Principal.Attributes != nil {
+		t.Errorf("what is kept of the principal is more than names: %+v", a.Principal)
 	}
 	if e := w.last(); e.Type != sallyport.Held || e.Approval != a.ID {
 		t.Errorf("the hold is %+v", e)
