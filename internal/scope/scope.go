@@ -73,12 +73,13 @@ func Mint(task *Task, tools []*Tool) *Scope {
 type closeness uint8
 
 const (
-	far      closeness = iota
-	byClass            // the request does not say to what, and the tool does no more than it asks
-	byVerb             // its verb is the request's own, and a telling one
-	byClause           // the tool is for something that the clause speaks of
-	byKind             // the tool is for the sort of thing that is asked about
-	byNoun             // … and says so with the same word
+	far       closeness = iota
+	byClass             // the request does not say to what, and the tool does no more than it asks
+	byWriting           // it writes the sort of thing that is to be written, in another way
+	byVerb              // its verb is the request's own, and a telling one
+	byClause            // the tool is for something that the clause speaks of
+	byKind              // the tool is for the sort of thing that is asked about
+	byNoun              // … and says so with the same word
 )
 
 // add admits the tools that a request may need.
@@ -114,6 +115,9 @@ func (r *Request) nearness(p profile) closeness {
 	case !known && p.tool.grave():
 		return far
 	case known && !same && !meetsList(r.Classes, p.classes):
+		if writes(r.Classes) && writes(p.classes) && p.tool.mild() && meets(r.Kinds, p.kinds) {
+			return byWriting // "configure a new event", "enter it into the list"
+		}
 		return far
 	case meets(r.Object, p.heads):
 		return byNoun
@@ -129,6 +133,10 @@ func (r *Request) nearness(p profile) closeness {
 	}
 	return far
 }
+
+// writes reports whether classes make or change things: English does not keep
+// the two apart.
+func writes(classes []string) bool { return contains(classes, "make") || contains(classes, "change") }
 
 // needs reports whether carrying the request out may need all that the tool
 // does.

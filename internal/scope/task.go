@@ -250,11 +250,16 @@ func seemsVerb(s []token, i int, asked bool) bool {
 		return false
 	}
 	joined := i > 0 && (s[i-1].lower == "and" || s[i-1].lower == "or")
-	return (in("determiner", s[i+1].lower) || s[i+1].quote) && (asked || !joined) && places(s, i)
+	k := i + 1
+	for k < len(s)-1 && in("tail", s[k].lower) { // "tack on also"
+		k++
+	}
+	object := in("determiner", s[k].lower) || s[k].quote || isLiteral(s[k].lower)
+	return object && (asked || !joined) && places(s, i)
 }
 
 func isLower(word string) bool {
-	return strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLower(r) }) < 0
+	return strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLower(r) && r != '-' }) < 0
 }
 
 func negated(s []token, i int) bool {

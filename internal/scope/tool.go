@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"slices"
 	"strings"
 
 	"sallyport"
@@ -35,6 +36,13 @@ func (t *Tool) has(effects ...sallyport.Effect) bool {
 
 // grave reports whether what the tool does can't be undone, or opens doors.
 func (t *Tool) grave() bool { return t.has(sallyport.Delete, sallyport.Access, sallyport.Exec) }
+
+// mild reports whether the tool does nothing but read and write.
+func (t *Tool) mild() bool {
+	return len(t.Effects) > 0 && !slices.ContainsFunc(t.Effects, func(e sallyport.Effect) bool {
+		return e != sallyport.Read && e != sallyport.Write
+	})
+}
 
 // profile is what a tool does and to what sort of thing, in the lexicon's
 // words.
