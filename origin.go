@@ -126,7 +126,7 @@ func (v Value) leaves(path []byte, yield func([]byte, Value) bool) bool {
 		return true
 	case Object:
 		for name, member := range v.Members() {
-			if !member.leaves(appendName(path, name), yield) {
+			if !member.leaves(AppendName(path, name), yield) {
 				return false
 			}
 		}
@@ -144,9 +144,9 @@ func (v Value) leaves(path []byte, yield func([]byte, Value) bool) bool {
 	}
 }
 
-// appendName writes one more name behind a path. Names that are no identifiers
+// AppendName writes one more name behind a path. Names that are no identifiers
 // are quoted, so that no name can be written as if it were two.
-func appendName(path []byte, name string) []byte {
+func AppendName(path []byte, name string) []byte {
 	switch {
 	case !isIdentifier(name):
 		return append(AppendString(append(path, '['), name), ']')
