@@ -107,3 +107,14 @@ func TestAnswersReachTheAgent(t *testing.T) {
 	}
 	want(t, "server", w.seen(), "")
 }
+
+// A definition that is gone by now may have promised anything.
+func TestUnknownToolPromises(t *testing.T) {
+	w := serve(t, Options{})
+	x := &exchange{door: w.door}
+	for name, want := range map[string]bool{"echo": false, "slow": true, "gone": true} {
+		if got := x.promises(&sallyport.Call{Server: "desk", Name: name}); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

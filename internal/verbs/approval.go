@@ -1,4 +1,4 @@
-package main
+package verbs
 
 import (
 	"bytes"
@@ -16,16 +16,17 @@ import (
 	"sallyport/internal/terminal"
 )
 
-func (c *cli) approvalsCommand() *cobra.Command {
-	return group("approvals", "Calls that wait for a human", c.approvalsList(), c.approvalsShow(), c.approvalsApprove(), c.approvalsDeny())
+// Approvals is "sallyport approvals".
+func (k Kit) Approvals() *cobra.Command {
+	return k.Group("approvals", "Calls that wait for a human", k.approvalsList(), k.approvalsShow(), k.approvalsApprove(), k.approvalsDeny())
 }
 
-func (c *cli) approvalsList() *cobra.Command {
+func (k Kit) approvalsList() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the calls that wait for a human", Args: exactly(),
+		Use: "list", Short: "List the calls that wait for a human", Args: k.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+			return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
 				kept, err := control.Get[[]control.Approval](ctx, gate, "/approvals")
 				if err != nil {
 					return err
@@ -36,14 +37,14 @@ func (c *cli) approvalsList() *cobra.Command {
 						listed = append(listed, a)
 					}
 				}
-				return c.print(listed, func(t *terminal.Table) {
+				return k.Print(listed, func(t *terminal.Table) {
 					if len(listed) == 0 {
 						t.Line("Nothing waits for a human.")
 						return
 					}
 					t.Row("APPROVAL", "STATE", "AGENT", "FOR", "CALL", "ASKS", "UNTIL", "WORDS")
 					for _, a := range listed {
-						t.Row(a.ID, a.State, a.Agent, a.User, a.Server+"/"+a.Name, strings.Join(a.Groups, ","), minute(a.Expires), a.Words)
+						t.Row(a.ID, a.State, a.Agent, a.User, a.Server+"/"+a.Name, strings.Join(a.Groups, ","), k.Minute(a.Expires), a.Words)
 					}
 				})
 			})
@@ -53,66 +54,66 @@ func (c *cli) approvalsList() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) approvalsShow() *cobra.Command {
+func (k Kit) approvalsShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show exactly what a call that waits would do", Args: exactly("ID"), ValidArgsFunction: c.completeApprovals,
+		Use: "show ID", Short: "Show exactly what a call that waits would do", Args: k.Exactly("ID"), ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+			return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
 				a, err := approval(ctx, gate, args[0])
 				if err != nil {
 					return err
 				}
-				return c.print(a, func(t *terminal.Table) { c.showApproval(t, a) })
+				return k.Print(a, func(t *terminal.Table) { showApproval(t, a) })
 			})
 		},
 	}
 }
 
-func (c *cli) approvalsApprove() *cobra.Command {
+func (k Kit) approvalsApprove() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "approve ID", Short: "Let exactly this call through, once", Args: exactly("ID"), ValidArgsFunction: c.completeApprovals,
+		Use: "approve ID", Short: "Let exactly this call through, once", Args: k.Exactly("ID"), ValidArgsFunction: k.completeApprovals,
 		Long: `Let exactly this call through, once, when the agent makes it again.
 What would be done is shown first; the human's secret then answers exactly that.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.answerApproval(cmd, args[0], control.ApprovalAnswer{Approve: true})
+			return k.answerApproval(cmd, args[0], control.ApprovalAnswer{Approve: true})
 		},
 	}
-	c.secretFlag(cmd)
+	k.SecretFlag(cmd)
 	return cmd
 }
 
-func (c *cli) approvalsDeny() *cobra.Command {
+func (k Kit) approvalsDeny() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use: "deny ID", Short: "Refuse a call that waits, with a reason that the agent hears", Args: exactly("ID"),
-		ValidArgsFunction: c.completeApprovals,
+		Use: "deny ID", Short: "Refuse a call that waits, with a reason that the agent hears", Args: k.Exactly("ID"),
+		ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
-				return usage("say why with --reason: the agent hears it")
+				return k.Usage("say why with --reason: the agent hears it")
 			}
-			return c.answerApproval(cmd, args[0], control.ApprovalAnswer{Reason: reason})
+			return k.answerApproval(cmd, args[0], control.ApprovalAnswer{Reason: reason})
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; the agent hears it")
-	c.secretFlag(cmd)
+	k.SecretFlag(cmd)
 	return cmd
 }
 
-func (c *cli) answerApproval(cmd *cobra.Command, id string, given control.ApprovalAnswer) error {
-	return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+func (k Kit) answerApproval(cmd *cobra.Command, id string, given control.ApprovalAnswer) error {
+	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
 		a, err := approval(ctx, gate, id)
 		if err != nil {
 			return err
 		}
-		if c.output == "table" {
-			if err := c.print(a, func(t *terminal.Table) { c.showApproval(t, a) }); err != nil {
-				return err
-			}
+		card := terminal.NewTable(k.Errs) // whatever is printed for machines
+		showApproval(card, a)
+		if err := card.Flush(); err != nil {
+			return err
 		}
 		if a.State != sallyport.Pending.String() {
 			return fmt.Errorf("%s is %s: there is nothing to answer", id, a.State)
 		}
-		if given.Secret, err = c.humanSecret(ctx, gate); err != nil {
+		if given.Secret, err = k.Secret(ctx, gate); err != nil {
 			return err
 		}
 		given.Digest = a.Digest // of what was shown
@@ -120,7 +121,7 @@ func (c *cli) answerApproval(cmd *cobra.Command, id string, given control.Approv
 		if err != nil {
 			return err
 		}
-		return c.print(answered, func(t *terminal.Table) {
+		return k.Print(answered, func(t *terminal.Table) {
 			if given.Approve {
 				t.Line("Approved: the identical call goes through once, until " + clock(answered.Expires) + ".")
 			} else {
@@ -148,24 +149,29 @@ type asked struct {
 	Kind    string          `json:"kind"`
 	Method  string          `json:"method"`
 	Name    string          `json:"name"`
-	Params  json.RawMessage `json:"params"`
-	Role    string          `json:"role"`
-	Run     string          `json:"run"`
-	Server  string          `json:"server"`
-	Tenant  string          `json:"tenant"`
-	Tool    string          `json:"tool"`
-	User    string          `json:"user"`
+	Origins []struct {
+		Path    string `json:"path"`
+		Readers string `json:"readers"`
+		Writer  string `json:"writer"`
+	} `json:"origins"`
+	Params json.RawMessage `json:"params"`
+	Role   string          `json:"role"`
+	Run    string          `json:"run"`
+	Server string          `json:"server"`
+	Tenant string          `json:"tenant"`
+	Tool   string          `json:"tool"`
+	User   string          `json:"user"`
 }
 
-func (c *cli) showApproval(t *terminal.Table, a control.Approval) {
-	t.Line("Approval " + terminal.Exact(a.ID) + ", " + c.paint(terminal.Bold, a.State) + ": " + a.Words)
+func showApproval(t *terminal.Table, a control.Approval) {
+	t.Line("Approval " + terminal.Exact(a.ID) + ", " + a.State + ": " + a.Words)
 	var q asked
 	if a.Problem != "" || json.Unmarshal([]byte(a.Question), &q) != nil {
 		t.Line("What it asks can't be shown, so it can't be agreed to: " + terminal.Exact(a.Problem))
 		return
 	}
 	t.Line("")
-	t.Line(c.paint(terminal.Bold, verb(q.Kind, q.Effects)) + " " + terminal.Exact(q.Server) + " / " + terminal.Exact(q.Name))
+	t.Line(verb(q.Kind, q.Effects) + " " + terminal.Exact(q.Server) + " / " + terminal.Exact(q.Name))
 	t.Line("")
 	row := func(name, value string) {
 		if value != "" {
@@ -183,6 +189,9 @@ func (c *cli) showApproval(t *terminal.Table, a control.Approval) {
 	row("until", clock(a.Expires))
 	row("digest", a.Digest)
 	showJSON(t, "arguments", q.Args)
+	for _, origin := range q.Origins {
+		row("from", terminal.Exact(origin.Path)+" was written by "+writers[sallyport.WriterOf(origin.Writer)]+"; readers: "+terminal.Exact(origin.Readers))
+	}
 	if rest := besides(q.Params, q.Name); rest != nil {
 		showJSON(t, "and with it goes", rest)
 	}
@@ -196,6 +205,12 @@ func (c *cli) showApproval(t *terminal.Table, a control.Approval) {
 			t.Line("  " + line.name + " " + terminal.Exact(line.value))
 		}
 	}
+}
+
+// writers are who could have written an argument.
+var writers = map[sallyport.Writer]string{
+	sallyport.WriterUser: "the user", sallyport.WriterTrusted: "a trusted server",
+	sallyport.WriterUntrusted: "ANYBODY, it came from what others could have written", sallyport.WriterUnknown: "NOBODY KNOWN, the model made it up",
 }
 
 // besides are the params beyond the name and the arguments: nil when there are
@@ -272,10 +287,10 @@ func inBrackets(text string) string {
 // clock is a time to the second, as people read it here.
 func clock(t time.Time) string { return t.Local().Format(time.DateTime) }
 
-func (c *cli) completeApprovals(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (k Kit) completeApprovals(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if len(args) == 0 {
-		c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+		k.With(cmd, func(ctx context.Context, gate *control.Client) error {
 			kept, err := control.Get[[]control.Approval](ctx, gate, "/approvals")
 			for _, a := range kept {
 				if a.State == sallyport.Pending.String() {
