@@ -54,12 +54,24 @@ var (
 	oneOf     = regexp.MustCompile(`(\w+)(\|\w+)+`)
 )
 
+// words are those of a command line, in which quotes keep some together.
+func words(text string) []string {
+	quoted := false
+	return strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' || r == '\'' {
+			quoted = !quoted
+			return false
+		}
+		return r == ' ' && !quoted
+	})
+}
+
 // commandLines are the arguments of every sallyport that a page calls.
 func commandLines(page string) [][]string {
 	var all [][]string
 	add := func(text string) {
 		text, _, _ = strings.Cut(text, " >")
-		all = append(all, strings.Fields(oneOf.ReplaceAllString(text, "$1")))
+		all = append(all, words(oneOf.ReplaceAllString(text, "$1")))
 	}
 	for _, block := range codeBlock.FindAllStringSubmatch(page, -1) {
 		for line := range strings.Lines(block[1] + block[2]) {
