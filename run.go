@@ -9,6 +9,18 @@ type Run struct {
 	ID       string
 	Parent   string // the run of which it inherits what was said and seen, "" for none
 	Standing bool
+	// Memory is the run in whose memory it is remembered, "" for its own. An
+	// agent that begins a run holds the credentials of both: what it reads with
+	// one it knows with the other.
+	Memory string
+}
+
+// RememberedIn is the run in whose memory the run is remembered.
+func (r Run) RememberedIn() string {
+	if r.Memory == "" {
+		return r.ID
+	}
+	return r.Memory
 }
 
 // Message is what the user said to a run. The first one is its task.

@@ -54,7 +54,7 @@ func (a *App) restoreTasks(ctx context.Context) error {
 			return err
 		}
 		if e.Type == sallyport.Closed && e.Task != "" {
-			a.gateway.RestoreTask(e.Task, past.Opening(ctx, a.store, &e))
+			a.gateway.RestoreTask(e.Task, past.Opening(ctx, a.store, a.runs, &e))
 		}
 	}
 	return nil

@@ -62,7 +62,8 @@ type run struct {
 	ID       string           `json:"id"`
 	Parent   string           `json:"parent,omitempty"`
 	Standing bool             `json:"standing,omitempty"`
-	First    string           `json:"first,omitempty"` // of a standing run: the one that was there before any was ended
+	Memory   string           `json:"memory,omitempty"` // as of sallyport.Run
+	First    string           `json:"first,omitempty"`  // of a standing run: the one that was there before any was ended
 	Agent    string           `json:"agent"`
 	User     string           `json:"user"`
 	Tenant   string           `json:"tenant,omitempty"`
@@ -84,7 +85,7 @@ type said struct {
 }
 
 func (r *run) ref() sallyport.Run {
-	return sallyport.Run{ID: r.ID, Parent: r.Parent, Standing: r.Standing}
+	return sallyport.Run{ID: r.ID, Parent: r.Parent, Standing: r.Standing, Memory: r.Memory}
 }
 
 // over says why nothing may happen in the run any more, nil while it goes on.
@@ -260,6 +261,9 @@ func (r *Runs) Begin(ctx context.Context, caller Caller, wanted NewRun) (Begun, 
 		By: caller.By(), Began: now, Expires: now.Add(RunLifetime)}
 	if parent != nil {
 		next.Parent = parent.ID
+		if caller.kind == agentCaller { // or it would read in one run and act in the other
+			next.Memory = parent.ref().RememberedIn()
+		}
 		if !parent.Expires.IsZero() && parent.Expires.Before(next.Expires) {
 			next.Expires = parent.Expires
 		}
@@ -375,6 +379,9 @@ func (r *Runs) Say(ctx context.Context, caller Caller, id, text string) error {
 		return err
 	}
 	s := r.slotOf(target)
+	if s == nil {
+		return noRun(id)
+	}
 	if len(s.now.Load().Words) >= maxMessages {
 		return fmt.Errorf("run %s was told as much as it may be (%d messages): begin another", id, maxMessages)
 	}
@@ -389,11 +396,11 @@ func (r *Runs) Say(ctx context.Context, caller Caller, id, text string) error {
 }
 
 // slotOf is the slot of a run, made for a standing run of which nothing was
-// kept.
+// kept; nil for any other that is not there: it has ended since it was found.
 func (r *Runs) slotOf(one *run) *slot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.byID[one.ID]; s != nil {
+	if s := r.byID[one.ID]; s != nil || !one.Standing {
 		return s
 	}
 	return r.place(one)

@@ -313,6 +313,7 @@ func TestRunCredential(t *testing.T) {
 	child := s.begun("run", "child", NewRun{})
 	below := s.begun("child", "below", NewRun{Agent: "bot", User: "ana"})
 	own := s.begun("bot", "own", NewRun{})
+	beside := s.begun("ci", "beside", NewRun{Parent: child})
 	for name, want := range map[string]struct {
 		user string
 		run  sallyport.Run
@@ -320,9 +321,10 @@ func TestRunCredential(t *testing.T) {
 		"bot":    {"ana", standing},
 		"run":    {"ana", sallyport.Run{ID: id}},
 		"for bo": {"bo", sallyport.Run{ID: forBo}},
-		"child":  {"ana", sallyport.Run{ID: child, Parent: id}},
-		"below":  {"ana", sallyport.Run{ID: below, Parent: child}},
-		"own":    {"ana", sallyport.Run{ID: own, Parent: standing.ID}},
+		"child":  {"ana", sallyport.Run{ID: child, Parent: id, Memory: id}},
+		"below":  {"ana", sallyport.Run{ID: below, Parent: child, Memory: id}},
+		"own":    {"ana", sallyport.Run{ID: own, Parent: standing.ID, Memory: standing.ID}},
+		"beside": {"ana", sallyport.Run{ID: beside, Parent: child}},
 	} {
 		principal, in, err := s.in(name)
 		if err != nil || in != want.run || principal.Agent != "bot" || principal.User != want.user || principal.Tenant != "acme" || principal.Role != "support" {
@@ -350,6 +352,61 @@ func TestRunCredential(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An agent that begins a run holds the credentials of both: what it reads in one
+// it can use in the other. So the two have one memory, however deep, also when
+// they have ended, and after a restart. A run that a source begins takes over
+// the memory that is there.
+func TestLineage(t *testing.T) {
+	s := newSociety(t)
+	_, standing, _ := s.in("bot")
+	top := s.begun("ci", "top", NewRun{Agent: "bot", Task: "pay the rent"})
+	child := s.begun("top", "child", NewRun{})
+	below := s.begun("child", "below", NewRun{})
+	apart := s.begun("ci", "apart", NewRun{Parent: below, Task: "and file it"})
+	helper := s.begun("apart", "helper", NewRun{})
+	own := s.begun("bot", "own", NewRun{})
+	lone := s.begun("ci", "lone", NewRun{Agent: "bot", Task: "pay the rent"})
+	want := map[string][]string{
+		"top": {top, child, below}, "child": {top, child, below}, "below": {top, child, below},
+		"apart": {top, child, below, apart, helper}, "helper": {top, child, below, apart, helper},
+		"bot": {standing.ID, own}, "own": {standing.ID, own}, "lone": {lone},
+	}
+	check := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			_, in, err := s.in(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Lineage(t.Context(), in); err != nil || !slices.Equal(got, want[name]) {
+				t.Errorf("%s has a memory of %v, %v; want %v", name, got, err, want[name])
+			}
+			if ref, err := s.Ref(t.Context(), sallyport.Run{ID: in.ID}); err != nil || ref != in {
+				t.Errorf("a call of before names %+v, %v; want %+v", ref, err, in)
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(want))
+	check(names...)
+	s.start()
+	check(names...)
+	if _, err := s.End(t.Context(), Operator(), child); err != nil {
+		t.Fatal(err)
+	}
+	check("top", "bot", "lone")
+	s.start()
+	check("top", "bot", "lone")
+	if ref, err := s.Ref(t.Context(), sallyport.Run{ID: helper}); err != nil || ref.RememberedIn() != apart {
+		t.Errorf("a task of a run that has ended goes on in %+v, %v", ref, err)
+	}
+	instead, err := s.End(t.Context(), Operator(), standing.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want["bot"] = []string{instead}
+	check("bot")
 }
 
 // An agent of two tenants' users, and one whose tenant is fixed, can't be made

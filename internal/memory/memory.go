@@ -19,6 +19,9 @@ import (
 
 // Past is what is on the record.
 type Past interface {
+	// Lineage are the runs of which a run's memory is made, itself among them:
+	// those that share it, and those of which it was taken over.
+	Lineage(ctx context.Context, run sallyport.Run) ([]string, error)
 	// Acts are a run's calls with what came back, the newest most of them,
 	// oldest first; more says that there were others before. An error means
 	// that nobody can say what the run has seen.
@@ -131,7 +134,7 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 
 // Did takes note of a call that goes to its server.
 func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow) {
-	m.change(call.Run.ID, func(r *memory) {
+	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.does(effectsOf(tool))
 		if flow != nil && slices.Equal(effectsOf(tool), onlyRead) && scope.Asked(flow.Traces) {
 			r.asked[call.ID] = true
@@ -142,7 +145,7 @@ func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *s
 // Saw remembers what a call returned. It is told before the agent is, and after
 // it is handed to the log.
 func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value) {
-	m.change(call.Run.ID, func(r *memory) {
+	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.saw(call.ID, call.Server, call.Name, result, m.servers.Declaration(call.Server))
 	})
 }
@@ -169,15 +172,17 @@ func (m *Memories) change(run string, by func(*memory)) {
 }
 
 // of finds the memory of a run, and makes it from the record when it is not
-// there. A run that began below another has seen all that the other has.
+// there. A run that began below another has seen all that the other has seen
+// until then; one that an agent began has one memory with its parent.
 func (m *Memories) of(ctx context.Context, run sallyport.Run) (*memory, error) {
 	m.mu.Lock()
-	r := m.runs[run.ID]
+	id := run.RememberedIn()
+	r := m.runs[id]
 	if r == nil {
 		r = &memory{}
-		m.runs[run.ID] = r
+		m.runs[id] = r
 	}
-	m.touch(run.ID)
+	m.touch(id)
 	m.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,10 +208,11 @@ func (m *Memories) touch(run string) {
 // outcome is on its way into the log, look alike there: both count as missed.
 func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error {
 	r.seen, r.asked, r.did, r.words, r.named, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, false
-	for _, id := range []string{run.Parent, run.ID} {
-		if id == "" {
-			continue
-		}
+	lineage, err := m.past.Lineage(ctx, run)
+	if err != nil {
+		return err
+	}
+	for _, id := range lineage {
 		words, err := m.past.Words(ctx, id)
 		if err != nil {
 			return err

@@ -28,6 +28,12 @@ type record struct {
 func (r *record) Acts(_ context.Context, run string, most int) ([]Act, bool, error) {
 	return r.acts[run], r.more, r.err
 }
+func (r *record) Lineage(_ context.Context, run sallyport.Run) ([]string, error) {
+	if run.Parent == "" {
+		return []string{run.ID}, nil
+	}
+	return []string{run.Parent, run.ID}, nil
+}
 func (r *record) Words(_ context.Context, run string) ([]Word, error) { return r.words[run], nil }
 func (r *record) Definitions() []sallyport.Definition                 { return r.tools }
 func (r *record) Declaration(string) provenance.Declaration {

@@ -63,6 +63,11 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 	return acts, more, nil
 }
 
+// Lineage implements memory.Past.
+func (p Past) Lineage(ctx context.Context, run sallyport.Run) ([]string, error) {
+	return p.Runs.Lineage(ctx, run)
+}
+
 // Words implements memory.Past.
 func (p Past) Words(ctx context.Context, run string) ([]memory.Word, error) {
 	shown, err := p.Runs.Show(ctx, identity.AtSocket(), run)
@@ -122,7 +127,7 @@ func (l Log) RecordRun(ctx context.Context, change gateway.RunChange) (uint64, e
 		Text     string
 	}
 	if err == nil && json.Unmarshal(change.Words, &word) == nil && word.Text != "" {
-		l.Memories.Said(change.Run.ID, memory.Word{Text: word.Text, Strength: word.Strength})
+		l.Memories.Said(change.Run.RememberedIn(), memory.Word{Text: word.Text, Strength: word.Strength})
 	}
 	return index, err
 }
@@ -132,10 +137,13 @@ func (l Log) RecordRun(ctx context.Context, change gateway.RunChange) (uint64, e
 var lost = sallyport.MustParse("null")
 
 // Opening is the call that opened a task, of which e is the outcome.
-func Opening(ctx context.Context, log *store.Store, e *sallyport.Entry) *sallyport.Call {
+func Opening(ctx context.Context, log *store.Store, runs *identity.Runs, e *sallyport.Entry) *sallyport.Call {
 	call := &sallyport.Call{
 		ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run, Parent: e.ParentRun},
 		Parent: e.Parent, Args: lost,
+	}
+	if run, err := runs.Ref(ctx, call.Run); err == nil {
+		call.Run = run
 	}
 	shown, err := log.Show(ctx, e.Call)
 	if err != nil || shown[0].ArgsErr != nil {
