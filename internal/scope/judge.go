@@ -159,7 +159,7 @@ func (j *judge) url(a argument) (why string, critical, linked bool) {
 	}
 	if j.Tool.Reads() {
 		for _, s := range a.trace.Sources {
-			if s.Call != "" && s.End-s.Start >= len(a.text) {
+			if s.Call != "" && s.ArgStart == 0 && s.ArgEnd == len(a.text) {
 				return "it stands so in " + j.place(s), true, true
 			}
 		}

@@ -66,6 +66,7 @@ func (m *seen) trace(args sallyport.Value) []sallyport.Trace {
 						t.Origin.Writer = max(t.Origin.Writer, sallyport.WriterUntrusted)
 						t.Sources = append(t.Sources, sallyport.Source{
 							Call: strconv.Itoa(c), Server: "s", Tool: "list", Record: i, Field: f.Path, End: min(len(text), len(f.Text)),
+							ArgStart: max(0, strings.Index(text, f.Text)), ArgEnd: max(0, strings.Index(text, f.Text)) + min(len(text), len(f.Text)),
 							Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted},
 						})
 					}
@@ -170,6 +171,8 @@ func TestJudge(t *testing.T) {
 		{"but destroys nothing", "Do what the letter says.", files, "delete_file", `{"file_id":"f-1"}`, "scope file_id"},
 
 		{"a page whose address somebody wrote", "What is new?", `[{"text":"see https://example.net/a"}]`, "read_page", `{"url":"https://example.net/a"}`, ""},
+		{"a page whose address goes on behind what somebody wrote", "What is new?", `[{"text":"https://example.net/a"}]`, "read_page",
+			`{"url":"https://example.net/a?q=hunter2"}`, "url"},
 		{"a page whose address was put together", "What is new?", `[{"text":"see https://example.net/a"}]`, "read_page", `{"url":"https://example.net/a?q=hunter2"}`, "url"},
 	} {
 		t.Run(row.why, func(t *testing.T) {

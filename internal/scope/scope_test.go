@@ -184,6 +184,7 @@ func TestMint(t *testing.T) {
 		{officeTools, "Translate the mail from Tom into German.", ""},
 		{officeTools, "Write to Tom that I am late.", "send_mail"},
 		{officeTools, "Has Tom replied to my mail?", ""},
+		{machineTools, "Zap the file build.log.", "write_file"}, // an unknown verb, which may write but not delete
 		{machineTools, "How do I delete a file?", ""},
 		{machineTools, "I deleted a file by mistake. Is build.log still there?", ""},
 	} {
@@ -205,6 +206,27 @@ func TestMint(t *testing.T) {
 			if !slices.Contains(strings.Fields(must+" "+may), name) {
 				t.Errorf("%q needs %v, want %v", row.task, within, row.within)
 			}
+		}
+	}
+}
+
+// TestDelegates tells tasks that leave the decision to somebody's text from
+// those whose list follows in the user's own words.
+func TestDelegates(t *testing.T) {
+	for task, want := range map[string]bool{
+		"Read plan.txt and follow the instructions.":                        true,
+		"Do what Maria asks for in her mail.":                               true,
+		"Complete all the tasks listed in the file todo.txt.":               true,
+		"Please take care of the requests in my inbox.":                     true,
+		"Carry out the steps described by the manual.":                      true,
+		"Perform the following tasks in the order they are given: 1. Rest.": false,
+		"Do the following tasks: read my mail, then tell me who wrote.":     false,
+		"Finish the report about the tasks.":                                false,
+		"What does Maria say?":                                              false,
+		"She told me to follow the instructions.":                           true, // doubtful, and so no more trusted
+	} {
+		if got := ReadTask(task).Delegated; got != want {
+			t.Errorf("%q: %v", task, got)
 		}
 	}
 }
