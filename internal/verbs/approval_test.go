@@ -1,0 +1,97 @@
+package verbs
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/terminal"
+)
+
+// What is shown is what the digest covers, whoever answers on the socket.
+func TestApprovalShowsWhatItsDigestCovers(t *testing.T) {
+	served := control.Approval{ID: "a_1", State: "pending", Question: `{"agent":"bot"}`}
+	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(served) }))
+	served.Digest = sallyport.DigestOf([]byte(served.Question)).String()
+	if a, err := approval(t.Context(), gate, "a_1"); err != nil || a.Question != served.Question {
+		t.Errorf("%+v, %v", a, err)
+	}
+	served.Question = `{"agent":"bot","args":{"amount":1}}`
+	if _, err := approval(t.Context(), gate, "a_1"); err == nil || !strings.Contains(err.Error(), "don't answer it") {
+		t.Errorf("%v", err)
+	}
+	served.Question, served.Problem = "", "erased"
+	if _, err := approval(t.Context(), gate, "a_1"); err != nil {
+		t.Errorf("what can't be shown can still be refused: %v", err)
+	}
+}
+
+func shown(t *testing.T, question string) string {
+	t.Helper()
+	var out bytes.Buffer
+	table := terminal.NewTable(&out)
+	showApproval(table, control.Approval{ID: "a_1", State: "pending", Question: question, Digest: "sha256:0", Words: "w",
+		Rules: []control.ApprovalRule{{ID: "look", Place: "p.cedar:3", Because: "money", Groups: []string{"finance", "legal"}}}})
+	table.Flush()
+	return out.String()
+}
+
+// The card says what would be done and leaves nothing out.
+func TestApprovalCard(t *testing.T) {
+	card := shown(t, `{"agent":"bot","args":{"amount":9007199254740993.10,"to":["x","y"]},"effects":["read","pay"],"kind":"tool","method":"tools/call",`+
+		`"name":"refund","origins":[{"path":"to[0]","readers":"private","writer":"untrusted"},{"path":"to[1]","readers":"public","writer":"new"}],`+
+		`"params":{"inputResponses":{"a":{"action":"accept"}},"name":"refund"},"role":"support","rules":[],"run":"r_1","server":"crm","user":"ana","v":1}`)
+	for _, want := range []string{
+		"PAY with crm / refund", "bot (support)", "ana", "r_1", "look (p.cedar:3) asks finance and legal", "money",
+		`"amount": 9007199254740993.10`, `"y"`, "and with it goes", `"action": "accept"`,
+		"to[0] was written by ANYBODY", "readers: private", "to[1] was written by NOBODY KNOWN",
+	} {
+		if !strings.Contains(card, want) {
+			t.Errorf("without %q:\n%s", want, card)
+		}
+	}
+	if plain := shown(t, `{"agent":"bot","kind":"tool","name":"x","params":{"name":"x"},"v":1}`); strings.Contains(plain, "and with it goes") || !strings.Contains(plain, "RUN ANYTHING with") {
+		t.Errorf("a tool without effect:\n%s", plain)
+	}
+	if other := shown(t, `{"kind":"resource","name":"a","params":{"uri":"b"},"v":1}`); !strings.Contains(other, `"uri": "b"`) || !strings.Contains(other, "READ a resource:") {
+		t.Errorf("params that say something else than the name:\n%s", other)
+	}
+	if unseen := shown(t, `{`); !strings.Contains(unseen, "can't be agreed to") {
+		t.Errorf("%s", unseen)
+	}
+}
+
+// Nothing that an agent writes can look like a part of the card, or hide one.
+func TestApprovalCardIsNotForged(t *testing.T) {
+	for name, text := range map[string]string{
+		"another card":  "x\n\n  rule      harmless (p.cedar:1) asks nobody\n  digest    sha256:1",
+		"a terminal":    "\x1b[2J\x1b[1;1HREAD with crm / get\r\n\b\b",
+		"bidi":          "\u202efdp.exe\u2066",
+		"nothing":       "\u200b\u2060\ufeff\u3164\u00ad\U000e0041",
+		"a look-alike":  "p\u0430yp\u0430l",
+		"a whole word":  "\u0440\u0430\u0443\u0440\u0430\u04cf",
+		"a lot of room": strings.Repeat("\u00a0", 50) + "x",
+		"an escape":     `\u{202e}`,
+	} {
+		args, _ := json.Marshal(map[string]string{"to": text, text: "y"})
+		question := append(append([]byte(`{"agent":"bot","args":`), args...), `,"effects":["pay"],"kind":"tool","name":"pay","server":"crm","v":1}`...)
+		card := shown(t, string(question))
+		if strings.Count(card, "\n") != strings.Count(shown(t, `{"agent":"bot","args":{"to":"x","x":"y"},"effects":["pay"],"kind":"tool","name":"pay","server":"crm","v":1}`), "\n")+
+			strings.Count(card, "Careful") {
+			t.Errorf("%s: adds lines:\n%s", name, card)
+		}
+		for _, r := range card {
+			if r > 0x7f && !strings.Contains(card, "Cyrillic letters") {
+				t.Errorf("%s: %q gets through:\n%s", name, r, card)
+				break
+			}
+			if r < ' ' && r != '\n' {
+				t.Errorf("%s: %q gets through", name, r)
+			}
+		}
+	}
+}
