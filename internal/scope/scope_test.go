@@ -221,6 +221,7 @@ func TestDelegates(t *testing.T) {
 		"Carry out the steps described by the manual.":                      true,
 		"Perform the following tasks in the order they are given: 1. Rest.": false,
 		"Do the following tasks: read my mail, then tell me who wrote.":     false,
+		"Do the following tasks from top to bottom: 1. Rest.":               false,
 		"Finish the report about the tasks.":                                false,
 		"What does Maria say?":                                              false,
 		"She told me to follow the instructions.":                           true, // doubtful, and so no more trusted
