@@ -1,6 +1,10 @@
 package provenance
 
-import "slices"
+import (
+	"cmp"
+	"maps"
+	"slices"
+)
 
 // Record is one thing that a call returned, as far as it is remembered.
 type Record struct {
@@ -18,32 +22,16 @@ type Field struct {
 
 // Calls are the calls of whose results something is remembered, oldest first.
 func (m *Memory) Calls() []string {
-	type first struct {
-		call string
-		seq  uint64
-	}
-	var all []first
-	known := map[string]int{}
+	first := map[string]uint64{}
 	for _, s := range m.shelves {
 		for i := range s.fields {
 			f := &s.fields[i]
-			if f.from.call == "" {
-				continue
+			if seq, known := first[f.from.call]; f.from.call != "" && (!known || f.seq < seq) {
+				first[f.from.call] = f.seq
 			}
-			if k, ok := known[f.from.call]; ok {
-				all[k].seq = min(all[k].seq, f.seq)
-				continue
-			}
-			known[f.from.call] = len(all)
-			all = append(all, first{f.from.call, f.seq})
 		}
 	}
-	slices.SortFunc(all, func(a, b first) int { return int(int64(a.seq) - int64(b.seq)) })
-	calls := make([]string, len(all))
-	for i := range all {
-		calls[i] = all[i].call
-	}
-	return calls
+	return slices.SortedFunc(maps.Keys(first), func(a, b string) int { return cmp.Compare(first[a], first[b]) })
 }
 
 // Records are what is remembered of one call's result, by the number that a
@@ -60,7 +48,7 @@ func (m *Memory) Records(call string) []Record {
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b *field) int { return int(int64(a.seq) - int64(b.seq)) })
+	slices.SortFunc(found, func(a, b *field) int { return cmp.Compare(a.seq, b.seq) })
 	all := make([]Record, records)
 	for _, f := range found {
 		r := &all[f.record]
