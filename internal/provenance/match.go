@@ -288,19 +288,22 @@ type scan struct {
 }
 
 const (
-	minPiece  = 12  // bits from which on a piece is kept
-	longText  = 128 // bits from which on only phrases count, see evidence
-	maxWholes = 16
-	overlap   = 64 // bytes that a match may reach back into the one before
+	minPiece    = 12  // bits from which on a piece is kept
+	longText    = 128 // bits from which on only phrases count, see evidence
+	maxWholes   = 16
+	workPerByte = 32 // bytes compared for each byte of a view, beyond which the search gives up
+	overlap     = 64 // bytes that a match may reach back into the one before
 )
 
 // search finds the longest matches from left to right. Its time is linear in
-// the view: a match is left behind as soon as it is found, and no more than
-// maxChain places are compared at each step.
+// the view: a match is left behind as soon as it is found, no more than
+// maxChain places are compared at each step, and a view that is made to be
+// compared at length is taken for found.
 func (s *shelf) search(v *view) scan {
 	q := searching{shelf: s, view: v, long: v.whole() >= longText}
 	n := len(v.Bytes)
-	for i := 0; i < n && len(q.found.wholes) == 0; {
+	most := workPerByte*n + 64*workPerByte
+	for i := 0; i < n && len(q.found.wholes) == 0 && q.work <= most; {
 		q.best = match{}
 		switch {
 		case v.Starts[i]:
@@ -308,15 +311,19 @@ func (s *shelf) search(v *view) scan {
 		case i < len(v.hashes) && v.hashes[i] != [2]uint32{}:
 			q.look(i, gram, q.wordEnd(i), v.hashes[i])
 		}
-		if q.best.to > i && q.best.power() >= minPiece {
-			q.found.pieces = append(q.found.pieces, q.best)
+		// What says little is left behind as well: a text of one letter would
+		// be compared with itself from every place.
+		if telling := q.best.to > i && q.best.power() >= minPiece; telling || q.best.to > i+2*gram {
+			if telling {
+				q.found.pieces = append(q.found.pieces, q.best)
+			}
 			q.end = q.best.to
 			i = max(i+1, q.best.to-gram+1)
 			continue
 		}
 		i++
 	}
-	q.found.crowded = q.capped && !q.refuted && len(q.found.wholes) == 0
+	q.found.crowded = (q.capped && !q.refuted || q.work > most) && len(q.found.wholes) == 0
 	return q.found
 }
 
@@ -326,7 +333,9 @@ type searching struct {
 	view    *view
 	long    bool
 	word    int // where the word before begins, -1 when it was left out
+	stop    int // where the word that was looked at last ends
 	end     int // of the last piece
+	work    int // bytes that were compared
 	best    match
 	found   scan
 	capped  bool // there were more places than were compared
@@ -350,6 +359,9 @@ func (q *searching) lookWord(i int) {
 		return
 	}
 	q.word = i
+	if n < gram && i < len(v.hashes) { // one word of theirs may be split here
+		q.look(i, gram, len(v.Bytes), v.hashes[i])
+	}
 	if n <= 3 && i > 0 && !telling && i-before > 3 {
 		return // any phrase that matters has a longer word
 	}
@@ -390,9 +402,11 @@ func (q *searching) refute(i int, all bool) {
 
 // wordEnd is where the word that holds i ends.
 func (q *searching) wordEnd(i int) int {
-	for i++; i < len(q.view.Bytes) && !q.view.Starts[i]; i++ {
+	if i >= q.stop { // else it is still the same word
+		for q.stop = i + 1; q.stop < len(q.view.Bytes) && !q.view.Starts[q.stop]; q.stop++ {
+		}
 	}
-	return i
+	return q.stop
 }
 
 // look compares the places of a key of n bytes at i where what follows, as far
@@ -442,6 +456,7 @@ func (q *searching) compare(a *anchor, i, floor int) {
 	f, at := q.shelf.fieldAt(a.at)
 	m := extend(q.view, f, at, i, floor)
 	m.shelf = q.shelf
+	q.work += m.to - m.from + 1
 	switch {
 	case m.to == i:
 	case m.covers():

@@ -61,6 +61,8 @@ func TestValuesTakeTheOriginOfWhereTheyWereSeen(t *testing.T) {
 		{"pay", "date", "15 May 2024", user},
 		{"pay", "date", "05/15/2024", user},
 		{"pay", "when", "2024-05-15T10:30:00", user},
+		{"pay", "when", "May 15th", user},
+		{"pay", "when", "2025-05-15", unknown},
 		{"pay", "when", "2024-05-15 11:30", unknown},
 		{"pay", "iban", "GB29NWBK60161331926819", user},
 		{"pay", "iban", "GB29NWBK60161331926818", unknown},

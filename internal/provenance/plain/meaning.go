@@ -22,10 +22,20 @@ func Meanings(text string) []Part {
 		return nil
 	}
 	var parts []Part
-	for i, one := range r.list[:r.n] {
+	for _, one := range r.All() {
+		switch top := one.Key >> 56 << 56; {
+		case top == anyYear: // of any day without a year
+			one.Key = dayKey | one.Key&^anyYear
+		case top == dayKey && one.Key&^dayKey>>9 == 0: // without a year: of any year
+			other := one
+			other.Key = anyYear | one.Key&^dayKey
+			other.Start += skipped
+			other.End += skipped
+			parts = append(parts, Part{[]Reading{other}})
+		}
 		one.Start += skipped
 		one.End += skipped
-		if i > 0 && one.Start == parts[len(parts)-1].Readings[0].Start {
+		if len(parts) > 0 && one.Start == parts[len(parts)-1].Readings[0].Start {
 			last := &parts[len(parts)-1]
 			last.Readings = append(last.Readings, one)
 			continue

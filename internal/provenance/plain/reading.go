@@ -46,6 +46,7 @@ func (r *Readings) Has(key uint64) (Reading, bool) {
 const (
 	numberKey = uint64(0x20) << 56
 	dayKey    = uint64(0x21) << 56
+	anyYear   = uint64(0x23) << 56 // the same day and month of a day whose year is told
 	timeKey   = uint64(0x22) << 56
 )
 
@@ -108,10 +109,12 @@ func addDay(r *Readings, y, m, d, start, end int) bool {
 		return false
 	}
 	key := dayKey | uint64(m)<<5 | uint64(d)
-	if y != 0 {
-		r.add(key|uint64(y)<<9, start, end, ViaDate)
+	if y == 0 {
+		r.add(key, start, end, ViaDate)
+		return true
 	}
-	r.add(key, start, end, ViaDate) // "May 15th" may mean this one
+	r.add(key|uint64(y)<<9, start, end, ViaDate)
+	r.add(anyYear|key&^dayKey, start, end, ViaDate) // "May 15th" may mean this one
 	return true
 }
 
