@@ -72,12 +72,13 @@ var floors = map[string]int{
 
 	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
 
-	"sallyport/internal/rundoor":  4, // translates what is asked about runs
-	"sallyport/internal/shim":     4, // carries stdio clients to the door
-	"sallyport/internal/control":  4, // translates the CLI
-	"sallyport/internal/importer": 4, // translates clients' files
-	"sallyport/internal/config":   4, // translates the operator's file
-	"sallyport/internal/terminal": 4, // shows and asks a person
+	"sallyport/internal/rundoor":          4, // translates what is asked about runs
+	"sallyport/internal/shim":             4, // carries stdio clients to the door
+	"sallyport/internal/control":          4, // translates the CLI
+	"sallyport/internal/importer/wording": 1, // pure: what words about tools say
+	"sallyport/internal/importer":         4, // translates clients' files
+	"sallyport/internal/config":           4, // translates the operator's file
+	"sallyport/internal/terminal":         4, // shows and asks a person
 
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
