@@ -26,6 +26,7 @@ type diary struct {
 	recordErr error
 	saveErr   error
 	recorded  func(gateway.RunChange) // while a change is recorded
+	saving    func()                  // before rows are saved
 	erased    bool
 }
 
@@ -59,7 +60,13 @@ func (d *diary) ChildRuns(_ context.Context, parent string) (ids []string, err e
 	return ids, nil
 }
 
-func (d *diary) SaveRuns(_ context.Context, rows []runs.Row) error {
+func (d *diary) SaveRuns(ctx context.Context, rows []runs.Row) error {
+	if d.saving != nil {
+		d.saving()
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.saveErr != nil {
@@ -74,7 +81,10 @@ func (d *diary) SaveRuns(_ context.Context, rows []runs.Row) error {
 	return nil
 }
 
-func (d *diary) RecordRun(_ context.Context, change gateway.RunChange) (uint64, error) {
+func (d *diary) RecordRun(ctx context.Context, change gateway.RunChange) (uint64, error) {
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
 	if d.recorded != nil {
 		d.recorded(change)
 	}
@@ -907,6 +917,80 @@ func TestEndRacesWithCalls(t *testing.T) {
 		if late > 0 {
 			t.Fatalf("%d commits behind the end", late)
 		}
+	}
+}
+
+// An end waits for the commits that are under way, so that none of them stands
+// behind it.
+func TestEndWaitsForCommits(t *testing.T) {
+	s := newSociety(t)
+	id := s.begun("ci", "run", NewRun{Agent: "bot", Task: "pay"})
+	release, err := s.Hold(sallyport.Run{ID: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := s.End(t.Context(), Operator(), id)
+		ended <- err
+	}()
+	for s.ending.TryRLock() { // until the end is waiting
+		s.ending.RUnlock()
+		select {
+		case <-ended:
+			t.Fatal("a run has ended while an intent of it is committed")
+		default:
+			runtime.Gosched()
+		}
+	}
+	release()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever asks for an end and hangs up gets a whole one.
+func TestEndOfWhoHangsUp(t *testing.T) {
+	s := newSociety(t)
+	id := s.begun("ci", "run", NewRun{Agent: "bot", Task: "pay"})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.End(ctx, Operator(), id); err != nil {
+		t.Error(err)
+	}
+	s.start()
+	s.refused("run", "not known here")
+}
+
+// Words that can't be kept while the run ends: what is undone is the words.
+func TestEndStaysWhenWordsAreUndone(t *testing.T) {
+	s := newSociety(t)
+	id := s.begun("ci", "run", NewRun{Agent: "bot", Task: "pay"})
+	s.diary.saving = func() {
+		s.diary.saving = nil
+		s.stop("operator", func(one *run) bool { return one.ID == id })
+		s.diary.saveErr = errors.New("the disk is full")
+	}
+	if err := s.Say(t.Context(), Operator(), id, "more"); !errors.Is(err, ErrUnrecorded) {
+		t.Error(err)
+	}
+	s.refused("run", "ended")
+}
+
+// Between being asked for and standing in the table, what a run depends on may
+// have gone.
+func TestAdmitLooksAgain(t *testing.T) {
+	s := newSociety(t)
+	caller := s.as("bot")
+	gone := &run{ID: "r_gone", Agent: "bot", User: "ana"}
+	if _, err := s.admit(&run{ID: "r_1", Parent: "r_gone", Agent: "bot", User: "ana"}, gone, caller); err == nil {
+		t.Error("began below a run that is not there any more")
+	}
+	if err := s.Revoke(t.Context(), "bot"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admit(&run{ID: "r_1", Agent: "bot", User: "ana"}, nil, caller); err == nil {
+		t.Error("a run of an agent that was revoked meanwhile")
 	}
 }
 
