@@ -181,6 +181,25 @@ func withState(a sallyport.Approval, state sallyport.ApprovalState) sallyport.Ap
 	return a
 }
 
+// A no that came while somebody was about to ask is a no.
+func TestApprovalRefusedMeanwhile(t *testing.T) {
+	s := open(t, t.TempDir())
+	first := asks("c_1", "q")
+	commit(t, s, first)
+	commit(t, s, answer(*first.Approval, false, time.Now()))
+	if err := s.Commit(t.Context(), asks("c_2", "q")); !errors.Is(err, sallyport.ErrOvertaken) {
+		t.Errorf("asked again at once: %v", err)
+	}
+	commit(t, s, asks("c_3", "other"))
+	late := asks("c_4", "q")
+	late.Entry.Time = first.Approval.Expires
+	late.Approval.Expires = late.Entry.Time.Add(time.Hour)
+	commit(t, s, late)
+	if a := approval(t, s, "q"); a.ID != "a_c_4" || a.State != sallyport.Pending {
+		t.Errorf("%+v", a)
+	}
+}
+
 // A question survives a restart in every state, word for word, and its words go
 // with the payloads of its run.
 func TestApprovalKept(t *testing.T) {

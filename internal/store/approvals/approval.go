@@ -60,10 +60,11 @@ type Conn interface {
 }
 
 // Apply writes what an approval has become by the entry of that time. A pending
-// one is put, unless the question is open: then a becomes the open one. Any
-// other must still be where its state starts from, and in time; else nothing is
-// written and the error is sallyport.ErrOvertaken. Nor is anything after
-// sallyport.ErrCrowded and ErrUnusable; any other error is the database's.
+// one is put, unless the question is open: then a becomes the open one. Nothing
+// is written and the error is sallyport.ErrOvertaken while a no to the same
+// question holds, and when any other than a pending one is not, or not in time,
+// where its state starts from. Nor is anything written after sallyport.ErrCrowded
+// and ErrUnusable; any other error is the database's.
 func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
 	if a.State == sallyport.Pending {
 		return put(ctx, conn, a, at, sealed)
@@ -112,6 +113,14 @@ func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, se
 	if len(open) > 0 {
 		*a = open[0]
 		return nil
+	}
+	// A no may have come since somebody looked, and holds.
+	refused, err := list(ctx, conn, "digest = $1 AND state = $2 AND expires > $3", a.Digest.String(), sallyport.Refused.String(), at.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if len(refused) > 0 {
+		return sallyport.ErrOvertaken
 	}
 	waiting, err := list(ctx, conn, "agent = $1 AND state = $2 AND expires > $3", a.Principal.Agent, sallyport.Pending.String(), at.UnixMilli())
 	if err != nil {
