@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"sallyport"
@@ -35,5 +36,26 @@ func TestRecords(t *testing.T) {
 	}
 	if got := m.Records("c3"); len(got) != 0 {
 		t.Errorf("a call that nobody made: %+v", got)
+	}
+}
+
+// TestKeyedRecords splits what is listed by name: one name must not name all.
+func TestKeyedRecords(t *testing.T) {
+	for text, want := range map[string]int{
+		`{"Desk Lamp":{"price":9,"id":"p1"},"Lamp":{"price":12,"id":"p2"}}`:          2,
+		`{'Desk Lamp': {'price': 9, 'id': 'p1'}, 'Lamp': {'price': 12, 'id': 'p2'}}`: 2,
+		`{"Desk Lamp":{"price":9,"id":"p1"}}`:                                        1,
+		`{"customer":{"id":"c1"},"order":{"id":"o1"}}`:                               1,
+		`{"Bill To":{"id":"c1"},"Items":{"price":9}}`:                                1,
+	} {
+		m := New(0)
+		m.Saw("c1", "s", "list", sallyport.MustParse(`{"content":[{"type":"text","text":`+string(sallyport.AppendString(nil, text))+`}]}`), Declaration{Serialised: true})
+		records := m.Records("c1")
+		if len(records) != want {
+			t.Errorf("%s: %+v", text, records)
+		}
+		if label := (Field{"", "Desk Lamp", true}); strings.Contains(text, "Desk") && !slices.Contains(records[0].Fields, label) {
+			t.Errorf("%s: no label in %+v", text, records[0])
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package provenance
 
 import (
+	"strings"
+
 	"sallyport"
 	"sallyport/internal/provenance/form"
 	"sallyport/internal/provenance/plain"
@@ -108,18 +110,50 @@ func (s *splitter) records(v sallyport.Value, how form.Structure) {
 		if t := only.Type(); t != sallyport.Object && t != sallyport.Array {
 			break
 		}
+		if only.Type() == sallyport.Object && s.keyed(v, how) {
+			return
+		}
 		v = only
 	}
 	switch v.Type() {
 	case sallyport.Array:
 		s.items(v, how, "")
 	case sallyport.Object:
-		if !s.lists(v, how) {
+		if !s.lists(v, how) && !s.keyed(v, how) {
 			s.leaves(v, how, "")
 		}
 	default:
 		s.leaves(v, how, "")
 	}
+}
+
+// keyed takes an object apart whose members are records under their names:
+// {"Lamp": {"price": 9}, "Desk lamp": {"price": 12}}. The name is a field of
+// its record, of the path "". A name that is a word of a program is no label.
+func (s *splitter) keyed(v sallyport.Value, how form.Structure) bool {
+	shape, labels := "", 0
+	for name, member := range v.Members() {
+		if member.Type() != sallyport.Object {
+			return false
+		}
+		first := ""
+		for first = range member.Members() {
+			break
+		}
+		if labels > 0 && first != shape {
+			return false // parts of one record
+		}
+		shape = first
+		labels++
+		if isPlainName(name) && name == strings.ToLower(name) {
+			return false
+		}
+	}
+	for name, member := range v.Members() {
+		s.cell(cell{record: s.record, text: name, how: how})
+		s.leaves(member, how, "")
+	}
+	return labels > 0
 }
 
 // lists takes an object that wraps lists of records apart.

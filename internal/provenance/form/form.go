@@ -16,7 +16,7 @@ type Structure uint8
 
 const (
 	Forgeable  Structure = iota // key: value lines, Markdown, mail: pasted together
-	Serialised                  // YAML, CSV
+	Serialised                  // YAML, CSV, Python's own
 	Structured                  // structured content, JSON
 )
 
@@ -39,7 +39,7 @@ func Parse(text string) (sallyport.Value, Structure) {
 		convert func(string) ([]byte, bool)
 		how     Structure
 	}{
-		{yamlToJSON, Serialised}, {csvToJSON, Serialised}, {linesToJSON, Forgeable},
+		{pythonToJSON, Serialised}, {yamlToJSON, Serialised}, {csvToJSON, Serialised}, {linesToJSON, Forgeable},
 	} {
 		if converted, ok := form.convert(text); ok {
 			if v, err := sallyport.Parse(converted); err == nil {
