@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/identity"
+	"sallyport/internal/policy/source"
 )
 
 // serverName can't contain "__", which parts server and tool in /mcp.
@@ -34,7 +35,7 @@ func (r *reader) check() {
 func (r *reader) checkWords() {
 	c := r.config
 	if c.Mode != Enforce && c.Mode != Observe {
-		r.problem([]any{"mode"}, "mode is enforce or observe, not %q%s", c.Mode, suggestion(string(c.Mode), []string{"enforce", "observe"}))
+		r.problem([]any{"mode"}, "mode is enforce or observe, not %q%s", c.Mode, source.Meant(string(c.Mode), []string{"enforce", "observe"}))
 	}
 	if c.Pin != PinAsk && c.Pin != PinTrustFirstUse {
 		r.problem([]any{"pin"}, "pin is ask or trust-first-use, not %q", c.Pin)
@@ -93,7 +94,7 @@ func (r *reader) checkServer(name string, s Server) {
 		r.problem(at(), "server %s needs exactly one of builtin, command and url", name)
 	}
 	if s.Builtin != "" && !slices.Contains(builtins, s.Builtin) {
-		r.problem(at("builtin"), "there is no built-in server %q%s", s.Builtin, suggestion(s.Builtin, builtins))
+		r.problem(at("builtin"), "there is no built-in server %q%s", s.Builtin, source.Meant(s.Builtin, builtins))
 	}
 	if s.Command == "" && (s.Args != nil || s.Env != nil || s.Cwd != "") {
 		r.problem(at(), "args, env and cwd belong to a command")
@@ -102,7 +103,7 @@ func (r *reader) checkServer(name string, s Server) {
 		r.problem(at(), "transport, headers and allow_addresses belong to a url")
 	}
 	if s.Trust != "" && !slices.Contains(TrustClasses[:], s.Trust) {
-		r.problem(at("trust"), "there is no trust %q%s", s.Trust, suggestion(s.Trust, TrustClasses[:]))
+		r.problem(at("trust"), "there is no trust %q%s", s.Trust, source.Meant(s.Trust, TrustClasses[:]))
 	}
 	r.checkURL(s, at)
 	for _, pattern := range slices.Sorted(maps.Keys(s.Effects)) {
@@ -111,7 +112,7 @@ func (r *reader) checkServer(name string, s Server) {
 		}
 		for _, effect := range s.Effects[pattern] {
 			if !slices.Contains(sallyport.Effects[:], effect) {
-				r.problem(at("effects", pattern), "there is no effect %q%s", effect, suggestion(string(effect), effectNames()))
+				r.problem(at("effects", pattern), "there is no effect %q%s", effect, source.Meant(string(effect), effectNames()))
 			}
 		}
 	}
@@ -189,22 +190,22 @@ func (r *reader) checkSources() {
 	kinds := []string{string(sallyport.StrengthOrchestrator), string(sallyport.StrengthLauncher), string(sallyport.StrengthHook)}
 	users := slices.Sorted(maps.Keys(r.config.Users))
 	for _, name := range slices.Sorted(maps.Keys(r.config.Sources)) {
-		source, at := r.config.Sources[name], []any{"sources", name}
+		one, at := r.config.Sources[name], []any{"sources", name}
 		if !identity.ValidName(name) {
 			r.problem(at, "%q can't be a source's name: use a-z, 0-9, and . _ @ - behind the first letter", name)
 		}
-		if !slices.Contains(kinds, source.Kind) {
-			r.problem(append(at, "kind"), "a source is an orchestrator, a launcher or a hook, not %q%s", source.Kind, suggestion(source.Kind, kinds))
+		if !slices.Contains(kinds, one.Kind) {
+			r.problem(append(at, "kind"), "a source is an orchestrator, a launcher or a hook, not %q%s", one.Kind, source.Meant(one.Kind, kinds))
 		}
-		if len(source.Agents) == 0 {
+		if len(one.Agents) == 0 {
 			r.problem(at, "source %s reaches no agent: say whose runs with agents: [NAME]", name)
 		}
-		for i, agent := range source.Agents {
+		for i, agent := range one.Agents {
 			if !identity.ValidName(agent) {
 				r.problem(append(at, "agents", i), "%q can't be an agent's name", agent)
 			}
 		}
-		for i, user := range source.Users {
+		for i, user := range one.Users {
 			r.declared(append(at, "users", i), "user", user, users)
 		}
 	}
@@ -218,7 +219,7 @@ func (r *reader) checkName(at []any, name string) {
 
 func (r *reader) declared(at []any, what, name string, known []string) {
 	if name != "" && !slices.Contains(known, name) {
-		r.problem(at, "no %s %q is declared%s", what, name, suggestion(name, known))
+		r.problem(at, "no %s %q is declared%s", what, name, source.Meant(name, known))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"sallyport"
 	"sallyport/internal/identity"
 	"sallyport/internal/policy"
+	"sallyport/internal/policy/source"
 )
 
 // Config is sallyport.yaml. Unknown keys, keys given twice, anchors and
@@ -379,10 +380,10 @@ func strictest(list []sallyport.Effect) int {
 // could speak about it. Empty ones are nobody's business.
 func (c *Config) Declares(role, tenant string) error {
 	if role != "" && !slices.Contains(c.Roles, role) {
-		return fmt.Errorf("no role %q is declared in the configuration%s", role, suggestion(role, c.Roles))
+		return fmt.Errorf("no role %q is declared in the configuration%s", role, source.Meant(role, c.Roles))
 	}
 	if tenant != "" && !slices.Contains(c.Tenants, tenant) {
-		return fmt.Errorf("no tenant %q is declared in the configuration%s", tenant, suggestion(tenant, c.Tenants))
+		return fmt.Errorf("no tenant %q is declared in the configuration%s", tenant, source.Meant(tenant, c.Tenants))
 	}
 	return nil
 }

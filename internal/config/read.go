@@ -7,12 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
+	"slices"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"sallyport/internal/policy/source"
 )
 
 // maxConfig bounds the configuration in bytes, maxNesting its depth: the YAML
@@ -226,7 +228,10 @@ func plainWords(err yaml.Error) string {
 	at := err.GetToken()
 	switch err := err.(type) {
 	case *yaml.UnknownFieldError:
-		return fmt.Sprintf("there is no key %q here%s", at.Value, suggestion(at.Value, configKeys))
+		if slices.Contains(configKeys, at.Value) {
+			return fmt.Sprintf("the key %q belongs elsewhere", at.Value)
+		}
+		return fmt.Sprintf("there is no key %q here%s", at.Value, source.Meant(at.Value, configKeys))
 	case *yaml.TypeError:
 		return fmt.Sprintf("%q does not belong here: %s is expected", at.Value, typeName(err.DstType))
 	default:
@@ -260,40 +265,6 @@ func keysOf(t reflect.Type, keys []string) []string {
 		}
 	}
 	return keys
-}
-
-// suggestion names the known word nearest to a mistyped one, if any is near.
-func suggestion(word string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if d := editDistance(strings.ToLower(word), k); d < distance && d < len(k) {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 func scalar(node ast.Node) (string, error) {
