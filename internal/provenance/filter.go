@@ -30,12 +30,13 @@ func (f *filter) hash(key uint64) uint32 {
 }
 
 // eachNext yields the hashes of a key with whatever may be behind it: nothing,
-// a digit, a letter, the first byte of another character.
-func (f *filter) eachNext(key uint64, yield func(hash uint32)) {
+// a digit, a letter, the first byte of another character; until yield has
+// enough.
+func (f *filter) eachNext(key uint64, yield func(hash uint32) bool) {
 	for next := range 256 {
 		if next == 0 || folded(byte(next)) || next >= 0xC2 {
-			if hash := f.hash(plain.Before(key, byte(next))); hash != 0 {
-				yield(hash)
+			if hash := f.hash(plain.Before(key, byte(next))); hash != 0 && !yield(hash) {
+				return
 			}
 		}
 	}

@@ -368,14 +368,6 @@ func (q *searching) lookWord(i int) {
 	for part := 3; part < n && !q.long; part++ {
 		q.look(i, part, end, q.hashes(i, part))
 	}
-	if end-i <= gram && (telling || i == 0 && end == len(v.Bytes)) {
-		all := true
-		q.shelf.filter.eachNext(v.Key(i, n), func(hash uint32) {
-			all = q.try(i, n, 0, hash) && all
-		})
-		q.refute(i, all)
-		return
-	}
 	known := len(v.Bytes)
 	if telling {
 		known = end
@@ -384,7 +376,14 @@ func (q *searching) lookWord(i int) {
 	if n == gram {
 		hashes = v.hashes[i]
 	}
-	q.refute(i, q.look(i, n, known, hashes))
+	all := q.look(i, n, known, hashes)
+	if end-i <= gram && (telling && q.best.to < end || i == 0 && end == len(v.Bytes)) {
+		q.shelf.filter.eachNext(v.Key(i, n), func(hash uint32) bool {
+			all = q.try(i, n, 0, hash) && all
+			return q.best.to < end && len(q.found.wholes) < maxWholes
+		})
+	}
+	q.refute(i, all)
 }
 
 func (q *searching) hashes(i, n int) [2]uint32 {

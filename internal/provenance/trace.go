@@ -209,7 +209,7 @@ func (v *view) squeezedIn(start, end int) (from, to int) {
 func (s *shelf) meaning(p plain.Part) []match {
 	var found []match
 	for _, want := range p.Readings {
-		try := func(hash uint32) {
+		try := func(hash uint32) bool {
 			chain := 0
 			for a := s.newest(hash); a != nil && chain < maxChain && len(found) < maxWholes; a = s.older(a) {
 				chain++
@@ -219,6 +219,7 @@ func (s *shelf) meaning(p plain.Part) []match {
 					found = append(found, match{shelf: s, field: f, start: r.Start, end: r.End, via: want.Via, same: true})
 				}
 			}
+			return len(found) < maxWholes
 		}
 		try(hashOf(want.Key))
 		if whole, ok := want.Integer(); ok { // a whole number may be written plainly
