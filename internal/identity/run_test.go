@@ -962,6 +962,43 @@ func TestEndOfWhoHangsUp(t *testing.T) {
 	s.refused("run", "not known here")
 }
 
+// An end that comes while words are being kept is kept behind them.
+func TestEndIsKeptBehindWords(t *testing.T) {
+	s := newSociety(t)
+	id := s.begun("ci", "run", NewRun{Agent: "bot", Task: "pay"})
+	ended, second := make(chan error, 1), make(chan struct{})
+	saves := 0
+	s.diary.saving = func() {
+		s.diary.mu.Lock()
+		saves++
+		first := saves == 1
+		s.diary.mu.Unlock()
+		if !first {
+			close(second)
+			return
+		}
+		go func() {
+			_, err := s.End(context.Background(), Operator(), id)
+			ended <- err
+		}()
+		select {
+		case <-ended: // and it was kept before the words are
+			ended <- nil
+		case <-time.After(100 * time.Millisecond): // it waits
+		}
+	}
+	if err := s.Say(t.Context(), Operator(), id, "more"); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	<-second
+	if row := s.diary.rows[id]; row.Open {
+		t.Errorf("kept as open: %s", row.Record)
+	}
+}
+
 // Words that can't be kept while the run ends: what is undone is the words.
 func TestEndStaysWhenWordsAreUndone(t *testing.T) {
 	s := newSociety(t)
