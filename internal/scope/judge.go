@@ -122,7 +122,7 @@ func (j *judge) judge(a argument) (why string, critical, linked bool) {
 		return "", false, false
 	}
 	switch a.role {
-	case RolePrincipal, RoleSecret, RoleCommand, RolePath, RoleID:
+	case RolePrincipal, RoleSecret, RoleCommand, RolePath, RoleID, RoleThing:
 		how := j.link(a.text, a.role, a.trace)
 		if how == "" {
 			return j.whence(a), true, false

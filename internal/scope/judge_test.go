@@ -137,6 +137,9 @@ func TestJudge(t *testing.T) {
 		{"another standing order turned to the user's own payee", "Change the rent payment: the recipient is DE11222222222222222222.", payments, "change_order",
 			`{"id":1,"recipient":"DE11222222222222222222"}`, "id"},
 
+		{"a standing order that the task does not name", "Change the rent payment to 1200.", payments, "change_order",
+			`{"id":1,"amount":1200}`, "id"},
+
 		{"a file that the task names", "Delete the file budget.xlsx.", files, "delete_file", `{"file_id":"f-1"}`, ""},
 		{"a file by the words of its label", "Delete the file about the team retreat.", files, "delete_file", `{"file_id":"f-2"}`, ""},
 		{"a file that the task does not name", "Delete the file budget.xlsx.", files, "delete_file", `{"file_id":"f-3"}`, "file_id"},
@@ -310,7 +313,7 @@ func TestRoleOf(t *testing.T) {
 		{"new_password", `"x"`, RoleSecret}, {"cmd", `"x"`, RoleCommand}, {"amount", `1`, RoleAmount},
 		{"x1", `"x"`, RolePrincipal}, {"x2", `"x"`, RoleURL}, {"x3", `"x"`, RolePrincipal}, {"x4", `"x"`, RoleNone},
 		{"x5[0]", `"x"`, RolePrincipal}, {"order.ship_to", `"x"`, RolePrincipal}, {"silent", `true`, RoleNone},
-		{"body", `"hello"`, RoleContent}, {"body", `"mallory@example.net"`, RolePrincipal}, {"note", `"https://example.net/a"`, RoleURL},
+		{"discount_code", `"x"`, RoleNone}, {"body", `"hello"`, RoleContent}, {"body", `"mallory@example.net"`, RolePrincipal}, {"note", `"https://example.net/a"`, RoleURL},
 		{"thing", `"../../etc/passwd"`, RolePath}, {"memo", `"x"`, RoleCommand}, {"start_time", `"x"`, RoleTime},
 	} {
 		if got := tool.RoleOf(row.path, sallyport.MustParse(row.value)); got != row.want {

@@ -2,7 +2,6 @@ package scope
 
 import (
 	"fmt"
-	"slices"
 
 	"sallyport"
 )
@@ -76,12 +75,12 @@ func (l Level) Open(t *Tool, f Flow) (outside string, unlinked []Leaf) {
 func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 	writer := leaf.Trace.Origin.Writer
 	switch leaf.Role {
-	case RoleID, RolePath:
+	case RoleID, RolePath, RoleThing:
 		if t.grave() {
 			return false
 		}
-		if t.has(sallyport.Pay) && f.aims() {
-			return false // what is paid to somebody else must be what the user means
+		if t.has(sallyport.Pay) && leaf.Role != RoleThing {
+			return false // what is paid for must be what the user means
 		}
 		if writer == sallyport.WriterUnknown {
 			return l.MadeIDs
@@ -96,10 +95,4 @@ func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 	default:
 		return false
 	}
-}
-
-// aims reports whether the call says who gets something.
-func (f Flow) aims() bool {
-	is := func(l Leaf) bool { return l.Role == RolePrincipal }
-	return slices.ContainsFunc(f.Linked, is) || slices.ContainsFunc(f.Unlinked, is)
 }

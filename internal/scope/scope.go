@@ -114,6 +114,8 @@ func (r *Request) nearness(p profile) closeness {
 	switch {
 	case !known && p.tool.grave():
 		return far
+	case contains(r.Classes, "shop") && p.kinds["order"] && (p.tool.mild() || contains(p.classes, "shop")):
+		return byKind // buying takes several steps: into the cart, then to the till
 	case known && !same && !meetsList(r.Classes, p.classes):
 		if writes(r.Classes) && writes(p.classes) && p.tool.mild() && meets(r.Kinds, p.kinds) {
 			return byWriting // "configure a new event", "enter it into the list"
@@ -126,7 +128,7 @@ func (r *Request) nearness(p profile) closeness {
 	case meets(r.Kinds, p.kinds), meets(r.Nouns, p.nouns),
 		r.Whom && p.kinds["person"] && (contains(r.Classes, "admit") || contains(r.Classes, "dismiss")):
 		return byClause
-	case same && !in("generic", r.Verb) && len(r.Direct) == 0:
+	case same && !in("generic", r.Verb) && len(r.Object) == 0:
 		return byVerb
 	case known && (same && len(r.Classes) == 1 || r.needs(p)):
 		return byClass

@@ -1,7 +1,9 @@
 package scope
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -147,9 +149,15 @@ func (r *Request) imply() {
 	}
 	if in("light", r.Verb) { // "give her a refund": the noun says what to do
 		var said []string
-		for noun := range r.Nouns {
-			if more := lexicon.classes[noun]; len(lexicon.kinds[noun]) > 0 {
+		nouns := r.Object
+		if len(nouns) == 0 {
+			nouns = r.Nouns
+		}
+		for _, noun := range slices.Sorted(maps.Keys(nouns)) {
+			if more := lexicon.classes[noun]; len(more) > 0 && len(lexicon.kinds[noun]) > 0 {
 				said = union(said, more)
+				r.Verb = noun
+				delete(r.Object, noun)
 			}
 		}
 		if len(said) > 0 {

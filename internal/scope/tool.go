@@ -184,7 +184,8 @@ const (
 	RolePrincipal  Role = "principal" // who gets something: recipient, payee, participant
 	RoleURL        Role = "url"
 	RolePath       Role = "path"
-	RoleID         Role = "id" // which thing is changed
+	RoleID         Role = "id"    // which thing is changed
+	RoleThing      Role = "thing" // what is paid for, by its name
 	RoleSecret     Role = "secret"
 	RoleCommand    Role = "command"
 	RoleAmount     Role = "amount"
@@ -205,7 +206,7 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 	text, _ := value.Text()
 	role := t.declared(names)
 	if role == RoleContent && t.has(sallyport.Pay) && t.says(names, "name") {
-		role = RoleID // what is paid for, or who for it
+		role = RoleThing
 	}
 	if role == RoleNone || role == RoleContent {
 		lower := strings.ToLower(strings.TrimSpace(text))
@@ -261,6 +262,9 @@ func (t *Tool) declared(names []string) Role {
 	}
 	for i := len(words) - 1; i >= 0; i-- { // "new_recipient_iban": its last word says most
 		for _, stem := range stems(words[i]) {
+			if in("runnable", stem) && !t.has(sallyport.Exec) {
+				continue // a discount code runs nowhere
+			}
 			if roles := lexicon.roles[stem]; len(roles) > 0 {
 				return roles[0]
 			}
