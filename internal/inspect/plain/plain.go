@@ -1,7 +1,7 @@
 // Package plain turns text into what a reader (human or model) makes of it,
 // before anything looks for meaning in it: compatibility forms, look-alike
 // letters, invisible characters, character references. Each step that an
-// honest writer has no need of is an anomaly. One pass, linear in the text,
+// honest writer has no need of is an anomaly. One pass, and a second one for tags,
 // and every byte of the result knows which bytes it came from.
 package plain
 
