@@ -14,6 +14,8 @@ type Level struct {
 	// ListedIDs lets a change that can be undone choose its thing from a list
 	// that the run has read, though the task does not name it.
 	ListedIDs bool
+	// ListedPaid lets a payment do so, which can't be undone.
+	ListedPaid bool
 	// MadeIDs lets it choose one that nobody wrote, too.
 	MadeIDs bool
 	// MadeAmounts lets money move by an amount that nobody wrote, to somebody
@@ -32,7 +34,7 @@ type Level struct {
 var (
 	Strict  = Level{}
 	Default = Level{WeakScope: true, ListedIDs: true, MadeIDs: true, Clean: true}
-	Lenient = Level{WeakScope: true, ListedIDs: true, MadeIDs: true, MadeAmounts: true, Embedded: true, Clean: true, TrustedPrincipals: true}
+	Lenient = Level{WeakScope: true, ListedIDs: true, ListedPaid: true, MadeIDs: true, MadeAmounts: true, Embedded: true, Clean: true, TrustedPrincipals: true}
 )
 
 // Decide is the default rule set over the facts of one call, for measuring:
@@ -79,7 +81,7 @@ func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 		if t.grave() {
 			return false
 		}
-		if t.has(sallyport.Pay) && leaf.Role != RoleThing {
+		if t.has(sallyport.Pay) && leaf.Role != RoleThing && !l.ListedPaid {
 			return false // what is paid for must be what the user means
 		}
 		if writer == sallyport.WriterUnknown {
