@@ -18,7 +18,8 @@ func Definition(tool sallyport.Value) []sallyport.Finding {
 	return d.findings
 }
 
-// MaxDefinition bounds the findings of one definition.
+// MaxDefinition bounds the findings of one definition. The last of so many has
+// the rule "more".
 const MaxDefinition = 1024
 
 type definition struct {
@@ -34,8 +35,11 @@ type place struct {
 }
 
 func (d *definition) add(f sallyport.Finding) {
-	if len(d.findings) < MaxDefinition {
+	switch n := len(d.findings); {
+	case n < MaxDefinition-1:
 		d.findings = append(d.findings, f)
+	case n == MaxDefinition-1:
+		d.findings = append(d.findings, sallyport.Finding{Scanner: ScannerDefinition, Rule: "more", Path: f.Path, Score: 1})
 	}
 }
 

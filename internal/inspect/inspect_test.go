@@ -121,6 +121,13 @@ func TestFindingsAreBounded(t *testing.T) {
 	}
 }
 
+func TestFindingsOfADefinitionAreBounded(t *testing.T) {
+	findings := Definition(parse(t, `{"name":"add","x":["a`+strings.Repeat(`\u200b","a`, 3_000)+`"]}`))
+	if len(findings) != MaxDefinition || findings[len(findings)-1].Rule != "more" {
+		t.Errorf("%d findings, the last is %v", len(findings), findings[len(findings)-1])
+	}
+}
+
 func TestMask(t *testing.T) {
 	text := "é: to NL91ABNA0417164300, é"
 	found := slices.DeleteFunc(Text(Result, text), func(f sallyport.Finding) bool { return f.Scanner != ScannerPII })

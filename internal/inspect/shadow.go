@@ -17,7 +17,8 @@ type Shadow struct {
 	sallyport.Finding        // rules: same-name, lookalike, names-tool, names-server
 }
 
-// MaxShadows bounds the answer.
+// MaxShadows bounds the answer: so many mean that somebody floods it, and no
+// tool should be taken for clean then.
 const MaxShadows = 1024
 
 // Shadowing compares the tools of all servers: a tool that carries another's

@@ -7,8 +7,8 @@ import (
 	"sallyport/internal/inspect/model"
 )
 
-// regexes is what most gateways ship: a list of phrases. It was written before
-// looking at the corpora, and is here to be compared with.
+// regexes is what most gateways ship: a list of phrases that everybody knows.
+// It is here to be compared with.
 var regexes = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)ignore (all |any |the )?(previous|prior|above) (instructions|prompts|rules)`),
 	regexp.MustCompile(`(?i)disregard (all |any |the |your )?(previous|prior|above|earlier)`),
