@@ -1023,6 +1023,9 @@ func TestAdmitLooksAgain(t *testing.T) {
 	if _, err := s.admit(&run{ID: "r_1", Parent: "r_gone", Agent: "bot", User: "ana"}, gone, caller); err == nil {
 		t.Error("began below a run that is not there any more")
 	}
+	if s.slotOf(gone) != nil {
+		t.Error("words bring a run back that has ended meanwhile")
+	}
 	if err := s.Revoke(t.Context(), "bot"); err != nil {
 		t.Fatal(err)
 	}
