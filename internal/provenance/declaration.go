@@ -147,206 +147,39 @@ func (d *Declaration) assigned(path, text string) bool {
 	if d.Trust == Community || deeper != "" || strings.IndexByte(path, '[') >= 0 {
 		return false
 	}
-	switch shapeOf(name, text) {
-	case shapeID:
+	switch plain.ShapeOf(name, text) {
+	case plain.ShapeID:
 		return true
-	case shapeDate, shapeNumber, shapeState:
+	case plain.ShapeDate, plain.ShapeNumber, plain.ShapeState:
 		return d.Trust == FirstParty
 	default:
 		return false
 	}
 }
 
-type shape uint8
-
-const (
-	shapeText shape = iota
-	shapeAddress
-	shapeID
-	shapeDate
-	shapeNumber
-	shapeState
-)
-
-const (
-	maxID    = 64
-	maxState = 24
-)
-
-// shapeOf tells what a field holds by its name and its value together: a name
-// alone could be filled with text, a value alone could look like anything.
-func shapeOf(name, text string) shape {
-	if text == "" || len(text) > maxID {
-		return shapeText
-	}
-	digits, letters, other := 0, 0, 0
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case plain.IsDigit(c):
-			digits++
-		case plain.Folded[c] != 0:
-			letters++
-		case c == '-' || c == '_' || c == ':' || c == '.':
-			other++
-		case c == '@' || c == '/':
-			return shapeAddress
-		default:
-			return writtenShape(text)
-		}
-	}
-	if isIDName(name) {
-		if digits > 0 {
-			return shapeID
-		}
-		return shapeText // a slug: somebody chose its words
-	}
-	if digits == len(text) || digits > 0 && letters == 0 && other == 1 && strings.IndexByte(text, '.') > 0 {
-		return shapeNumber
-	}
-	if digits > 0 {
-		return writtenShape(text)
-	}
-	if other == 0 && len(text) <= maxState && isStateName(name) {
-		return shapeState
-	}
-	return shapeText
-}
-
-// writtenShape recognises days and times alone.
-func writtenShape(text string) shape {
-	if len(plain.Meanings(text)) > 0 {
-		return shapeDate
-	}
-	return shapeText
-}
-
-func isIDName(name string) bool {
-	words := nameWords(name)
-	if len(words) == 0 {
-		return false
-	}
-	switch words[len(words)-1] {
-	case "id", "ids", "uuid", "guid":
-		return true
-	}
-	return false
-}
-
-func isStateName(name string) bool {
-	words := nameWords(name)
-	if len(words) == 0 {
-		return false
-	}
-	switch words[len(words)-1] {
-	case "status", "state", "type", "kind", "role", "priority", "severity", "currency", "visibility":
-		return true
-	}
-	return false
-}
-
-// nameWords splits file_id, fileId, FileID and file-id into lower-case words.
-func nameWords(name string) []string {
-	var words []string
-	start := -1
-	flush := func(end int) {
-		if start >= 0 {
-			words = append(words, strings.ToLower(name[start:end]))
-		}
-		start = -1
-	}
-	for i := range len(name) {
-		c := name[i]
-		if plain.Folded[c] == 0 {
-			flush(i)
-			continue
-		}
-		upper := c >= 'A' && c <= 'Z'
-		if upper && i > 0 && start >= 0 {
-			before := name[i-1]
-			followed := i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z'
-			if before >= 'a' && before <= 'z' || plain.IsDigit(before) || followed && name[i+1:] != "s" {
-				flush(i)
-			}
-		}
-		if start < 0 {
-			start = i
-		}
-	}
-	flush(len(name))
-	return words
-}
-
-// verbs are words of tools' names that name no thing.
-func isVerb(word string) bool {
-	switch word {
-	case "get", "list", "search", "find", "read", "create", "update", "delete", "remove", "send", "add", "set",
-		"fetch", "query", "show", "open", "move", "copy", "share", "cancel", "append", "post", "put", "patch",
-		"all", "by", "my", "the", "new", "of", "for", "from", "to", "and", "in", "a", "an", "id", "ids", "uuid", "guid":
-		return true
-	}
-	return false
-}
-
-// things are the nouns of a name.
-func things(name string) []string {
-	var nouns []string
-	for _, word := range nameWords(name) {
-		if !isVerb(word) {
-			nouns = append(nouns, word)
-		}
-	}
-	return nouns
-}
-
-// sameThing compares nouns: files and file, email and mail.
-func sameThing(a, b []string) bool {
-	for _, x := range a {
-		for _, y := range b {
-			x, y := singular(x), singular(y)
-			if x == y || len(x) > 3 && strings.HasSuffix(y, x) || len(y) > 3 && strings.HasSuffix(x, y) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func singular(noun string) string {
-	switch {
-	case len(noun) > 4 && strings.HasSuffix(noun, "ies"):
-		return noun[:len(noun)-3] + "y"
-	case len(noun) > 4 && (strings.HasSuffix(noun, "sses") || strings.HasSuffix(noun, "xes") || strings.HasSuffix(noun, "ches")):
-		return noun[:len(noun)-2]
-	case len(noun) > 3 && strings.HasSuffix(noun, "s") && !strings.HasSuffix(noun, "ss"):
-		return noun[:len(noun)-1]
-	}
-	return noun
-}
-
 // sameKind reports whether an argument can mean what a trusted field holds,
 // as far as names tell: mail 13 is not file 13.
 func sameKind(tool, path string, f *field) bool {
 	name, source := lastName(path), lastName(f.place.path)
-	mine, theirs := isIDName(name), isIDName(source) || f.place.kind != ""
+	mine, theirs := plain.IsIDName(name), plain.IsIDName(source) || f.place.kind != ""
 	if !mine && !theirs {
 		return true
 	}
-	wants := things(name)
+	wants := plain.Things(name)
 	if len(wants) == 0 {
-		wants = things(tool)
+		wants = plain.Things(tool)
 	}
-	has := things(source)
+	has := plain.Things(source)
 	switch {
 	case f.place.kind != "":
-		has = things(f.place.kind)
+		has = plain.Things(f.place.kind)
 	case len(has) == 0:
-		has = things(f.from.tool)
+		has = plain.Things(f.from.tool)
 	}
 	if len(wants) == 0 || len(has) == 0 {
 		return mine == theirs
 	}
-	return sameThing(wants, has)
+	return plain.SameThing(wants, has)
 }
 
 // lastName is the last name of a path that is no index.

@@ -165,7 +165,7 @@ func (s *splitter) lists(v sallyport.Value, how form.Structure) bool {
 			continue
 		}
 		own++
-		if isIDName(name) {
+		if plain.IsIDName(name) {
 			return false // a record with a list inside
 		}
 	}
