@@ -209,6 +209,9 @@ func showWhy(t *terminal.Table, why control.Why) {
 	if why.Reason != "" {
 		t.Line("  " + terminal.Visible(why.Reason))
 	}
+	for _, origin := range why.Origins {
+		t.Line("  " + terminal.Visible(origin))
+	}
 	switch {
 	case why.Approval != "" && why.Verdict == "allow":
 		t.Line("  agreed to: " + terminal.Visible(why.Approval) + " by " + terminal.Visible(why.Approver))
