@@ -1,8 +1,6 @@
 package provenance
 
 import (
-	"strings"
-
 	"sallyport"
 	"sallyport/internal/provenance/form"
 	"sallyport/internal/provenance/plain"
@@ -127,33 +125,17 @@ func (s *splitter) records(v sallyport.Value, how form.Structure) {
 	}
 }
 
-// keyed takes an object apart whose members are records under their names:
-// {"Lamp": {"price": 9}, "Desk lamp": {"price": 12}}. The name is a field of
-// its record, of the path "". A name that is a word of a program is no label.
+// keyed takes an object apart whose members are records under their names. The
+// name is a field of its record, of the path "".
 func (s *splitter) keyed(v sallyport.Value, how form.Structure) bool {
-	shape, labels := "", 0
-	for name, member := range v.Members() {
-		if member.Type() != sallyport.Object {
-			return false
-		}
-		first := ""
-		for first = range member.Members() {
-			break
-		}
-		if labels > 0 && first != shape {
-			return false // parts of one record
-		}
-		shape = first
-		labels++
-		if isPlainName(name) && name == strings.ToLower(name) {
-			return false
-		}
+	if !form.IsKeyed(v) {
+		return false
 	}
 	for name, member := range v.Members() {
 		s.cell(cell{record: s.record, text: name, how: how})
 		s.leaves(member, how, "")
 	}
-	return labels > 0
+	return true
 }
 
 // lists takes an object that wraps lists of records apart.
@@ -227,7 +209,7 @@ func (s *splitter) leaves(v sallyport.Value, how form.Structure, container strin
 // names recurses no deeper than sallyport.MaxDepth.
 func (s *splitter) names(v sallyport.Value) {
 	for name, member := range v.Members() {
-		if !isPlainName(name) {
+		if !form.IsPlainName(name) {
 			s.cell(cell{record: s.record, text: name, how: form.Forgeable})
 		}
 		s.names(member)
@@ -235,19 +217,6 @@ func (s *splitter) names(v sallyport.Value) {
 	for _, item := range v.Items() {
 		s.names(item)
 	}
-}
-
-// isPlainName reports whether a name is a few letters, as programs have them.
-func isPlainName(name string) bool {
-	if len(name) > 32 {
-		return false
-	}
-	for i := range len(name) {
-		if c := name[i]; c != '_' && c != '-' && (plain.Folded[c] == 0 || plain.IsDigit(c)) {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *splitter) cell(c cell) {

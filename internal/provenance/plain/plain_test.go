@@ -1,0 +1,131 @@
+package plain
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestUndoKnowsWhatItsBytesStandFor(t *testing.T) {
+	for _, test := range []struct {
+		text, want string
+		via        Through
+		at         int // a byte of want
+		was        int // of text
+	}{
+		{"plain text", "plain text", 0, 6, 6},
+		{"a%20b%40c", "a b@c", ViaURL, 4, 8},
+		{"100% of %zz and %e", "100% of %zz and %e", 0, 8, 8},
+		{"%C3%A9x", "éx", ViaURL, 2, 6},
+		{"%C3x", "%C3x", 0, 3, 3}, // no UTF-8
+		{"a&amp;b&#64;c&nope;d", "a&b@c&nope;d", ViaHTML, 4, 12},
+		{`a\u0041\n\"b`, `aA "b`, ViaJSON, 4, 11},
+		{`\ud83d\ude00x`, "😀x", ViaJSON, 4, 12},
+		{`\ud83dx`, `\ud83dx`, 0, 6, 6},
+		{"ＡＢc", "ABc", ViaNFKC, 2, 6},
+		{"e\u0301x", "éx", ViaNFKC, 2, 3},
+		{"a\u200bb", "ab", ViaInvisible, 1, 4},
+		{"\U000E0041a", "a", ViaInvisible, 0, 4},
+		{"中文 ok", "中文 ok", 0, 7, 7},
+	} {
+		got := Undo(test.text)
+		if got.Text != test.want || got.Via != test.via {
+			t.Errorf("Undo(%q) = %q through %v, want %q", test.text, got.Text, got.Via.Names(), test.want)
+			continue
+		}
+		if was := got.Shifts.Was(test.at); was != test.was {
+			t.Errorf("byte %d of %q was %d of %q, want %d", test.at, got.Text, was, test.text, test.was)
+		}
+	}
+}
+
+func TestRevealFindsTextAndNoNoise(t *testing.T) {
+	for text, want := range map[string][]string{
+		"see c2VjcmV0IHBsYW5z=, ok":             {"secret plans"},
+		"c2VjcmV0IHBsYW5z and 6869207468657265": {"secret plans", "hi there"},
+		"d94hf83hf93hfa93 a1b2c3d4e5f60718":     nil,
+		"internationalisation considerations":   nil,
+		"0123456789012345678901234567890123":    nil,
+	} {
+		var got []string
+		Reveal(text, 12, func(h Hidden) {
+			got = append(got, h.Text)
+			if h.Start < 0 || h.Start >= h.End || h.End > len(text) {
+				t.Errorf("%q at %d:%d of %q", h.Text, h.Start, h.End, text)
+			}
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("Reveal(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestReadingsMeetWhenTheyMeanTheSame compares what two texts can mean.
+func TestReadingsMeetWhenTheyMeanTheSame(t *testing.T) {
+	for _, test := range []struct {
+		argument, seen string
+		want           bool
+	}{
+		{"1200.5", "1,200.50", true}, {"1200.5", "1.200,5", true}, {"1200", "1.200", true}, {"1.2", "1.200", true},
+		{"1200", "1'200", true}, {"12", "1.200", false}, {"1200.5", "1200.05", false}, {"127.0", "127.0.0.1", false},
+		{"1234567890123456", "1234567890123456", false}, // no number, an identifier
+		{"2024-05-15", "May 15, 2024", true}, {"2024-05-15", "15 May 2024", true}, {"2024-05-15", "15th of May 2024", true},
+		{"2024-05-15", "15.05.2024", true}, {"2024-05-15", "5/15/2024", true}, {"2024-05-15", "May 15th", true},
+		{"2024-05-15", "2025-05-15", false}, {"2024-05-15", "May 16", false}, {"May 15", "2024-05-15", true},
+		{"2024-06-05", "5/6/2024", true}, {"2024-05-06", "5/6/2024", true}, {"2024-13-45", "2024-13-45", false},
+		{"10:00", "10 am", true}, {"22:30", "10:30 pm", true}, {"00:15", "12:15 am", true}, {"10:00", "10:00:00", true},
+		{"10:00", "10:01", false}, {"10:00:07", "10:00", false},
+	} {
+		met := false
+		seen, _ := Read(test.seen, 0)
+		for _, p := range Meanings(test.argument) {
+			for _, r := range p.Readings {
+				if _, ok := seen.Has(r.Key); ok {
+					met = true
+				}
+			}
+		}
+		if met != test.want {
+			t.Errorf("%q and %q: %v", test.argument, test.seen, met)
+		}
+	}
+	if parts := Meanings(" 2024-05-15T10:00:00+02:00 "); len(parts) != 2 || parts[1].Readings[0].Start != 12 {
+		t.Errorf("a day and a time: %+v", parts)
+	}
+	for _, text := range []string{"", "May", "2024-05-15 or so", "10:00 at the latest", "x5"} {
+		if parts := Meanings(text); parts != nil {
+			t.Errorf("%q means %+v", text, parts)
+		}
+	}
+}
+
+func TestSameText(t *testing.T) {
+	for _, test := range []struct {
+		x, y string
+		want bool
+		via  Through
+	}{
+		{"a b", "A\n b", true, ViaCase | ViaWhitespace}, {"a.b", "a-b", false, 0}, {"ab", "a b", false, 0}, {"É", "é", true, ViaCase},
+		{"DE8937", "DE 89 37", true, ViaJoin}, {"DE 89 37", "DE8937", true, ViaSplit}, {"ab", "abc", false, 0}, {"", "", true, 0},
+	} {
+		if via, got := SameText(test.x, test.y); got != test.want || via != test.via {
+			t.Errorf("SameText(%q, %q) = %v %v", test.x, test.y, via.Names(), got)
+		}
+	}
+}
+
+func TestWhatIsJoined(t *testing.T) {
+	for _, test := range []struct {
+		text   string
+		at     int
+		before bool // text[at:] goes on something
+		after  bool // text[:at] goes on
+	}{
+		{"notevil.com", 3, true, true}, {"a@evil.com", 2, true, true}, {"to evil.com.", 3, false, false}, {"it ends. Then", 7, false, false},
+		{"13:00", 2, false, true}, {"1,200", 2, true, true}, {"Bob's", 3, false, false}, {"+49 30", 1, false, true}, {"中文字", 3, false, false},
+		{"../etc", 2, true, true}, {"x=1", 1, false, true}, {"x=1", 2, false, true},
+	} {
+		if before, after := JoinedBefore(test.text, test.at), JoinedAfter(test.text, test.at); before != test.before || after != test.after {
+			t.Errorf("%q at %d: %v before, %v after", test.text, test.at, before, after)
+		}
+	}
+}
