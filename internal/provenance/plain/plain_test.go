@@ -104,7 +104,7 @@ func TestSameText(t *testing.T) {
 		want bool
 		via  Through
 	}{
-		{"a b", "A\n b", true, ViaCase | ViaWhitespace}, {"a.b", "a-b", false, 0}, {"ab", "a b", false, 0}, {"É", "é", true, ViaCase},
+		{"a b", "A\n b", true, ViaCase | ViaWhitespace}, {"a.b", "a-b", false, 0}, {"ab", "a b", false, 0}, {"É", "é", true, ViaCase}, {"é", "è", false, 0}, {"中", "丮", false, 0}, {"é", "é", true, 0},
 		{"DE8937", "DE 89 37", true, ViaJoin}, {"DE 89 37", "DE8937", true, ViaSplit}, {"ab", "abc", false, 0}, {"", "", true, 0},
 	} {
 		if via, got := SameText(test.x, test.y); got != test.want || via != test.via {
@@ -115,17 +115,30 @@ func TestSameText(t *testing.T) {
 
 func TestWhatIsJoined(t *testing.T) {
 	for _, test := range []struct {
-		text   string
-		at     int
-		before bool // text[at:] goes on something
-		after  bool // text[:at] goes on
+		before, after string // the value stands between them
+		want          bool
 	}{
-		{"notevil.com", 3, true, true}, {"a@evil.com", 2, true, true}, {"to evil.com.", 3, false, false}, {"it ends. Then", 7, false, false},
-		{"13:00", 2, false, true}, {"1,200", 2, true, true}, {"Bob's", 3, false, false}, {"+49 30", 1, false, true}, {"中文字", 3, false, false},
-		{"../etc", 2, true, true}, {"x=1", 1, false, true}, {"x=1", 2, false, true},
+		{"not", "", true}, {"a@", "", true}, {"to ", ". Then", false}, {"(", ")", false}, {"", "'s", false}, {"+", "", false},
+		{"", ".org", true}, {"x=", "", false}, {"", "=1", true}, {"", "?a=1", true}, {"", "? No", false}, {"é", "", true},
+		{"", "é", true}, {"a+", "", true}, {"mailto:", "", false}, {"", "_1", true},
 	} {
-		if before, after := JoinedBefore(test.text, test.at), JoinedAfter(test.text, test.at); before != test.before || after != test.after {
-			t.Errorf("%q at %d: %v before, %v after", test.text, test.at, before, after)
+		text := test.before + "word" + test.after
+		if got := JoinedBefore(text, len(test.before)) || JoinedAfter(text, len(test.before)+4); got != test.want {
+			t.Errorf("%q: %v", text, got)
 		}
+	}
+	for _, test := range []struct {
+		before, after string
+		want          bool
+	}{
+		{"13:", "", true}, {"", ":00", true}, {"1,", "", true}, {"", ",200", true}, {"", ", 14", false}, {"no ", ": x", false},
+	} {
+		text := test.before + "15" + test.after
+		if got := JoinedBefore(text, len(test.before)) || JoinedAfter(text, len(test.before)+2); got != test.want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	if !JoinedBefore("../etc", 2) || JoinedBefore("请给李明发", 6) || JoinedAfter("请给李明发", 12) {
+		t.Error("paths or scripts without spaces")
 	}
 }

@@ -24,7 +24,7 @@ func SameText(x, y string) (via Through, same bool) {
 			if x[p:i] != y[q:j] {
 				via |= ViaWhitespace
 			}
-		case a == b:
+		case a == b && a < utf8.RuneSelf:
 			i++
 			j++
 		case groups && isSpace(b):
