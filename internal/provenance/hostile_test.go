@@ -167,3 +167,19 @@ func FuzzTrace(f *testing.F) {
 		}
 	})
 }
+
+// TestKeysThatArePushedOutAreForgotten crafts more keys for the same slots than
+// are looked at: what they push out may be a value that was seen.
+func TestKeysThatArePushedOutAreForgotten(t *testing.T) {
+	m := New(0)
+	o := sallyport.Origin{Writer: untrusted}
+	s := m.shelf(o)
+	m.refilter(1 << 12)
+	for i := range uint32(2 * maxProbes) {
+		s.mark(i<<20|7, 0, 0)
+	}
+	m.Saw("c", "s", "read", textResult("x"), Declaration{})
+	if weakest, any := m.Forgot(); !any || weakest != o {
+		t.Errorf("forgot %v %v, want %v", any, weakest, o)
+	}
+}
