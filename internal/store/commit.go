@@ -504,6 +504,10 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 // settle tells everyone how the transaction ended. What was accepted before a
 // failure is kept for the next one.
 func (c *committer) settle(group []*waiting, err error) {
+	// Before anybody is told: who hears of a failure is trusted no more at once.
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
 	for _, w := range group {
 		if err != nil && w.done == nil {
 			c.kept = append(c.kept, w)
@@ -528,7 +532,7 @@ func (c *committer) settle(group []*waiting, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err = err; err != nil {
+	if err != nil {
 		return
 	}
 	if c.recent = append(c.recent, c.rows...); len(c.recent) > maxRecent {
