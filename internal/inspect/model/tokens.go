@@ -285,6 +285,9 @@ func (s *Segment) sign(t *tokens) {
 			s.Signs |= SignOverride
 		}
 	case addressee:
+		if t.start > 0 && (t.text[t.start-1] == '_' || t.text[t.start-1] == '-') {
+			return // part of a tool's name
+		}
 		if near(you, 4) && last[you] <= 4 {
 			s.addressed = at
 		}
