@@ -223,9 +223,13 @@ func (j *judge) relevant() []Record {
 			}
 		}
 	}
-	for _, call := range j.Memory.Calls() {
+	looked := 0
+	for _, call := range slices.Backward(j.Memory.Calls()) {
 		listing := j.Memory.Records(call)
 		for _, r := range listing {
+			if looked++; looked > maxLooked || len(all) >= maxBase {
+				return all
+			}
 			if len(j.namings(r, listing)) > 0 {
 				all = append(all, r)
 			}
@@ -233,6 +237,10 @@ func (j *judge) relevant() []Record {
 	}
 	return all
 }
+
+// maxLooked is how many records are looked at for an amount, newest first: what
+// is older explains nothing, and the call is asked about.
+const maxLooked = 512
 
 var numbersIn = regexp.MustCompile(`\d[\d,]*(?:\.\d+)?`)
 

@@ -36,7 +36,10 @@ type Field struct {
 
 // maxLabel is how long a field may be that says what a record is, in words.
 // Beyond it a text is content: whoever writes it could name everything.
-const maxLabel = 12
+const (
+	maxLabel     = 12
+	maxLabelText = 256 // bytes, which twelve words don't reach
+)
 
 // maxBase is how many numbers an amount may be computed from: with more, some
 // sum would come out right by chance.
@@ -173,6 +176,9 @@ func (l *linker) namings(r Record, listing []Record) []naming {
 }
 
 func (l *linker) names(f Field, listing []Record) []naming {
+	if len(f.Text) > 2*maxLabelText {
+		return nil
+	}
 	text := strings.ToLower(strings.TrimSpace(f.Text))
 	if n, ok := number(text); ok {
 		if isAmount(f, n) && slices.Contains(l.task.Numbers, n) {
@@ -180,23 +186,17 @@ func (l *linker) names(f Field, listing []Record) []naming {
 		}
 		return nil
 	}
-	words := nameWords(text)
+	if len(text) > maxLabelText {
+		return nil
+	}
+	words := wordsOf(text)
 	if len(words) == 0 || len(words) > maxLabel {
 		return nil
 	}
 	var all []naming
-	for _, name := range l.task.Names {
-		if containsWords(words, nameWords(name)) {
-			all = append(all, naming{byName, strconv.Quote(name)})
-		}
-	}
-	for _, literal := range l.task.Literals {
-		if literal == text || containsWords(words, nameWords(literal)) {
-			kind := byLiteral
-			if emailPattern.MatchString(literal) || ibanPattern.MatchString(literal) {
-				kind = byName
-			}
-			all = append(all, naming{kind, strconv.Quote(literal)})
+	for _, c := range l.task.called {
+		if c.kind == byLiteral && c.text == text || containsWords(words, c.words) {
+			all = append(all, naming{c.kind, strconv.Quote(c.text)})
 		}
 	}
 	for _, d := range l.task.dates {
@@ -256,7 +256,7 @@ var numberText = regexp.MustCompile(`^[$€£]?-?\d[\d,]*(?:\.\d+)?$`)
 
 func number(text string) (float64, bool) {
 	text = strings.TrimSpace(text)
-	if !numberText.MatchString(text) {
+	if text == "" || text[0] >= 'A' && text[0] <= 'z' || !numberText.MatchString(text) {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(strings.TrimLeft(strings.ReplaceAll(text, ",", ""), "$€£"), 64)
@@ -327,8 +327,12 @@ func (s Selector) rank(f Field) (float64, bool) {
 		}
 		return n, true
 	default:
-		digits := datePattern.FindString(f.Text)
-		if digits == "" || !strings.HasPrefix(strings.TrimSpace(f.Text), digits) {
+		text := strings.TrimSpace(f.Text)
+		if text == "" || text[0] < '0' || text[0] > '9' || len(text) > maxLabelText {
+			return 0, false
+		}
+		digits := datePattern.FindString(text)
+		if digits == "" || !strings.HasPrefix(text, digits) {
 			return 0, false
 		}
 		n, err := strconv.ParseFloat(strings.Map(onlyDigits, digits), 64)

@@ -20,6 +20,7 @@ type Task struct {
 	percents  []float64
 	dates     []date
 	topics    wordSet // stems of all other words that mean something
+	called    []called
 	refs      wordSet // numbers that name something: "ticket 481", "ID 13"
 	words     wordSet // stems of all words
 	selectors []Selector
@@ -67,7 +68,24 @@ func ReadTask(messages ...string) *Task {
 			t.sentence(s)
 		}
 	}
+	for _, name := range t.Names {
+		t.called = append(t.called, called{name, wordsOf(name), byName})
+	}
+	for _, literal := range t.Literals {
+		kind := byLiteral
+		if emailPattern.MatchString(literal) || ibanPattern.MatchString(literal) {
+			kind = byName
+		}
+		t.called = append(t.called, called{literal, wordsOf(literal), kind})
+	}
 	return t
+}
+
+// called is one thing that the task calls by its name.
+type called struct {
+	text  string
+	words []string
+	kind  nameKind
 }
 
 func (t *Task) sentence(s []token) {

@@ -97,8 +97,12 @@ func stems(word string) []string {
 
 // nameWords splits snake_case, kebab-case, camelCase and dotted names.
 func nameWords(name string) []string {
-	spaced := wordBoundary.ReplaceAllString(name, "$1$3 $2$4")
-	return strings.FieldsFunc(strings.ToLower(spaced), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return wordsOf(strings.ToLower(wordBoundary.ReplaceAllString(name, "$1$3 $2$4")))
+}
+
+// wordsOf splits a text in lower case at whatever is no letter and no digit.
+func wordsOf(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
 var wordBoundary = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])`)
