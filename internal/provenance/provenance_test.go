@@ -265,3 +265,36 @@ func TestTooManyLeavesCountAsTheWorst(t *testing.T) {
 		t.Errorf("a text beyond the limit: %d traces", len(long))
 	}
 }
+
+func TestAMissedResultGivesTheStrictestLabelsItCouldHaveHad(t *testing.T) {
+	m := New(0)
+	m.Missed("crm", "read", Declaration{Readers: sallyport.ReadersPublic, Rules: []Rule{
+		{Tool: "read", Field: "notes", Origin: sallyport.Origin{Writer: trusted, Readers: sallyport.ReadersInternal}},
+		{Tool: "other", Origin: sallyport.Origin{Readers: sallyport.ReadersPrivate}},
+	}})
+	want := Labels{SawUntrusted: true, Sources: []Seen{{"crm", "read", sallyport.Origin{Writer: untrusted, Readers: sallyport.ReadersInternal}}}}
+	if got := m.Labels(); !got.SawUntrusted || got.SawPrivate || !slices.Equal(got.Sources, want.Sources) {
+		t.Errorf("labels %+v, want %+v", got, want)
+	}
+	if got := leaf(m, "x", "y", "what it may have said"); got.Origin != want.Sources[0].Origin {
+		t.Errorf("a value that may come from there is %+v", got)
+	}
+	m.Missed("crm", "other", Declaration{})
+	if !m.Labels().SawPrivate {
+		t.Errorf("labels %+v", m.Labels())
+	}
+}
+
+func TestMoreSourcesThanAreNamedAreNoted(t *testing.T) {
+	m := New(0)
+	for i := range maxSeen {
+		m.Saw("c", strings.Repeat("s", i+1), "read", textResult("x"), Declaration{})
+	}
+	if l := m.Labels(); l.More || len(l.Sources) != maxSeen {
+		t.Fatalf("%d sources, more: %v", len(l.Sources), l.More)
+	}
+	m.Saw("c", "one", "more", textResult("x"), Declaration{})
+	if l := m.Labels(); !l.More || len(l.Sources) != maxSeen {
+		t.Errorf("%d sources, more: %v", len(l.Sources), l.More)
+	}
+}
