@@ -183,3 +183,28 @@ func TestKeysThatArePushedOutAreForgotten(t *testing.T) {
 		t.Errorf("forgot %v %v, want %v", any, weakest, o)
 	}
 }
+
+// TestWhatIsNotComparedToTheEndIsCrowded looks for a word that stands among
+// more like it than are looked at, and for one that a text of it would take
+// too long to be compared with.
+func TestWhatIsNotComparedToTheEndIsCrowded(t *testing.T) {
+	for text, value := range map[string]string{
+		strings.Repeat("account100a ", 100):               "account1009",
+		strings.Repeat(strings.Repeat("a ", 99)+"b ", 99): strings.Repeat("a ", 5000),
+	} {
+		m := New(0)
+		m.Saw("c", "s", "read", textResult(text), Declaration{})
+		v := &view{text: value}
+		v.prepare(m.filter)
+		if found := m.shelves[0].search(v); !found.crowded {
+			t.Errorf("%.20q is not crowded: %d wholes", value, len(found.wholes))
+		}
+	}
+	m := New(0)
+	m.Saw("c", "s", "read", textResult("account100a account1009b"), Declaration{})
+	v := &view{text: "account1009"}
+	v.prepare(m.filter)
+	if found := m.shelves[0].search(v); found.crowded {
+		t.Error("two places are crowded")
+	}
+}

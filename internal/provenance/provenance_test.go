@@ -50,6 +50,12 @@ func TestValuesTakeTheOriginOfWhereTheyWereSeen(t *testing.T) {
 		{"send", "to", "bobsmith@example.com", unknown}, // the same letters, another address
 		{"send", "to", "smith@example.com", unknown},    // the end of an address
 		{"send", "to", "example.com", unknown},
+		{"send", "to", "bob.smith@example", unknown},           // the beginning of one
+		{"send", "to", "bob\u200b.smith@example.com", unknown}, // what nobody can see
+		{"read", "file", "Q3-Report", unknown},
+		{"read", "file", "Q3-Report.pdf*", unknown},
+		{"read", "file", "/Q3-Report.pdf", unknown},
+		{"read", "file", "~Q3-Report.pdf", unknown},
 		{"send", "name", "Bob Smith", user},
 		{"send", "name", "bob  smith", user},
 		{"send", "name", "Smith Bob", unknown},
@@ -263,6 +269,10 @@ func TestTooManyLeavesCountAsTheWorst(t *testing.T) {
 	long := m.Trace("x", sallyport.MustParse(`["`+strings.Repeat("a", maxTraced)+`","b"]`))
 	if len(long) != 1 || !slices.Contains(long[0].Through, Beyond) {
 		t.Errorf("a text beyond the limit: %d traces", len(long))
+	}
+	named := m.Trace("x", sallyport.MustParse(`{"`+strings.Repeat("n", maxPaths*2/3)+`":[1,2]}`))
+	if len(named) != 2 || !slices.Contains(named[1].Through, Beyond) {
+		t.Errorf("paths beyond the limit: %d traces", len(named))
 	}
 }
 

@@ -245,6 +245,9 @@ func plainKey(value uint64) uint64 {
 // decide puts what was found together.
 func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.Trace {
 	out := sallyport.Trace{Path: t.path}
+	if len(t.wholes)+len(t.pieces)+len(t.crowd) == 0 {
+		return t.unseen()
+	}
 	var via plain.Through
 	var because []match
 	writer := sallyport.WriterUnknown
@@ -284,9 +287,7 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 		via |= because[i].via
 	}
 	out.Origin = sallyport.Origin{Writer: writer, Readers: t.readers(evidence, because)}
-	if t.memory.lost {
-		t.afterLoss(&out)
-	}
+	t.afterLoss(&out)
 	var many bool
 	if out.Sources, many = sources(all); (many || t.many) && !slices.Contains(out.Through, Many) {
 		out.Through = append(out.Through, Many)
@@ -301,9 +302,22 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 	return out
 }
 
+// unseen is the trace of a value of which nothing was seen.
+func (t *tracer) unseen() sallyport.Trace {
+	out := sallyport.Trace{Path: t.path, Origin: sallyport.Origin{Writer: sallyport.WriterUnknown, Readers: sallyport.ReadersPublic}}
+	t.afterLoss(&out)
+	if t.power < weakPower {
+		out.Through = append(out.Through, Short)
+	}
+	return out
+}
+
 // afterLoss adds what may have been forgotten: the value could have been seen
 // there as well.
 func (t *tracer) afterLoss(out *sallyport.Trace) {
+	if !t.memory.lost {
+		return
+	}
 	lost := t.memory.lostFrom
 	if out.Origin.Writer == sallyport.WriterUnknown && lost.Writer <= sallyport.WriterUntrusted {
 		out.Origin.Writer = sallyport.WriterUntrusted
@@ -373,6 +387,9 @@ func (t *tracer) assembled(v *view, parts []plain.Part) (sallyport.Writer, []mat
 			because = append(because, t.pieces[best])
 		}
 		return weakest, because
+	}
+	if !slices.ContainsFunc(t.pieces, func(m match) bool { return m.shelf.origin.Writer > sallyport.WriterUntrusted }) {
+		return sallyport.WriterUnknown, nil
 	}
 	atoms := atomsOf(v)
 	if len(atoms) < 2 {
