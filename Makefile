@@ -3,12 +3,12 @@
 FUZZTIME ?= 5s
 GO       ?= go
 
-.PHONY: build test lint unit fuzz bench conformance crash fetch clean
+.PHONY: build test lint unit measure fuzz bench conformance crash fetch clean
 
 build:
 	$(GO) build -trimpath -o bin/sallyport ./cmd/sallyport
 
-test: fetch lint unit fuzz
+test: fetch lint unit measure fuzz
 
 # Node, real clients and servers, and the conformance suite.
 fetch:
@@ -24,6 +24,10 @@ lint:
 # build it themselves, so that they test what is in the tree.
 unit:
 	SALLYPORT_TEST_FETCHED=1 $(GO) test -race -timeout 30m ./...
+
+# What is measured on recorded attacks and labelled texts, where they are.
+measure:
+	$(GO) test -v -run 'Bars|Training|Transcripts|Shift' ./test/replay ./internal/inspect/train
 
 fuzz:
 	@test/fuzz.sh $(FUZZTIME)

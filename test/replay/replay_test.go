@@ -14,6 +14,9 @@ import (
 // data is where the recorded suites are, seen from here.
 func data(t *testing.T) string {
 	t.Helper()
+	if racing {
+		t.Skip("measured without the race detector: make measure")
+	}
 	root := os.Getenv("SALLYPORT_DATA")
 	if root == "" {
 		root = "../../../shared/data"

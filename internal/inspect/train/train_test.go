@@ -13,6 +13,9 @@ import (
 // is not there.
 func corpora(t *testing.T) []row {
 	t.Helper()
+	if racing {
+		t.Skip("measured without the race detector: make measure")
+	}
 	dir := os.Getenv("SALLYPORT_DATA")
 	if dir == "" {
 		dir = "../../../../shared/data"
