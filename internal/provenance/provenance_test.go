@@ -56,6 +56,7 @@ func TestValuesTakeTheOriginOfWhereTheyWereSeen(t *testing.T) {
 		{"read", "file", "Q3-Report.pdf*", unknown},
 		{"read", "file", "/Q3-Report.pdf", unknown},
 		{"read", "file", "~Q3-Report.pdf", unknown},
+		{"send", "to", "!bob.smith@example.com", unknown},
 		{"send", "name", "Bob Smith", user},
 		{"send", "name", "bob  smith", user},
 		{"send", "name", "Smith Bob", unknown},
