@@ -72,6 +72,8 @@ type Memories struct {
 const (
 	maxRuns = 256  // that are kept in memory at once
 	maxActs = 2000 // of a run that are read again
+
+	maxNamed = 1 << 20 // bytes of what a run was told to read
 )
 
 // New makes memories of nothing yet. Level says how much of what is not
@@ -89,6 +91,7 @@ type memory struct {
 	words  []string
 	asked  map[string]bool // calls that were made with what the user named
 	named  []string        // what those calls returned
+	size   int             // of named, in bytes
 
 	minted bool               // tools and scope are those of words and pins
 	pins   []sallyport.Digest // of the tools
@@ -207,7 +210,7 @@ func (m *Memories) touch(run string) {
 // load reads a run from the record. A call that is open just now, and one whose
 // outcome is on its way into the log, look alike there: both count as missed.
 func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error {
-	r.seen, r.asked, r.did, r.words, r.named, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, false
+	r.seen, r.asked, r.did, r.words, r.named, r.size, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, 0, false
 	lineage, err := m.past.Lineage(ctx, run)
 	if err != nil {
 		return err
@@ -262,8 +265,11 @@ func (r *memory) does(effects []sallyport.Effect) {
 
 func (r *memory) saw(call, server, tool string, result sallyport.Value, d provenance.Declaration) {
 	r.seen.Saw(call, server, tool, result, d)
-	if r.asked[call] {
-		r.named = append(r.named, string(result.Raw()))
+	if text := result.Raw(); r.asked[call] && len(text) <= maxNamed {
+		r.named = append(r.named, string(text))
+		for r.size += len(text); r.size > maxNamed; r.named = r.named[1:] {
+			r.size -= len(r.named[0]) // what is not there explains nothing: that only asks more
+		}
 	}
 }
 

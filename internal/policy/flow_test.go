@@ -45,7 +45,7 @@ func flow(labels sallyport.Labels, paths ...string) *sallyport.Flow {
 			case "unknown":
 				t.Origin.Writer = sallyport.WriterUnknown
 			case "private":
-				t.Origin.Readers = sallyport.ReadersPrivate
+				t.Origin = sallyport.Origin{Writer: sallyport.WriterTrusted, Readers: sallyport.ReadersPrivate}
 			case "critical":
 				t.Critical = true
 			}
@@ -72,10 +72,13 @@ func TestFlow(t *testing.T) {
 		{"a longer name", "desk/tool:refund", refund, flow(none, "customers untrusted"), sallyport.Allow, "refunds"},
 		{"an odd name", "desk/tool:refund", refund, flow(none, `["customer"] untrusted`), sallyport.Allow, "refunds"},
 		{"unknown is not untrusted", "desk/tool:refund", refund, flow(none, "customer unknown"), sallyport.Allow, "refunds"},
+		{"too much to trace", "desk/tool:refund", refund, &sallyport.Flow{Traces: []sallyport.Trace{{Path: "amount", Origin: sallyport.Origin{Writer: sallyport.WriterUser}}, {}}}, sallyport.Deny, "payee"},
 		{"nobody knows", "desk/tool:refund", refund, nil, sallyport.Deny, "payee"},
 		{"outside the task", "desk/tool:refund", refund, &sallyport.Flow{Outside: "the task asks for no payment"}, sallyport.Hold, "scope"},
 		{"private, to whom it is private", "desk/tool:send_email", mail, flow(none, "to private", "body private"), sallyport.Allow, "mail"},
 		{"private, to others", "desk/tool:send_email", mail, flow(none, "to", "body private"), sallyport.Hold, "secrets"},
+		{"private, and dictated by the user", "desk/tool:send_email", mail, &sallyport.Flow{Traces: []sallyport.Trace{
+			{Path: "body", Origin: sallyport.Origin{Writer: sallyport.WriterUser}}}}, sallyport.Allow, "mail"},
 		{"made up", "desk/tool:send_email", mail, flow(none, "to critical unknown"), sallyport.Allow, "mail"},
 		{"made up by who may be misled", "desk/tool:send_email", mail, flow(sallyport.Labels{SawUntrusted: true}, "to critical unknown"), sallyport.Hold, "misled"},
 		{"made up, but not critical", "desk/tool:send_email", mail, flow(sallyport.Labels{SawUntrusted: true}, "to critical", "body unknown"), sallyport.Allow, "mail"},

@@ -87,7 +87,7 @@ func (c *call) flow() *sallyport.Flow {
 	own := sallyport.Origin{Writer: sallyport.WriterUser, Readers: sallyport.ReadersPublic}
 	mark(c.Untrusted, sallyport.Trace{Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: sallyport.ReadersPublic}})
 	mark(c.Unknown, sallyport.Trace{Origin: sallyport.Origin{Readers: sallyport.ReadersPublic}})
-	mark(c.Private, sallyport.Trace{Origin: sallyport.Origin{Writer: sallyport.WriterUser}})
+	mark(c.Private, sallyport.Trace{Origin: sallyport.Origin{Writer: sallyport.WriterTrusted}})
 	mark(c.Critical, sallyport.Trace{Origin: own, Critical: true})
 	return f
 }

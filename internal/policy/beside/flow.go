@@ -2,6 +2,7 @@ package beside
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/resolved"
@@ -35,13 +36,14 @@ var RunType = resolved.RecordType{
 }
 
 // Flow is one of FlowParts for a call with these arguments. Without a flow
-// every argument is under suspicion, and the run has done all there is.
+// every argument is under suspicion, and the run has done all there is. So is
+// every argument when there were too many to trace.
 func Flow(flow *sallyport.Flow, args sallyport.Value, part string) types.Value {
 	if part == "run" {
 		return run(flow)
 	}
 	in := paths{}
-	if flow == nil {
+	if flow == nil || slices.ContainsFunc(flow.Traces, beyond) {
 		for path := range args.Leaves() {
 			in.add(path)
 		}
@@ -61,6 +63,10 @@ func Flow(flow *sallyport.Flow, args sallyport.Value, part string) types.Value {
 	return in.set()
 }
 
+// beyond reports whether a trace stands for all that was too much to trace: who
+// sends a million arguments must not hide one among them.
+func beyond(t sallyport.Trace) bool { return t.Path == "" }
+
 func marked(t *sallyport.Trace, part string) bool {
 	switch part {
 	case "untrusted":
@@ -68,7 +74,8 @@ func marked(t *sallyport.Trace, part string) bool {
 	case "unknown":
 		return t.Origin.Writer == sallyport.WriterUnknown
 	case "private":
-		return t.Origin.Readers == sallyport.ReadersPrivate
+		// What the user dictates is theirs to send.
+		return t.Origin.Readers == sallyport.ReadersPrivate && t.Origin.Writer != sallyport.WriterUser
 	case "critical":
 		return t.Critical
 	default:
