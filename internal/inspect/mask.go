@@ -54,6 +54,9 @@ func Neutralise(text string) string {
 		b.WriteString(text[from:at])
 		b.WriteString(with)
 		from = at + skip
+		if strings.HasSuffix(with, "]") && from < len(text) && text[from] == '(' {
+			b.WriteByte(' ') // else what was put here would be the text of a link
+		}
 	}
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
