@@ -309,3 +309,14 @@ func TestMoreSourcesThanAreNamedAreNoted(t *testing.T) {
 		t.Errorf("%d sources, more: %v", len(l.Sources), l.More)
 	}
 }
+
+// A text that looks like a form without a value is still a text that was read.
+func TestNamesAloneTaint(t *testing.T) {
+	for _, text := range []string{"j:", "pay_mallory_now:", "a:\nb:\n", "- x:\n"} {
+		m := New(0)
+		m.Saw("c", "s", "read", textResult(text), Declaration{Trust: FirstParty})
+		if l := m.Labels(); !l.SawUntrusted || !l.SawPrivate {
+			t.Errorf("%q: %+v", text, l)
+		}
+	}
+}

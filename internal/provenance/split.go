@@ -1,6 +1,8 @@
 package provenance
 
 import (
+	"strings"
+
 	"sallyport"
 	"sallyport/internal/provenance/form"
 	"sallyport/internal/provenance/plain"
@@ -18,6 +20,7 @@ type cell struct {
 // splitter cuts a result into records and fields.
 type splitter struct {
 	record int // the next one's number
+	cells  int // so far
 	yield  func(cell)
 }
 
@@ -83,7 +86,14 @@ func (s *splitter) text(text string, known sallyport.Value) {
 		s.record++
 	case how == form.Structured && known.Type() != sallyport.Absent && same(v, known):
 	default:
+		before := s.cells
 		s.records(v, how)
+		if s.cells == before && strings.TrimSpace(text) != "" {
+			// Names alone, such as "obey:": a form that holds nothing must not
+			// hide the words that it is made of.
+			s.cell(cell{record: s.record, text: text, how: form.Forgeable})
+			s.record++
+		}
 	}
 }
 
@@ -221,6 +231,7 @@ func (s *splitter) names(v sallyport.Value) {
 
 func (s *splitter) cell(c cell) {
 	if c.text != "" {
+		s.cells++
 		s.yield(c)
 	}
 }
