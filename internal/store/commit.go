@@ -97,6 +97,7 @@ type committer struct {
 	blobs    [][]byte   // payloads of the current group
 	started  time.Time  // the last transaction
 	underway int        // calls between intent and outcome, about
+	busy     int        // the most calls at once lately, about
 
 	mu     sync.Mutex
 	err    error         // why the last transaction failed, nil when it didn't
@@ -376,8 +377,10 @@ func (c *committer) gather(ctx context.Context) (group []*waiting, stopping bool
 		}
 		group, urgent = c.drain(group, urgent)
 	}
-	apart := min(time.Duration(c.underway)*pace, slowest)
-	if rest := apart - time.Since(c.started); rest > 0 && c.underway >= crowd && !stopping {
+	// Those that wait for this transaction count as well as those that it let go.
+	c.busy = max(c.underway+len(group), c.busy-1-c.busy/16)
+	apart := min(time.Duration(c.busy)*pace, slowest)
+	if rest := apart - time.Since(c.started); rest > 0 && c.busy >= crowd && !stopping {
 		for end := time.After(rest); end != nil && len(group) < maxGroup; {
 			select {
 			case w := <-c.queue:
