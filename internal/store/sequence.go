@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,10 +40,11 @@ type sequencer struct {
 
 // grower turns entries into tiles.
 type grower struct {
-	tree   *tlog.Tree // nil when it must be resumed
-	bundle []byte     // entries of the unfinished bundle
-	write  func(tlog.Tile, []byte) error
-	text   []byte
+	tree      *tlog.Tree // nil when it must be resumed
+	published uint64     // size of which all tiles are written
+	bundle    []byte     // entries of the unfinished bundle
+	write     func(tlog.Tile, []byte) error
+	text      []byte
 }
 
 func (g *grower) add(entry []byte) error {
@@ -58,7 +60,9 @@ func (g *grower) add(entry []byte) error {
 	return g.tiles(full)
 }
 
-// end writes what is unfinished.
+// end writes what is unfinished. It leaves alone a tile that has not grown
+// since the last checkpoint, which speaks of it: a death in the middle of
+// writing would damage what was signed.
 func (g *grower) end() error {
 	if len(g.bundle) > 0 {
 		size := g.tree.Size()
@@ -67,7 +71,14 @@ func (g *grower) end() error {
 			return err
 		}
 	}
-	return g.tiles(g.tree.Partial())
+	grown := g.tree.Partial()
+	for level := len(grown) - 1; level >= 0; level-- {
+		below := tlog.TileHeight * grown[level].Level
+		if g.published>>below == g.tree.Size()>>below {
+			grown = slices.Delete(grown, level, level+1)
+		}
+	}
+	return g.tiles(grown)
 }
 
 func (g *grower) tiles(tiles []tlog.HashTile) error {
@@ -167,7 +178,7 @@ func (s *sequencer) resume(ctx context.Context) error {
 		}
 		bundle = tlog.AppendBundled(bundle, row.text)
 	}
-	s.tree, s.bundle = tree, bundle
+	s.tree, s.published, s.bundle = tree, checkpoint.Size, bundle
 	return nil
 }
 
@@ -243,7 +254,11 @@ func (s *sequencer) sequence(ctx context.Context, recent []written) (err error) 
 	if err := s.end(); err != nil {
 		return err
 	}
-	return s.publish(s.tree)
+	if err := s.publish(s.tree); err != nil {
+		return err
+	}
+	s.published = s.tree.Size()
+	return nil
 }
 
 // publish signs what the tree is.
@@ -322,7 +337,19 @@ func (r *Reader) logPath(name string) string {
 	return filepath.Join(r.dir, "log", filepath.FromSlash(name))
 }
 
-func (r *Reader) readTile(tile tlog.Tile) ([]byte, error) { return os.ReadFile(r.logPath(tile.Path())) }
+// readTile reads a tile. A partial one that has gone is the beginning of the
+// full one, which is there then (tlog-tiles, "Partial Tiles").
+func (r *Reader) readTile(tile tlog.Tile) ([]byte, error) {
+	text, err := os.ReadFile(r.logPath(tile.Path()))
+	if !errors.Is(err, os.ErrNotExist) || tile.Width == tlog.TileWidth {
+		return text, err
+	}
+	full, fullErr := os.ReadFile(r.logPath(tlog.Tile{Level: tile.Level, Number: tile.Number, Width: tlog.TileWidth}.Path()))
+	if fullErr != nil {
+		return nil, err // the partial one is what is missing
+	}
+	return tlog.Prefix(tile, full)
+}
 
 // writeTile writes a tile in place: no checkpoint speaks of it yet, so nobody
 // reads it, and a torn one is written again.

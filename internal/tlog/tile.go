@@ -121,6 +121,24 @@ func AppendBundled(dst, entry []byte) []byte {
 	return append(dst, entry...)
 }
 
+// Prefix is the bytes of a partial tile, out of those of the full one.
+func Prefix(partial Tile, full []byte) ([]byte, error) {
+	end := partial.Width * len(sallyport.Digest{})
+	if partial.Level == Bundles {
+		end = 0
+		for range partial.Width {
+			if len(full) < end+2 {
+				return nil, fmt.Errorf("the full tile of %s is damaged: %d bytes", partial.Path(), len(full))
+			}
+			end += 2 + int(binary.BigEndian.Uint16(full[end:]))
+		}
+	}
+	if len(full) < end {
+		return nil, fmt.Errorf("the full tile of %s is damaged: %d bytes", partial.Path(), len(full))
+	}
+	return full[:end], nil
+}
+
 // Resume rebuilds the tree that a checkpoint speaks of from its tiles. read
 // returns the bytes of a tile. Tiles that do not have the checkpoint's root
 // are refused.
