@@ -215,18 +215,27 @@ func TestSubscriptionIsJudgedAsWhatIsSent(t *testing.T) {
 }
 
 // What a server says outside any call belongs to no action, so no rule about
-// results could let it pass.
+// results could let it pass; and no run could be known to have read it.
 func TestLogLinesOutsideCallsAreJudged(t *testing.T) {
-	g, w := open(t)
-	enforce(t, g, w, payRules)
-	var told []string
-	defer g.Attach("s1", func(_ string, m wire.Message) { told = append(told, m.Method) })()
-	m, err := wire.Parse([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"the password is hunter2"}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Heard("shop", "s1", m)
-	if len(told) > 0 {
-		t.Error("the password went around the rules about results")
+	for name, test := range map[string]struct {
+		rules string
+		told  int
+	}{
+		"rules about results": {payRules, 0},
+		"rules about flow":    {`permit (principal, action, resource) unless { context.run.sawUntrusted };`, 0},
+		"other rules":         {`permit (principal, action, resource);`, 1},
+	} {
+		g, w := open(t)
+		enforce(t, g, w, test.rules)
+		told := 0
+		defer g.Attach("s1", func(string, wire.Message) { told++ })()
+		m, err := wire.Parse([]byte(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"the password is hunter2"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Heard("shop", "s1", m)
+		if told != test.told {
+			t.Errorf("%s: the line was told %d times, want %d", name, told, test.told)
+		}
 	}
 }

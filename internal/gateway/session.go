@@ -62,8 +62,9 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 		"notifications/resources/list_changed":
 	case "notifications/message":
 		// It belongs to no action, so no rule about results could say that it
-		// may pass; what a rule would withhold must not come this way.
-		if g.Rules().JudgesResults() && !g.Observe() {
+		// may pass; what a rule would withhold must not come this way. And it is
+		// on no record, so no run would be known to have read it.
+		if rules := g.Rules(); (rules.JudgesResults() || rules.LooksAtFlow()) && !g.Observe() {
 			return
 		}
 	case "notifications/resources/updated":
