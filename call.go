@@ -3,7 +3,10 @@
 // It holds no behaviour that a stranger would have to trust.
 package sallyport
 
-import "time"
+import (
+	"regexp"
+	"time"
+)
 
 // Call is one thing that an agent asks for, or (Ask, Answer) one thing that a
 // server asks back under a ticket. Tools, resources, prompts and completions
@@ -117,6 +120,11 @@ type Principal struct {
 	Tenant     string
 	Attributes map[string]string // of the user, for policy
 }
+
+var agentName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
+
+// ValidAgent reports whether an agent, or a source of runs, may be called so.
+func ValidAgent(name string) bool { return agentName.MatchString(name) }
 
 // Credential is what a door found to identify the caller.
 type Credential struct {

@@ -82,6 +82,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
+	"sallyport/internal/app/ruling": 5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/past":   4, // translates what the record says
 	"sallyport/internal/app/follow": 3, // touches files: which have changed
 	"sallyport/internal/app/watch":  4, // touches servers: what they say of themselves, as it changes
@@ -98,6 +99,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:           "bridges what wire names",
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/form"}:  "its own parts, which know nothing of runs",
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}: "its own parts, which know nothing of runs",
+	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:              "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:           "the offline verbs of policy run the decision itself",
 
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",

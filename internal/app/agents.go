@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 )
@@ -163,4 +164,20 @@ func (a *App) Enroll(ctx context.Context, enrolment control.Enrolment) error {
 		return err
 	}
 	return nil
+}
+
+// people are the configuration's users and agents for the package that
+// identifies them.
+func people(c *config.Config) identity.People {
+	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}, Sources: map[string]identity.Source{}}
+	for name, user := range c.Users {
+		people.Users[name] = identity.User(user)
+	}
+	for name, agent := range c.Agents {
+		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
+	}
+	for name, source := range c.Sources {
+		people.Sources[name] = identity.Source{Kind: sallyport.Strength(source.Kind), Agents: source.Agents, Users: source.Users}
+	}
+	return people
 }

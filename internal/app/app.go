@@ -20,6 +20,7 @@ import (
 	"sallyport"
 	"sallyport/internal/app/follow"
 	"sallyport/internal/app/past"
+	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
@@ -145,9 +146,9 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.law.inForce, a.law.first, err = a.firstRuling(record); err != nil {
 		return nil, err
 	}
-	c := a.options.overlay(a.law.inForce, pins).config
+	c := a.options.overlay(a.law.inForce, pins).Config
 	a.setConfig(c)
-	if a.identities, err = identity.Load(ctx, a.store, c.People(), time.Now); err != nil {
+	if a.identities, err = identity.Load(ctx, a.store, people(c), time.Now); err != nil {
 		return nil, err
 	}
 	if a.runs, err = identity.LoadRuns(ctx, a.identities, a.store, time.Now); err != nil {
@@ -174,7 +175,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.runs.Log = past.Log{Gateway: a.gateway, Store: a.store, Memories: a.memories}
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
-	if rules, err := a.law.inForce.load(a.pins.All()); err == nil {
+	if rules, err := a.law.inForce.Load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
 	} // else Start says why; without rules everything is refused
 	return a, nil
@@ -186,7 +187,7 @@ func newCallID() string { return "c_" + ulid.Make().String() }
 
 // firstRuling is the ruling that was accepted last or, when none ever was,
 // the one in the files.
-func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
+func (a *App) firstRuling(record []byte) (r *ruling.Ruling, first bool, err error) {
 	if beside := filepath.Join(a.options.Dir, "sallyport.yaml"); record == nil && a.configPath == "" {
 		if _, err := os.Stat(beside); err == nil {
 			a.configPath = beside
@@ -194,12 +195,12 @@ func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
 	}
 	switch {
 	case record != nil:
-		if r, err = restoreRuling(record); err == nil && a.configPath == "" {
-			a.configPath = r.name
+		if r, err = ruling.Restore(record); err == nil && a.configPath == "" {
+			a.configPath = r.Name
 		}
 	case a.configPath != "":
 		first = true
-		r, err = readRuling(a.configPath)
+		r, err = ruling.Read(a.configPath)
 	default:
 		err = fmt.Errorf("no gateway was ever started with the state directory %s", a.options.Dir)
 	}
@@ -214,7 +215,7 @@ func (a *App) firstRuling(record []byte) (r *ruling, first bool, err error) {
 // seen are still being looked at.
 func (a *App) Start(ctx context.Context) error {
 	ctx, a.ended = context.WithCancel(ctx)
-	if err := a.gateway.Record(ctx, "start", a.options.Version, sallyport.Digest{}, a.law.inForce.digest()); err != nil {
+	if err := a.gateway.Record(ctx, "start", a.options.Version, sallyport.Digest{}, a.law.inForce.Digest()); err != nil {
 		return err
 	}
 	a.changing.Lock()
@@ -260,10 +261,10 @@ func (a *App) Start(ctx context.Context) error {
 // configure takes the configuration in force into force everywhere, after the
 // one before. The caller holds changing.
 func (a *App) configure(ctx context.Context, before *config.Config) error {
-	c := a.options.overlay(a.law.inForce, a.pins.All()).config
+	c := a.options.overlay(a.law.inForce, a.pins.All()).Config
 	a.setConfig(c)
 	a.pins.Configure(c.Settings)
-	if err := a.identities.Configure(ctx, c.People()); err != nil {
+	if err := a.identities.Configure(ctx, people(c)); err != nil {
 		return err
 	}
 	if !a.running {

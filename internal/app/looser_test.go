@@ -89,7 +89,7 @@ func TestChangedRulesAboutUnseenServersWait(t *testing.T) {
 	if a.PolicyStatus().Pending == nil {
 		t.Error("forbid became permit, and nobody's credential was asked")
 	}
-	for _, f := range a.inForce().files {
+	for _, f := range a.inForce().Files {
 		if strings.HasSuffix(f.Name, "late.cedar") && strings.HasPrefix(string(f.Text), "permit") {
 			t.Errorf("in force: %s", f.Text)
 		}

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"sallyport"
+	"sallyport/internal/app/ruling"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/internal/importer"
@@ -22,9 +23,9 @@ permit (principal, action in Action::"effect:read", resource == Server::"local")
 // overlay is a ruling with what the command line says over it. Nobody has to
 // accept that: whoever starts the gateway says it, for this start. So it is put
 // into force, and never compared or kept: it would hide what the files say.
-func (o *Options) overlay(r *ruling, pins []gateway.Pin) *ruling {
-	over, c := *r, *r.config
-	over.config = &c
+func (o *Options) overlay(r *ruling.Ruling, pins []gateway.Pin) *ruling.Ruling {
+	over, c := *r, *r.Config
+	over.Config = &c
 	if o.Observe {
 		c.Mode = config.Observe
 	}
@@ -40,7 +41,7 @@ func (o *Options) overlay(r *ruling, pins []gateway.Pin) *ruling {
 		c.Servers = map[string]config.Server{}
 	}
 	c.Servers[CommandServer] = s
-	over.more = []policy.File{{Name: "command-line.cedar", Text: []byte(commandPolicy)}}
+	over.More = []policy.File{{Name: "command-line.cedar", Text: []byte(commandPolicy)}}
 	return &over
 }
 

@@ -160,9 +160,9 @@ func digestOf(raw []byte) sallyport.Digest {
 func (a *App) pinsChanged(ctx context.Context) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	a.setConfig(a.options.overlay(a.law.inForce, a.pins.All()).config)
+	a.setConfig(a.options.overlay(a.law.inForce, a.pins.All()).Config)
 	a.pins.Configure(a.config().Settings)
-	rules, err := a.law.inForce.load(a.pins.All())
+	rules, err := a.law.inForce.Load(a.pins.All())
 	if err == nil {
 		err = a.rule(rules)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/app/ruling"
 	"sallyport/internal/control"
 	"sallyport/internal/policy"
 	"sallyport/internal/policyhistory"
@@ -60,23 +61,23 @@ func policyFiles(files []control.File) []policy.File {
 
 // ruling is policies under the configuration in force, or the files on disk
 // when none are given.
-func (a *App) ruling(files []control.File) (*ruling, error) {
+func (a *App) ruling(files []control.File) (*ruling.Ruling, error) {
 	if files == nil {
-		return readRuling(a.configPath)
+		return ruling.Read(a.configPath)
 	}
 	r := a.inForce()
-	r.files = policyFiles(files)
+	r.Files = policyFiles(files)
 	return &r, nil
 }
 
 // ruled makes rules of them, with what the command line says.
-func (a *App) ruled(files []control.File) (*ruling, *policy.Rules, error) {
+func (a *App) ruled(files []control.File) (*ruling.Ruling, *policy.Rules, error) {
 	r, err := a.ruling(files)
 	if err != nil {
 		return nil, nil, err
 	}
 	r = a.options.overlay(r, a.pins.All())
-	rules, err := r.load(a.pins.All())
+	rules, err := r.Load(a.pins.All())
 	return r, rules, err
 }
 
@@ -86,7 +87,7 @@ func (a *App) CheckPolicy(_ context.Context, files control.Files) (control.Check
 	r, err := a.ruling(files.Policies)
 	var rules *policy.Rules
 	if err == nil {
-		rules, err = r.load(a.pins.All())
+		rules, err = r.Load(a.pins.All())
 	}
 	if err != nil {
 		checked.Problems = strings.Split(err.Error(), "\n")
@@ -109,7 +110,7 @@ func (a *App) TestPolicy(_ context.Context, files control.Files) (control.Tested
 	}
 	suites := policyFiles(files.Suites)
 	if suites == nil {
-		beside, err := ReadFiles(r.config.Policy)
+		beside, err := ReadFiles(r.Config.Policy)
 		if err != nil {
 			return tested, err
 		}
@@ -118,7 +119,7 @@ func (a *App) TestPolicy(_ context.Context, files control.Files) (control.Tested
 	if len(suites) == 0 {
 		return tested, errors.New("there are no tests: write them into *.test.yaml files beside the policies")
 	}
-	report, err := policytest.Run(rules, r.world(definitions(a.pins.All(), r.config)), suites)
+	report, err := policytest.Run(rules, r.World(a.pins.All()), suites)
 	if err != nil {
 		tested.Problems = strings.Split(err.Error(), "\n")
 		return tested, nil
@@ -131,14 +132,6 @@ func (a *App) TestPolicy(_ context.Context, files control.Files) (control.Tested
 		tested.Coverage = append(tested.Coverage, control.Coverage{Rule: c.Rule.ID, Place: place(c.Rule), Fired: c.Fired})
 	}
 	return tested, nil
-}
-
-func (r *ruling) world(pinned []sallyport.Definition) policytest.World {
-	world := policytest.World{Pinned: pinned, Roles: r.config.Roles, Users: map[string]policytest.User{}}
-	for name, user := range r.config.Users {
-		world.Users[name] = policytest.User{Groups: user.Groups, Roles: user.Roles, Tenant: user.Tenant, Attributes: user.Attributes}
-	}
-	return world
 }
 
 func place(rule sallyport.Rule) string { return fmt.Sprintf("%s:%d", rule.File, rule.Line) }

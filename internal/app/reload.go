@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/ruling"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
@@ -17,7 +18,7 @@ import (
 // law is what is in force, and what would be if somebody let it. All fields
 // are guarded by App.changing.
 type law struct {
-	inForce *ruling
+	inForce *ruling.Ruling
 	rules   *policy.Rules // of inForce alone: a.rules has the command line's, too
 	first   bool          // nothing was ever accepted: the first that loads is
 	pending *pending      // waits for a human
@@ -27,7 +28,7 @@ type law struct {
 
 // pending is a ruling that is not provably tighter.
 type pending struct {
-	ruling  *ruling
+	*ruling.Ruling
 	rules   *policy.Rules
 	reasons []string
 }
@@ -49,22 +50,22 @@ func (a *App) reload(ctx context.Context) {
 	if a.law.first && !a.watch.Settled() {
 		return // what is accepted first should have been checked against all servers
 	}
-	next, err := readRuling(a.configPath)
-	if next == nil || next.config == nil {
+	next, err := ruling.Read(a.configPath)
+	if next == nil || next.Config == nil {
 		a.refuseFiles(ctx, err)
 		return
 	}
 	var rules *policy.Rules
 	if err == nil {
-		rules, err = next.load(a.pins.All())
+		rules, err = next.Load(a.pins.All())
 	}
 	if err != nil {
 		a.refuseFiles(ctx, err)
 		// The configuration may be fine, and hold just what the policy waits
 		// for: a new server that has to be pinned first.
 		hybrid := *next
-		hybrid.files = a.law.inForce.files
-		if rules, err = hybrid.load(a.pins.All()); err != nil || a.law.first {
+		hybrid.Files = a.law.inForce.Files
+		if rules, err = hybrid.Load(a.pins.All()); err != nil || a.law.first {
 			return
 		}
 		next = &hybrid
@@ -75,8 +76,8 @@ func (a *App) reload(ctx context.Context) {
 }
 
 // consider takes a ruling that loads into force, or lets it wait.
-func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
-	if next.digest() == a.law.inForce.digest() && !a.law.first {
+func (a *App) consider(ctx context.Context, next *ruling.Ruling, rules *policy.Rules) {
+	if next.Digest() == a.law.inForce.Digest() && !a.law.first {
 		a.law.pending = nil
 		// A secret may have been put where the configuration refers to it.
 		if err := errors.Join(a.rule(rules), a.configure(ctx, a.config())); err != nil {
@@ -98,25 +99,25 @@ func (a *App) consider(ctx context.Context, next *ruling, rules *policy.Rules) {
 		}
 		return
 	}
-	if a.law.pending != nil && a.law.pending.ruling.digest() == next.digest() {
+	if a.law.pending != nil && a.law.pending.Digest() == next.Digest() {
 		return
 	}
 	a.law.pending = &pending{next, rules, reasons}
-	a.record(ctx, "policy waits for a human", "files", a.law.inForce.digest(), next.digest())
+	a.record(ctx, "policy waits for a human", "files", a.law.inForce.Digest(), next.Digest())
 	a.tell("The changed configuration or policy is not provably tighter and waits: sallyport policy status, sallyport policy accept")
 }
 
 // looser says what in a new ruling, which has these rules, is not provably
 // tighter. The caller holds changing.
-func (a *App) looser(next *ruling, rules *policy.Rules) []string {
-	why := config.Looser(a.law.inForce.config, next.config)
+func (a *App) looser(next *ruling.Ruling, rules *policy.Rules) []string {
+	why := config.Looser(a.law.inForce.Config, next.Config)
 	for _, l := range policy.Compare(a.law.rules, rules) {
 		why = append(why, l.String())
 	}
 	// What is set aside is in neither set of rules, and comes to be in force
 	// without anybody looking again.
-	_, before := a.law.inForce.ready(a.pins.All())
-	if _, after := next.ready(a.pins.All()); !slices.Equal(before, after) {
+	_, before := a.law.inForce.Ready(a.pins.All())
+	if _, after := next.Ready(a.pins.All()); !slices.Equal(before, after) {
 		why = append(why, "rules about servers that nobody has looked at yet change")
 	}
 	return why
@@ -126,9 +127,9 @@ func (a *App) looser(next *ruling, rules *policy.Rules) []string {
 // line says besides.
 func (a *App) rule(rules *policy.Rules) (err error) {
 	a.law.rules = rules
-	if over := a.options.overlay(a.law.inForce, a.pins.All()); over.more != nil {
+	if over := a.options.overlay(a.law.inForce, a.pins.All()); over.More != nil {
 		var more *policy.Rules
-		if more, err = over.load(a.pins.All()); err == nil {
+		if more, err = over.Load(a.pins.All()); err == nil {
 			rules = more
 		} // else the files' rules alone, which permit nothing of the command's
 	}
@@ -143,7 +144,7 @@ func (a *App) refuseFiles(ctx context.Context, err error) {
 		return
 	}
 	a.law.told = err.Error()
-	a.record(ctx, "policy refused", "files", a.law.inForce.digest(), sallyport.DigestOf([]byte(err.Error())))
+	a.record(ctx, "policy refused", "files", a.law.inForce.Digest(), sallyport.DigestOf([]byte(err.Error())))
 	a.tell(fmt.Sprintf("The changed configuration or policy is refused, the old one stays in force:\n%v", err))
 }
 
@@ -157,16 +158,16 @@ func (a *App) acceptFiles() {
 
 // enforce puts a ruling in force: on the record, then kept, then done. When it
 // can't be recorded or kept it is not in force. The caller holds changing.
-func (a *App) enforce(ctx context.Context, next *ruling, rules *policy.Rules, by string) error {
-	before := a.law.inForce.digest()
+func (a *App) enforce(ctx context.Context, next *ruling.Ruling, rules *policy.Rules, by string) error {
+	before := a.law.inForce.Digest()
 	if a.law.first {
 		before = sallyport.Digest{}
 	}
-	record, err := next.keep()
+	record, err := next.Keep()
 	if err != nil {
 		return err
 	}
-	if err := a.gateway.Record(ctx, "policy", by, before, next.digest()); err != nil {
+	if err := a.gateway.Record(ctx, "policy", by, before, next.Digest()); err != nil {
 		return err
 	}
 	if err := a.store.SaveSettings(ctx, map[string][]byte{rulingSetting: record}); err != nil {
@@ -192,7 +193,7 @@ func (a *App) PolicyStatus() control.PolicyStatus {
 		status.Broken = a.law.broken.Error()
 	}
 	if p := a.law.pending; p != nil {
-		status.Pending = &control.Pending{Digest: p.ruling.digest().String(), Reasons: p.reasons, Diff: diffOf(a.law.inForce, p.ruling)}
+		status.Pending = &control.Pending{Digest: p.Digest().String(), Reasons: p.reasons, Diff: a.law.inForce.Diff(p.Ruling)}
 	}
 	return status
 }
@@ -209,15 +210,15 @@ func (a *App) AcceptPolicy(ctx context.Context, accept control.Accept) error {
 	switch {
 	case p == nil:
 		return errors.New("nothing waits to be accepted")
-	case p.ruling.digest().String() != accept.Digest:
+	case p.Digest().String() != accept.Digest:
 		return errors.New("the files have changed since they were shown: look again")
 	}
 	// The pins may have changed since: what is accepted must still load.
-	rules, err := p.ruling.load(a.pins.All())
+	rules, err := p.Load(a.pins.All())
 	if err != nil {
 		return err
 	}
-	return a.enforce(ctx, p.ruling, rules, operator)
+	return a.enforce(ctx, p.Ruling, rules, operator)
 }
 
 // operator is who holds the human's credential, in the log.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
@@ -157,7 +158,7 @@ func (a *App) examineRestart(add examiner) {
 }
 
 // inForce is a copy of the ruling in force.
-func (a *App) inForce() ruling {
+func (a *App) inForce() ruling.Ruling {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	return *a.law.inForce
@@ -187,8 +188,8 @@ func (a *App) examinePolicy(add examiner) {
 		add(control.OK, "", "%d rules are in force, %s", status.Rules, a.rules.Load().Digest().Short())
 	}
 	inForce := a.inForce()
-	if _, late := inForce.ready(a.pins.All()); len(late) > 0 {
-		add(control.Warning, "sallyport servers pin NAME", "%d rules wait until somebody has looked at %s", len(late), strings.Join(unseen(inForce.config, a.pins.All()), ", "))
+	if _, late := inForce.Ready(a.pins.All()); len(late) > 0 {
+		add(control.Warning, "sallyport servers pin NAME", "%d rules wait until somebody has looked at %s", len(late), strings.Join(inForce.Unseen(a.pins.All()), ", "))
 	}
 	if status.Broken != "" {
 		add(control.Broken, "correct the files; the old ones stay in force", "the configuration or policy files are refused: %s", status.Broken)

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"sallyport"
-	"sallyport/internal/identity"
 	"sallyport/internal/policy/source"
 )
 
@@ -170,7 +169,7 @@ func (r *reader) checkPeople() {
 	users := slices.Sorted(maps.Keys(c.Users))
 	for _, name := range slices.Sorted(maps.Keys(c.Agents)) {
 		agent, at := c.Agents[name], []any{"agents", name}
-		if !identity.ValidName(name) {
+		if !sallyport.ValidAgent(name) {
 			r.problem(at, "%q can't be an agent's name: use a-z, 0-9, and . _ @ - behind the first letter", name)
 		}
 		r.declared(append(at, "role"), "role", agent.Role, c.Roles)
@@ -191,7 +190,7 @@ func (r *reader) checkSources() {
 	users := slices.Sorted(maps.Keys(r.config.Users))
 	for _, name := range slices.Sorted(maps.Keys(r.config.Sources)) {
 		one, at := r.config.Sources[name], []any{"sources", name}
-		if !identity.ValidName(name) {
+		if !sallyport.ValidAgent(name) {
 			r.problem(at, "%q can't be a source's name: use a-z, 0-9, and . _ @ - behind the first letter", name)
 		}
 		if !slices.Contains(kinds, one.Kind) {
@@ -201,7 +200,7 @@ func (r *reader) checkSources() {
 			r.problem(at, "source %s reaches no agent: say whose runs with agents: [NAME]", name)
 		}
 		for i, agent := range one.Agents {
-			if !identity.ValidName(agent) {
+			if !sallyport.ValidAgent(agent) {
 				r.problem(append(at, "agents", i), "%q can't be an agent's name", agent)
 			}
 		}

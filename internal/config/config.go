@@ -16,7 +16,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"sallyport"
-	"sallyport/internal/identity"
 	"sallyport/internal/policy"
 	"sallyport/internal/policy/source"
 )
@@ -386,21 +385,6 @@ func (c *Config) Declares(role, tenant string) error {
 		return fmt.Errorf("no tenant %q is declared in the configuration%s", tenant, source.Meant(tenant, c.Tenants))
 	}
 	return nil
-}
-
-// People are the users and agents for the package that identifies them.
-func (c *Config) People() identity.People {
-	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}, Sources: map[string]identity.Source{}}
-	for name, user := range c.Users {
-		people.Users[name] = identity.User(user)
-	}
-	for name, agent := range c.Agents {
-		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
-	}
-	for name, source := range c.Sources {
-		people.Sources[name] = identity.Source{Kind: sallyport.Strength(source.Kind), Agents: source.Agents, Users: source.Users}
-	}
-	return people
 }
 
 // Declared is what policies may name, for the package that decides.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -45,11 +44,6 @@ type Status struct {
 	State    string    // "active", "no token", "expired", "revoked", or why it can't be used
 }
 
-var agentName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
-
-// ValidName reports whether an agent may be called so.
-func ValidName(name string) bool { return agentName.MatchString(name) }
-
 // Errors of changes.
 var (
 	ErrHasToken = errors.New("has a token already")
@@ -62,7 +56,7 @@ var (
 func (i *Identities) Add(ctx context.Context, name string, agent Agent, lifetime time.Duration) (token string, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !ValidName(name) {
+	if !sallyport.ValidAgent(name) {
 		return "", fmt.Errorf("%q can't be an agent's name: use a-z, 0-9, and . _ @ - behind the first letter, at most 64", name)
 	}
 	_, declared := i.people.Agents[name]

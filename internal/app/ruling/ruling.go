@@ -1,4 +1,6 @@
-package app
+// Package ruling reads, compares and keeps a configuration and the policy that
+// it names.
+package ruling
 
 import (
 	"bytes"
@@ -21,6 +23,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
+	"sallyport/internal/policytest"
 )
 
 // maxPolicy bounds all policy files together, in bytes.
@@ -28,22 +31,23 @@ const maxPolicy = 32 << 20
 
 // Ruling is a configuration and the policy that it names, as one: it is read,
 // compared, accepted and put in force as one.
-type ruling struct {
-	config *config.Config
-	text   []byte // of the configuration
-	name   string // of its file
-	files  []policy.File
-	more   []policy.File // of the command line: in force, but not kept or compared
+type Ruling struct {
+	Config *config.Config
+	Name   string // of the configuration's file
+	Files  []policy.File
+	More   []policy.File // of the command line: in force, but not kept or compared
+
+	text []byte // of the configuration
 }
 
-// readRuling reads a configuration and the policy that it names.
-func readRuling(name string) (*ruling, error) {
+// Read reads a configuration and the policy that it names.
+func Read(name string) (*Ruling, error) {
 	c, text, err := config.Read(name)
 	if err != nil {
 		return nil, err
 	}
-	r := &ruling{config: c, text: text, name: name}
-	r.files, err = readPolicy(c.Policy, filepath.Dir(name))
+	r := &Ruling{Config: c, text: text, Name: name}
+	r.Files, err = readPolicy(c.Policy, filepath.Dir(name))
 	return r, err
 }
 
@@ -98,11 +102,11 @@ func shortName(name, base string) string {
 	return name
 }
 
-// digest identifies the ruling by every byte of it.
-func (r *ruling) digest() sallyport.Digest {
+// Digest identifies the ruling by every byte of it.
+func (r *Ruling) Digest() sallyport.Digest {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d:%s", len(r.text), r.text)
-	for _, file := range r.files {
+	for _, file := range r.Files {
 		fmt.Fprintf(h, "%d:%s%d:%s", len(file.Name), file.Name, len(file.Text), file.Text)
 	}
 	return sallyport.Digest(h.Sum(nil))
@@ -117,53 +121,55 @@ type kept struct {
 	Files [][]byte `json:"files"`
 }
 
-func (r *ruling) keep() ([]byte, error) {
-	k := kept{Name: r.name, Text: r.text}
-	for _, file := range r.files {
+// Keep is the record that Restore reads.
+func (r *Ruling) Keep() ([]byte, error) {
+	k := kept{Name: r.Name, Text: r.text}
+	for _, file := range r.Files {
 		k.Names, k.Files = append(k.Names, file.Name), append(k.Files, file.Text)
 	}
 	return json.Marshal(k)
 }
 
-func restoreRuling(record []byte) (*ruling, error) {
+// Restore makes the ruling of its record again.
+func Restore(record []byte) (*Ruling, error) {
 	var k kept
 	if err := json.Unmarshal(record, &k); err != nil || len(k.Names) != len(k.Files) {
 		return nil, errors.New("the configuration that was accepted last is damaged in the state directory")
 	}
-	r := &ruling{text: k.Text, name: k.Name}
+	r := &Ruling{text: k.Text, Name: k.Name}
 	for i, name := range k.Names {
-		r.files = append(r.files, policy.File{Name: name, Text: k.Files[i]})
+		r.Files = append(r.Files, policy.File{Name: name, Text: k.Files[i]})
 	}
 	var err error
-	r.config, err = config.Parse(k.Name, k.Text)
+	r.Config, err = config.Parse(k.Name, k.Text)
 	return r, err
 }
 
-// load makes rules of the ruling, checked against what was accepted of the
+// Load makes rules of the ruling, checked against what was accepted of the
 // servers. What is in quarantine still counts: a changed manifest must not
 // break a policy that a human wrote against the accepted one. Rules about
 // servers that were never accepted wait for them.
-func (r *ruling) load(pins []gateway.Pin) (*policy.Rules, error) {
-	files, _ := r.ready(pins)
-	return policy.Load(files, definitions(pins, r.config), r.config.Declared())
+func (r *Ruling) Load(pins []gateway.Pin) (*policy.Rules, error) {
+	files, _ := r.Ready(pins)
+	return policy.Load(files, r.Definitions(pins), r.Config.Declared())
 }
 
-// ready are the files with the rules set aside that are about servers which
+// Ready are the files with the rules set aside that are about servers which
 // were never accepted, and the text of those rules.
-func (r *ruling) ready(pins []gateway.Pin) (files []policy.File, late []string) {
-	files = slices.Concat(r.files, r.more)
-	if servers := unseen(r.config, pins); len(servers) > 0 {
+func (r *Ruling) Ready(pins []gateway.Pin) (files []policy.File, late []string) {
+	files = slices.Concat(r.Files, r.More)
+	if servers := r.Unseen(pins); len(servers) > 0 {
 		return aside.Set(files, servers)
 	}
 	return files, nil
 }
 
-// unseen are the configured servers of which nothing was ever accepted: no
+// Unseen are the configured servers of which nothing was ever accepted: no
 // call to them is possible, and what a policy says of their tools can't be
 // checked yet.
-func unseen(c *config.Config, pins []gateway.Pin) []string {
+func (r *Ruling) Unseen(pins []gateway.Pin) []string {
 	var names []string
-	for name := range c.Servers {
+	for name := range r.Config.Servers {
 		known := slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.Server == name && p.Raw != nil })
 		if !known {
 			names = append(names, name)
@@ -173,10 +179,11 @@ func unseen(c *config.Config, pins []gateway.Pin) []string {
 	return names
 }
 
-func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {
+// Definitions are what the pins say of the configured servers.
+func (r *Ruling) Definitions(pins []gateway.Pin) []sallyport.Definition {
 	var all []sallyport.Definition
 	for _, pin := range pins {
-		if _, configured := c.Servers[pin.Server]; !configured || pin.Raw == nil {
+		if _, configured := r.Config.Servers[pin.Server]; !configured || pin.Raw == nil {
 			continue
 		}
 		raw, err := sallyport.Parse(pin.Raw)
@@ -190,23 +197,32 @@ func definitions(pins []gateway.Pin, c *config.Config) []sallyport.Definition {
 		d := sallyport.Definition{Server: pin.Server, Kind: kind, Name: name, Raw: raw,
 			Digest: manifest.NewItem(pin.Key, raw).Digest, Since: pin.Since}
 		if kind == sallyport.KindTool {
-			d.Effects, d.Undeclared = c.Settings(pin.Server, name)
+			d.Effects, d.Undeclared = r.Config.Settings(pin.Server, name)
 		}
 		all = append(all, d)
 	}
 	return all
 }
 
-// diffOf shows what a new ruling changes, file by file.
-func diffOf(old, next *ruling) string {
-	texts := func(r *ruling) map[string][]byte {
-		all := map[string][]byte{filepath.Base(r.name): r.text}
-		for _, file := range r.files {
+// World is what tests of the policy run in.
+func (r *Ruling) World(pins []gateway.Pin) policytest.World {
+	world := policytest.World{Pinned: r.Definitions(pins), Roles: r.Config.Roles, Users: map[string]policytest.User{}}
+	for name, user := range r.Config.Users {
+		world.Users[name] = policytest.User{Groups: user.Groups, Roles: user.Roles, Tenant: user.Tenant, Attributes: user.Attributes}
+	}
+	return world
+}
+
+// Diff shows what a new ruling changes, file by file.
+func (r *Ruling) Diff(next *Ruling) string {
+	texts := func(r *Ruling) map[string][]byte {
+		all := map[string][]byte{filepath.Base(r.Name): r.text}
+		for _, file := range r.Files {
 			all[file.Name] = file.Text
 		}
 		return all
 	}
-	before, after := texts(old), texts(next)
+	before, after := texts(r), texts(next)
 	names := maps.Clone(before)
 	maps.Copy(names, after)
 	var out bytes.Buffer
@@ -214,4 +230,20 @@ func diffOf(old, next *ruling) string {
 		out.Write(diff.Diff("in force/"+name, before[name], "new/"+name, after[name]))
 	}
 	return out.String()
+}
+
+// Paths are what is read when the policy is loaded again: the policies with
+// the directories below.
+func (r *Ruling) Paths() []string {
+	var paths []string
+	for _, path := range r.Config.Policy {
+		paths = append(paths, path)
+		filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				paths = append(paths, name)
+			}
+			return nil
+		})
+	}
+	return paths
 }
