@@ -59,6 +59,10 @@ type Rule struct {
 	Because string // its @because
 	Ask     []string
 	Digest  Digest // of its text
+
+	// What comes back is changed like this before it is released.
+	Mask       []string // scanners, or names of findings, whose finds are masked
+	Neutralise bool     // links, images and markup are made inert
 }
 
 // Facts is all that a decision may look at. Facts only grow during a call.
@@ -75,6 +79,12 @@ type Facts struct {
 	Result Value
 	// Flow is where the arguments came from, known when Partial is not set.
 	Flow *Flow
+	// Findings are what scanners saw in the arguments or, where Result is
+	// judged, in that.
+	Findings []Finding
+	// Permits are the ids of the rules that let the call through whose result
+	// is judged. Nil is that nobody knows: then each could have been it.
+	Permits []string
 }
 
 // Cause says which wall refused a call. It is stable and part of the log.

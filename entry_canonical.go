@@ -21,14 +21,19 @@ import (
 //
 //	1  all members but those below
 //	2  origins, parent_run
-const EntryVersion = 2
+//	3  findings, modified
+const EntryVersion = 3
 
 // version is the oldest one that names all members of the entry.
 func (e *Entry) version() uint64 {
-	if e.ParentRun != "" || len(e.Origins) > 0 {
+	switch {
+	case len(e.Findings) > 0 || len(e.Modified) > 0:
+		return 3
+	case e.ParentRun != "" || len(e.Origins) > 0:
 		return 2
+	default:
+		return 1
 	}
-	return 1
 }
 
 // MaxEntry is the longest that the canonical bytes of an entry may be: an
@@ -64,10 +69,12 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.text("cause", string(e.Cause))
 	w.text("door", e.Door)
 	writeList(&w, "effects", e.Effects)
+	writeList(&w, "findings", e.Findings)
 	w.integer("index", e.Index)
 	if e.Kind != KindUnknown {
 		w.text("kind", e.Kind.String())
 	}
+	writeList(&w, "modified", e.Modified)
 	w.text("name", e.Name)
 	if e.Observed {
 		w.name("observed")
@@ -203,10 +210,12 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("cause", (*string)(&e.Cause))
 	r.text("door", &e.Door)
 	readList(r, "effects", &e.Effects)
+	readList(r, "findings", &e.Findings)
 	r.integer("index", &e.Index)
 	var kind, verdict, at string
 	r.text("kind", &kind)
 	e.Kind = KindOf(kind)
+	readList(r, "modified", &e.Modified)
 	r.text("name", &e.Name)
 	e.Observed = r.name("observed") && r.skip("true")
 	readList(r, "origins", &e.Origins)

@@ -19,6 +19,7 @@ func fullEntry() Entry {
 		Tool: DigestOf([]byte("tool")), Args: DigestOf([]byte("args")), Result: DigestOf([]byte("result")),
 		Policy: DigestOf([]byte("policy")), Verdict: Allow, Observed: true, Cause: CausePolicy,
 		Reason: "because \"quoted\"\n\u2028 <é>", Rules: []string{"a", "b"}, Asks: []string{"finance"}, Origins: []string{"to: untrusted"},
+		Findings: []string{"order/override at note bytes 0-9"}, Modified: []string{"masked 1 secret/jwt"},
 		Approval: "ap_1", Approver: "grace", Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
 		Subject: "policy", By: "grace", Before: DigestOf([]byte("before")), After: DigestOf([]byte("after")),
 	}
@@ -31,6 +32,8 @@ func TestEntryIdentity(t *testing.T) {
 		{Type: Change, Subject: "run begun r_1", Run: "r_1", ParentRun: "r_0"},
 		{Type: Refusal, Index: maxInteger, Verdict: Deny},
 		{Type: Refusal, Verdict: Deny, Origins: []string{"iban: untrusted; mail/read_mail c_1"}},
+		{Type: Closed, Outcome: OutcomeOK, Findings: []string{"secret/jwt"}},
+		{Type: Closed, Outcome: OutcomeOK, Modified: []string{"neutralised"}},
 		{Type: Closed, Outcome: OutcomeUnknown, Took: time.Microsecond},
 		{Type: Held, Verdict: Hold, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -113,6 +116,9 @@ func TestParseEntryRefuses(t *testing.T) {
 		}
 		return strings.Replace(good, old, new, 1)
 	}
+	older := entry
+	older.Findings, older.Modified = nil, nil
+	second := string(older.AppendCanonical(nil))
 	for name, text := range map[string]string{
 		"nothing":            "",
 		"not an object":      "[]",
@@ -122,10 +128,11 @@ func TestParseEntryRefuses(t *testing.T) {
 		"unknown name":       replace(`"index":41`, `"index":41,"indey":1`),
 		"unsorted":           replace(`"index":41,"kind":"tool"`, `"kind":"tool","index":41`),
 		"duplicate":          replace(`"index":41`, `"index":41,"index":41`),
-		"later version":      replace(`"v":2`, `"v":3`),
-		"member of v2 in v1": replace(`"v":2`, `"v":1`),
-		"v2 without need":    strings.Replace(replace(`"parent_run":"r_0",`, ``), `"origins":["to: untrusted"],`, ``, 1),
-		"no version":         replace(`"v":2,`, ``),
+		"later version":      replace(`"v":3`, `"v":4`),
+		"member of v3 in v2": replace(`"v":3`, `"v":2`),
+		"member of v2 in v1": strings.Replace(second, `"v":2`, `"v":1`, 1),
+		"v3 without need":    strings.Replace(second, `"v":2`, `"v":3`, 1),
+		"no version":         replace(`"v":3,`, ``),
 		"no index":           replace(`"index":41,`, ``),
 		"no time":            replace(`"time":"2026-11-22T09:08:07.654Z",`, ``),
 		"float":              replace(`"index":41`, `"index":41.0`),

@@ -19,4 +19,5 @@ type Labels struct {
 	SawUntrusted bool     // read what could have been written to mislead it
 	SawPrivate   bool     // read what not everybody may
 	Did          []Effect // effects of the calls that it made, each once
+	Found        []string // names of the findings in what it read, each once
 }

@@ -110,6 +110,17 @@ type Finding struct {
 	Score         float64 // from 0 to 1
 }
 
+// Name is what policies call the finding: "secret/aws-key".
+func (f *Finding) Name() string { return f.Scanner + "/" + f.Rule }
+
+// Unseen is the rule of a finding that says that its scanner did not see the
+// text, or not all of it: it failed, was too slow, or had too much before it.
+// Nobody knows what it would have found, so it counts as all that it could.
+const Unseen = "failed"
+
+// AllScanners is the scanner of a finding that is about every scanner.
+const AllScanners = "scanner"
+
 // Leaves runs over all values below v (or v itself) that are no object and no
 // array, in the order sent, with their paths as policies write them:
 // recipients[0].email, labels["a b"]. The path of v itself is empty. A path's

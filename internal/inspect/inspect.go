@@ -36,9 +36,11 @@ const (
 	ScannerModel      = "classifier" // the trained model
 )
 
-// MaxFindings bounds the findings of one text. A text with more is no less
-// suspect: the last finding then has the rule "more".
-const MaxFindings = 256
+// MaxFindings bounds the findings of one scanner in one text. A text with more
+// is no less suspect: the scanner's last finding then has the rule "more".
+// Scanners have their room each, so that a list of addresses can't crowd out
+// the key at its end.
+const MaxFindings = 1024
 
 // Text inspects one text. Start and End of the findings are bytes of text; the
 // path is the caller's to fill in. Findings are in the order of Start.
@@ -64,8 +66,8 @@ type scan struct {
 	made     *plain.Text
 	text     string // plain
 	findings []sallyport.Finding
-	full     bool
-	unclosed int // no link that begins before here is closed
+	count    map[string]int // of findings, by scanner
+	unclosed int            // no link that begins before here is closed
 }
 
 // add takes a finding at bytes of the plain text.
@@ -76,16 +78,17 @@ func (s *scan) add(scanner, rule string, start, end int, score float64) {
 
 // addSource takes a finding at bytes of the text as it came.
 func (s *scan) addSource(scanner, rule string, start, end int, score float64) {
-	if len(s.findings) == MaxFindings-1 {
-		if !s.full {
-			s.full = true
-			s.findings = append(s.findings, sallyport.Finding{Scanner: ScannerPlain, Rule: "more", Start: start, End: end, Score: 1})
-		}
+	if s.count == nil {
+		s.count = map[string]int{}
+	}
+	s.count[scanner]++
+	switch n := s.count[scanner]; {
+	case n > MaxFindings:
 		return
+	case n == MaxFindings:
+		rule, score = "more", 1
 	}
-	if !s.full {
-		s.findings = append(s.findings, sallyport.Finding{Scanner: scanner, Rule: rule, Start: start, End: end, Score: score})
-	}
+	s.findings = append(s.findings, sallyport.Finding{Scanner: scanner, Rule: rule, Start: start, End: end, Score: score})
 }
 
 func (s *scan) done() []sallyport.Finding {

@@ -160,11 +160,15 @@ func (s *scan) nameBefore(start int) string {
 
 // named judges a value by the name that it was given, and by how random it is.
 func (s *scan) named(name string, start, end int) {
-	value := s.text[start:end]
-	if len(value) < 16 || len(value) > 256 || !secretName(name) || strings.Count(value, "/") > 2 || strings.Count(value, ".") > 2 || entropy(value) < 3.3 || !mixed(value) {
-		return
+	if secretName(name) && isRandom(s.text[start:end]) {
+		s.add(ScannerSecret, "named", start, end, 0.8)
 	}
-	s.add(ScannerSecret, "named", start, end, 0.8)
+}
+
+// isRandom reports a value that nobody chose for its meaning.
+func isRandom(value string) bool {
+	return len(value) >= 16 && len(value) <= 256 && strings.Count(value, "/") <= 2 && strings.Count(value, ".") <= 2 &&
+		strings.IndexByte(value, ' ') < 0 && entropy(value) >= 3.3 && mixed(value)
 }
 
 // secretName reports names that people give to secrets.

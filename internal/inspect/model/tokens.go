@@ -5,7 +5,10 @@
 // stands out from its neighbours.
 package model
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Segment is about a sentence: where it lies and what it is made of.
 type Segment struct {
@@ -200,11 +203,15 @@ func (t *tokens) punctuation() {
 	t.at, t.hash = i, h
 }
 
+// buffers are reused: structured results are many short texts.
+var buffers = sync.Pool{New: func() any { return new([maxFeatures]uint32) }}
+
 // Segments calls f for each segment of text in order.
 func Segments(text string, f func(*Segment)) {
+	buffer := buffers.Get().(*[maxFeatures]uint32)
+	defer buffers.Put(buffer)
 	var (
 		t      = tokens{text: text}
-		buffer [maxFeatures]uint32
 		s      = Segment{Features: buffer[:0]}
 		p1, p2 = uint32(1), uint32(1) // words before
 		c1, c2 = begin, begin

@@ -1,0 +1,148 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sallyport"
+)
+
+// Change makes the value that may be released instead: findings of the named
+// scanners, or with the named names, are masked; with neutralise no link, image
+// or markup reaches outside. how says what was changed, nothing when nothing
+// was. An error means that what should be changed is still in there.
+func (s *Seen) Change(mask []string, neutralise bool) (changed sallyport.Value, how []string, err error) {
+	m := modification{seen: s, mask: mask, masked: map[string]int{}, edits: map[sallyport.Value]string{}}
+	if err := m.find(); err != nil {
+		return sallyport.Value{}, nil, err
+	}
+	m.walk("", false, s.value, neutralise)
+	if len(m.edits) == 0 {
+		return s.value, nil, nil
+	}
+	var edits []sallyport.Edit
+	for node, text := range m.edits {
+		edits = append(edits, sallyport.Edit{Target: node, With: sallyport.AppendString(nil, text)})
+	}
+	// Two names of one object may have become the same: then Parse refuses.
+	if changed, err = sallyport.Parse(s.value.Splice(edits...)); err != nil {
+		return sallyport.Value{}, nil, fmt.Errorf("what came back can't be changed as the policy wants: %w", err)
+	}
+	for name, n := range m.masked {
+		how = append(how, fmt.Sprintf("masked %d %s", n, name))
+	}
+	slices.Sort(how)
+	if m.neutral > 0 {
+		how = append(how, fmt.Sprintf("neutralised %d texts", m.neutral))
+	}
+	return changed, how, nil
+}
+
+var errUnseen = errors.New("what came back could not be looked at as a whole, so what the policy wants masked may be in it")
+
+type modification struct {
+	seen    *Seen
+	mask    []string
+	masked  map[string]int // by the finding's name
+	neutral int            // texts
+	edits   map[sallyport.Value]string
+	again   *strings.Replacer // what was masked in one place
+}
+
+// wants reports whether a finding is to be masked.
+func (m *modification) wants(f *sallyport.Finding) bool {
+	return slices.Contains(m.mask, f.Scanner) || slices.Contains(m.mask, f.Name())
+}
+
+// find masks the findings, each where it is.
+func (m *modification) find() error {
+	placed := make([]bool, len(m.seen.Findings))
+	var secrets []string
+	for _, t := range m.seen.texts {
+		var spans []sallyport.Finding
+		text := textOf(t.node)
+		for i := t.from; i < t.to; i++ {
+			f := m.seen.Findings[i]
+			if placed[i] = f.Rule != "more"; !placed[i] || !m.wants(&f) {
+				continue
+			}
+			spans = append(spans, f)
+			m.masked[f.Name()]++
+			if found := text[f.Start:f.End]; len(found) >= shortest {
+				secrets = append(secrets, found, "["+f.Rule+"]")
+			}
+		}
+		if spans != nil {
+			m.edits[t.node] = Mask(text, spans)
+		}
+	}
+	for i, f := range m.seen.Findings {
+		// There is more than was found, or it is nowhere in particular.
+		if unseen := f.Rule == sallyport.Unseen && len(m.mask) > 0 && (f.Scanner == sallyport.AllScanners || m.scans(f.Scanner)); unseen || !placed[i] && (m.wants(&f) || f.Rule == "more" && m.scans(f.Scanner)) {
+			return errUnseen
+		}
+	}
+	if secrets != nil {
+		m.again = strings.NewReplacer(secrets...)
+	}
+	return nil
+}
+
+// shortest is the length from which a masked text is looked for elsewhere in
+// the same value, in bytes: shorter ones are in other words, too.
+const shortest = 12
+
+// scans reports whether anything of a scanner is to be masked.
+func (m *modification) scans(scanner string) bool {
+	return slices.ContainsFunc(m.mask, func(name string) bool { return name == scanner || strings.HasPrefix(name, scanner+"/") })
+}
+
+// walk goes over all texts: what was masked in one is masked in every other,
+// where nothing but the place would have given it away.
+func (m *modification) walk(name string, structured bool, v sallyport.Value, neutralise bool) {
+	for key, member := range v.MemberNodes() {
+		below, _ := key.Text()
+		m.text(key, neutralise)
+		m.walk(below, structured || below == "structuredContent", member, neutralise)
+	}
+	for _, item := range v.Items() {
+		m.walk(name, structured, item, neutralise)
+	}
+	if v.Type() == sallyport.String || v.Type() == sallyport.Number {
+		m.text(v, neutralise && v.Type() == sallyport.String && (structured || !slices.Contains(fixed, name)))
+	}
+}
+
+// fixed are members of the protocol's own that hold no words, and break when
+// they are changed: a resource is found again by its URI.
+var fixed = []string{"uri", "uriTemplate", "type", "role", "mimeType", "method", "taskId", "nextCursor", "resultType"}
+
+func (m *modification) text(node sallyport.Value, neutralise bool) {
+	was, edited := m.edits[node]
+	if !edited {
+		was = textOf(node)
+	}
+	now := was
+	if m.again != nil {
+		now = m.again.Replace(now)
+	}
+	if neutralise {
+		if inert := Neutralise(now); inert != now {
+			now = inert
+			m.neutral++
+		}
+	}
+	if now != was {
+		m.edits[node] = now
+	}
+}
+
+// textOf is a string's content, a number as it was sent.
+func textOf(node sallyport.Value) string {
+	if text, ok := node.Text(); ok {
+		return text
+	}
+	return string(node.Raw())
+}
