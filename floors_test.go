@@ -89,6 +89,8 @@ var floors = map[string]int{
 	"sallyport/internal/verbs":      5, // asks a gateway what a person asks for
 	"sallyport/internal/app":        5, // wires by hand
 	"sallyport/internal/proposal":   5, // makes files of what import found, for a human to confirm
+	"sallyport/internal/lab/puppet": 1, // pure: an agent that obeys whatever it reads
+	"sallyport/internal/lab":        5, // plays attacks on a gateway that is handed to it
 	"sallyport/cmd/sallyport":       6, // verbs and output
 }
 
