@@ -69,3 +69,41 @@ func TestWhatARunHasReadStaysWithIt(t *testing.T) {
 		t.Errorf("a fresh run: %s", got)
 	}
 }
+
+// What lists say is on no record of its own, and yet no restart washes it off.
+func TestWhatAListSaidStaysWithTheRun(t *testing.T) {
+	for _, listed := range []bool{false, true} {
+		dir, file := starterFiles(t)
+		edit(t, filepath.Join(dir, "policy/support.cedar"), `@id("support-reads")`,
+			"@id(\"after-reading\") forbid (principal, action == Action::\"desk/tool:add_note\", resource) when { context.run.sawUntrusted };\n@id(\"support-reads\")")
+		a := started(t, dir, file)
+		tokens, err := a.FirstTokens(t.Context(), "support-bot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		within := func(do func(*mcp.ClientSession)) {
+			t.Helper()
+			session, err := connect(t, a.URL(), tokens[0].Token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer session.Close()
+			do(session)
+		}
+		if listed {
+			within(func(s *mcp.ClientSession) {
+				if list, err := s.ListResources(t.Context(), nil); err != nil || len(list.Resources) == 0 {
+					t.Fatalf("%+v, %v", list, err)
+				}
+			})
+		}
+		stop(t, a)
+		a = started(t, dir, file)
+		within(func(s *mcp.ClientSession) {
+			result, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "desk__add_note", Arguments: json.RawMessage(`{"id":"tic_2207","text":"seen"}`)})
+			if err != nil || result.IsError != listed {
+				t.Errorf("listed: %v, refused: %v, %v", listed, result.IsError, err)
+			}
+		})
+	}
+}

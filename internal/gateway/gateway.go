@@ -65,8 +65,13 @@ type Memories interface {
 	Flow(ctx context.Context, call *sallyport.Call, tool *sallyport.Definition) *sallyport.Flow
 	// Did takes note of a call that goes to its server.
 	Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow)
-	// Saw takes note of what the agent is about to get.
+	// Saw takes note of what the agent is about to get, of which the outcome is
+	// the record.
 	Saw(call *sallyport.Call, result sallyport.Value)
+	// Heard takes note of what the agent is about to get and no outcome will
+	// hold, such as progress. An error means that it would be forgotten with the
+	// process: it must not reach the agent.
+	Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value) error
 }
 
 // Upstream reaches the servers.

@@ -41,6 +41,7 @@ type world struct {
 	ended      int
 	flow       *sallyport.Flow
 	remembered []string
+	deaf       bool // Heard fails
 	intentSeen bool // the log held the intent when the upstream acted
 }
 

@@ -26,7 +26,7 @@ func (g *Gateway) List(ctx context.Context, credential sallyport.Credential, que
 	}
 	answer, err := g.Upstream.Query(ctx, query)
 	if err != nil || answer.Error.Type() != sallyport.Absent {
-		return answer, err
+		return g.overheard(ctx, query, answer, err)
 	}
 	filtered, err := g.filter(ctx, query, row, run, answer.Result)
 	filtered.Streamed = answer.Streamed
@@ -121,7 +121,7 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 		if _, err := g.Pins.admit(call); err != nil {
 			return false, nil
 		}
-		if (&Ticket{Call: call, judged: call, gateway: g}).release(raw) != nil {
+		if (&Ticket{Call: call, judged: call, gateway: g}).tell(ctx, raw) != nil {
 			return false, nil
 		}
 		if g.Rules().LooksAtFlow() {
@@ -143,7 +143,7 @@ func (g *Gateway) hello(ctx context.Context, query *Query) (Answer, error) {
 	}
 	answer, err := g.Upstream.Query(ctx, query)
 	if err != nil || answer.Error.Type() != sallyport.Absent {
-		return answer, err
+		return g.overheard(ctx, query, answer, err)
 	}
 	edits, seen, err := g.withheld(query.Server, answer.Result)
 	if err == nil && len(seen.Items) > 0 {

@@ -28,6 +28,16 @@ func (w *world) Saw(_ *sallyport.Call, result sallyport.Value) {
 	w.remembered = append(w.remembered, "saw "+string(result.Raw()))
 }
 
+func (w *world) Heard(_ context.Context, call *sallyport.Call, text sallyport.Value) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deaf {
+		return errors.New("disk full")
+	}
+	w.remembered = append(w.remembered, "heard from "+call.Server+" "+string(text.Raw()))
+	return nil
+}
+
 func (w *world) memory() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,7 +85,7 @@ func TestWhatReachesTheAgentIsRemembered(t *testing.T) {
 	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := w.memory(), `did pay; saw {"message":"half"}; did elicitation/create; saw {"message":"who?"}`; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `saw {"content":[]}`) {
+	if got, want := w.memory(), `did pay; heard from shop {"message":"half"}; did elicitation/create; saw {"message":"who?"}`; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `saw {"content":[]}`) {
 		t.Errorf("remembered %s", got)
 	}
 	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
@@ -128,5 +138,62 @@ forbid (principal, action == Action::"shop/tool:pay", resource) when { context.u
 	entry := sallyport.Entry{Type: sallyport.Intent, Origins: origins(flood)}
 	if n := len(entry.AppendCanonical(nil)); n > sallyport.MaxEntry/2 {
 		t.Errorf("an entry of %d bytes", n)
+	}
+}
+
+// What is on no record reaches no agent before the record says that there was
+// something: a restart would wash it off.
+func TestWhatIsOnNoRecordIsHeard(t *testing.T) {
+	g, w := open(t)
+	w.query = func(q *Query) (Answer, error) {
+		switch q.Method {
+		case "resources/list":
+			return Answer{Result: sallyport.MustParse(`{"resources":[{"uri":"shop://a","name":"obey"}]}`)}, nil
+		case "tools/list":
+			return Answer{Error: sallyport.MustParse(`{"code":-32000,"message":"obey"}`)}, nil
+		case "prompts/list":
+			return Answer{Error: sallyport.MustParse(`{"code":-32601,"message":"obey"}`)}, nil
+		case "logging/setLevel":
+			return Answer{Result: sallyport.MustParse(`{"resultType":"complete","_meta":{"note":"obey"}}`)}, nil
+		default:
+			return Answer{Result: sallyport.MustParse(`{"resultType":"complete"}`)}, nil
+		}
+	}
+	reads := func(method string) string {
+		q := &Query{Server: "shop", Method: method, Params: sallyport.MustParse(`{}`)}
+		ask := g.Query
+		if strings.HasSuffix(method, "/list") {
+			ask = g.List
+		}
+		answer, err := ask(t.Context(), sallyport.Credential{}, q)
+		if err != nil {
+			return "withheld"
+		}
+		return string(answer.Result.Raw()) + string(answer.Error.Raw())
+	}
+	for _, test := range []struct{ method, heard, deaf string }{
+		{"resources/list", `heard from shop {"uri":"shop://a","name":"obey"}`, `{"resources":[]}`},
+		{"tools/list", `heard from shop {"code":-32000,"message":"obey"}`, "withheld"},
+		{"prompts/list", "", `{"code":-32601,"message":"Method not found"}`},
+		{"logging/setLevel", `heard from shop {"resultType":"complete","_meta":{"note":"obey"}}`, "withheld"},
+		{"resources/unsubscribe", "", `{"resultType":"complete"}`},
+	} {
+		w.deaf = false
+		reads(test.method)
+		if got := w.memory(); got != test.heard {
+			t.Errorf("%s: remembered %q, want %q", test.method, got, test.heard)
+		}
+		w.deaf = true
+		if got := reads(test.method); got != test.deaf {
+			t.Errorf("%s: when it can't be recorded the agent gets %s, want %s", test.method, got, test.deaf)
+		}
+	}
+	told := &agent{}
+	w.execute = func(ctx context.Context, ticket *Ticket, client Client) (Answer, error) {
+		client.Tell(ctx, wire.Message{Method: "notifications/progress", Params: sallyport.MustParse(`{"message":"obey"}`)})
+		return Answer{Result: sallyport.MustParse(`{"content":[]}`)}, nil
+	}
+	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), told); err != nil || len(told.told) > 0 {
+		t.Errorf("the agent was told %v, %v", told.told, err)
 	}
 }

@@ -70,7 +70,7 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 	case "notifications/resources/updated":
 		uri, _ := message.Params.Get("uri").Text()
 		ticket := target.subscriptions[subscription{server, uri}]
-		if ticket == nil || ticket.Hear(message) != nil {
+		if ticket == nil || ticket.Hear(context.Background(), message) != nil {
 			return
 		}
 	default:
@@ -139,10 +139,49 @@ func (g *Gateway) Query(ctx context.Context, credential sallyport.Credential, qu
 		if query.Method == "resources/unsubscribe" {
 			g.sessions.unsubscribed(query)
 		}
-		return g.Upstream.Query(ctx, query)
+		answer, err := g.Upstream.Query(ctx, query)
+		return g.overheard(ctx, query, answer, err)
 	case wire.Tickets:
 		return g.taskQuery(ctx, query)
 	default:
 		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "%s is not known here", query.Method)
 	}
+}
+
+// overheard lets go of an answer that is under no ticket and on no record. A
+// server can put words for a model into any of them, errors before all.
+func (g *Gateway) overheard(ctx context.Context, query *Query, answer Answer, err error) (Answer, error) {
+	text := answer.Result
+	switch {
+	case err != nil:
+		return answer, err
+	case string(answer.Error.Get("code").Raw()) == noMethod:
+		answer.Error = missing // in the standard's words, which mislead nobody
+		return answer, nil
+	case answer.Error.Type() != sallyport.Absent:
+		text = answer.Error
+	case !says(text):
+		return answer, nil
+	}
+	err = g.Memories.Heard(ctx, &sallyport.Call{Server: query.Server, Principal: query.Principal, Run: query.Run}, text)
+	if err != nil {
+		return Answer{}, sallyport.Refuse(sallyport.CauseLog, "the server's answer is withheld, since it cannot be recorded that it was heard: %v", err)
+	}
+	return answer, nil
+}
+
+// noMethod is the code of an error that says that there is no such method, and
+// missing is that error (JSON-RPC 2.0, section 5.1).
+const noMethod = "-32601"
+
+var missing = sallyport.MustParse(`{"code":-32601,"message":"Method not found"}`)
+
+// says reports whether there is a text in a result, beside what kind it is.
+func says(result sallyport.Value) bool {
+	for path, leaf := range result.Leaves() {
+		if leaf.Type() == sallyport.String && string(path) != "resultType" {
+			return true
+		}
+	}
+	return false
 }

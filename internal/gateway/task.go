@@ -189,8 +189,8 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 		return answer, err
 	}
 	if answer.Error.Type() != sallyport.Absent {
-		err = under.release(answer.Error)
-	} else if err = under.release(answer.Result); err == nil {
+		err = under.tell(ctx, answer.Error)
+	} else if err = under.tell(ctx, answer.Result); err == nil {
 		err = under.hearInputRequests(ctx, answer.Result)
 	}
 	if err != nil {
@@ -203,7 +203,7 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 func (g *Gateway) listTasks(ctx context.Context, query *Query) (Answer, error) {
 	answer, err := g.Upstream.Query(ctx, query)
 	if err != nil || answer.Error.Type() != sallyport.Absent {
-		return answer, err
+		return g.overheard(ctx, query, answer, err)
 	}
 	g.tasks.settle(ctx)
 	list := answer.Result.Get("tasks")
@@ -222,5 +222,5 @@ func (g *Gateway) listTasks(ctx context.Context, query *Query) (Answer, error) {
 		kept = append(kept, task.Raw()...)
 	}
 	filtered, err := sallyport.Parse(answer.Result.Splice(sallyport.Edit{Target: list, With: append(kept, ']')}))
-	return Answer{Result: filtered, Streamed: answer.Streamed}, err
+	return g.overheard(ctx, query, Answer{Result: filtered, Streamed: answer.Streamed}, err)
 }

@@ -32,7 +32,7 @@ type hearing struct {
 }
 
 func (h *hearing) Tell(ctx context.Context, message wire.Message) error {
-	err := h.ticket.Hear(message)
+	err := h.ticket.Hear(ctx, message)
 	if err == nil {
 		// A task says in a notification, too, what it asks.
 		err = h.ticket.hearInputRequests(ctx, message.Params)
@@ -55,7 +55,7 @@ func (h *hearing) Poll(retry time.Duration, resumable bool) {
 
 // Hear judges a notification that came under the ticket. An error means that
 // it is withheld.
-func (t *Ticket) Hear(message wire.Message) error {
+func (t *Ticket) Hear(ctx context.Context, message wire.Message) error {
 	switch wire.FromServer[message.Method].Treatment {
 	case wire.Sessions, wire.Tickets:
 	default:
@@ -65,20 +65,36 @@ func (t *Ticket) Hear(message wire.Message) error {
 	if err != nil {
 		return err
 	}
-	return under.release(message.Params)
+	return under.tell(ctx, message.Params)
 }
 
-// release asks the rules marked @on("result") whether what came back may
-// reach the agent. What may is in the run's memory from then on, so nothing
-// reaches an agent unremembered.
+// tell lets go what no outcome will hold: progress, what lists say, what a task
+// brought. Nothing reaches an agent unremembered.
+func (t *Ticket) tell(ctx context.Context, text sallyport.Value) error {
+	if err := t.judge(text); err != nil {
+		return err
+	}
+	return t.gateway.Memories.Heard(ctx, t.judged, text)
+}
+
+// release lets go of the result that the outcome holds.
 func (t *Ticket) release(result sallyport.Value) error {
+	if err := t.judge(result); err != nil {
+		return err
+	}
+	t.gateway.Memories.Saw(t.judged, result)
+	return nil
+}
+
+// judge asks the rules marked @on("result") whether what came back may reach the
+// agent.
+func (t *Ticket) judge(result sallyport.Value) error {
 	if rules := t.gateway.Rules(); rules.JudgesResults() {
 		decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.judged, Tool: t.Tool, Result: result})
 		if decision.Verdict != sallyport.Allow && !t.gateway.Observe() {
 			return &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseResult, Decision: decision}
 		}
 	}
-	t.gateway.Memories.Saw(t.judged, result)
 	return nil
 }
 

@@ -29,6 +29,10 @@ type Past interface {
 	// Words are what the user said to a run, oldest first. An error means that
 	// some of it is not there any more.
 	Words(ctx context.Context, run string) ([]Word, error)
+	// Heard puts on the record that a call's run has been told something of its
+	// server that the record does not have. Acts has it from then on, as an act
+	// without a result.
+	Heard(ctx context.Context, call *sallyport.Call) error
 }
 
 // Act is one call on the record.
@@ -63,15 +67,20 @@ type Memories struct {
 	servers Servers
 	level   scope.Level
 
-	mu   sync.Mutex
-	runs map[string]*memory
-	used []string // runs, the one that was asked for longest ago first
+	mu    sync.Mutex
+	runs  map[string]*memory
+	used  []string     // runs, the one that was asked for longest ago first
+	heard map[ear]bool // what the record has of Heard
 }
+
+// ear is where a run hears what is on no record.
+type ear struct{ run, server string }
 
 // Bounds. A run whose memory is dropped is read from the record again.
 const (
 	maxRuns = 256  // that are kept in memory at once
 	maxActs = 2000 // of a run that are read again
+	maxEars = 4096 // of which we know that they are on the record
 
 	maxNamed = 1 << 20 // bytes of what a run was told to read
 )
@@ -151,6 +160,28 @@ func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value) {
 	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.saw(call.ID, call.Server, call.Name, result, m.servers.Declaration(call.Server))
 	})
+}
+
+// Heard remembers what no outcome will hold. The text is forgotten with the
+// memory; that there was one is put on the record, once for each run and server.
+func (m *Memories) Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value) error {
+	at := ear{call.Run.RememberedIn(), call.Server}
+	m.mu.Lock()
+	recorded := m.heard[at]
+	m.mu.Unlock()
+	if !recorded {
+		if err := m.past.Heard(ctx, call); err != nil {
+			return err
+		}
+		m.mu.Lock()
+		if m.heard == nil || len(m.heard) >= maxEars {
+			m.heard = map[ear]bool{}
+		}
+		m.heard[at] = true
+		m.mu.Unlock()
+	}
+	m.Saw(call, text)
+	return nil
 }
 
 // Said remembers what the user said.

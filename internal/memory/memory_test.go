@@ -21,6 +21,7 @@ type record struct {
 	acts  map[string][]Act
 	words map[string][]Word
 	more  bool
+	full  bool // takes nothing
 	err   error
 	tools []sallyport.Definition
 }
@@ -35,7 +36,14 @@ func (r *record) Lineage(_ context.Context, run sallyport.Run) ([]string, error)
 	return []string{run.Parent, run.ID}, nil
 }
 func (r *record) Words(_ context.Context, run string) ([]Word, error) { return r.words[run], nil }
-func (r *record) Definitions() []sallyport.Definition                 { return r.tools }
+func (r *record) Heard(_ context.Context, call *sallyport.Call) error {
+	if r.full {
+		return errors.New("disk full")
+	}
+	r.acts[call.Run.RememberedIn()] = append(r.acts[call.Run.RememberedIn()], Act{Server: call.Server})
+	return nil
+}
+func (r *record) Definitions() []sallyport.Definition { return r.tools }
 func (r *record) Declaration(string) provenance.Declaration {
 	return provenance.Declaration{Trust: provenance.FirstParty}
 }
@@ -232,5 +240,38 @@ func TestSourcesAreNamed(t *testing.T) {
 	f := flowOf(m, r, callOf("r", "c_2", "bank", "pay", `{"iban":"GB33 BUKB 2020 1555 5555 55","amount":1}`))
 	if s := trace(f, "iban"); s.Origin.Writer != sallyport.WriterUntrusted || !strings.HasPrefix(s.Sources[0].Call, "c_1") {
 		t.Errorf("spaced out: %+v", s)
+	}
+}
+
+// What no outcome holds, such as progress, leaves its mark on the record, so a
+// restart washes nothing off.
+func TestHeardSurvivesARestart(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	call := callOf("r_1", "c_1", "mail", "read_mail", `{}`)
+	if flowOf(m, r, call).Run.SawUntrusted {
+		t.Fatal("tainted from the start")
+	}
+	for range 3 {
+		if err := m.Heard(t.Context(), call, sallyport.MustParse(evil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(r.acts["r_1"]) != 1 {
+		t.Errorf("the record says %d times that the run was told something", len(r.acts["r_1"]))
+	}
+	pay := callOf("r_1", "c_2", "bank", "pay", `{"iban":"GB33BUKB20201555555555","amount":1}`)
+	for name, m := range map[string]*Memories{"before": m, "after": New(r, r, scope.Default)} {
+		flow := flowOf(m, r, pay)
+		if !flow.Run.SawUntrusted || flow.Traces[0].Origin.Writer == sallyport.WriterTrusted || flow.Traces[0].Origin.Writer == sallyport.WriterUser {
+			t.Errorf("%s the restart: %+v", name, flow)
+		}
+	}
+	r.full = true
+	if m.Heard(t.Context(), callOf("r_2", "c_3", "mail", "read_mail", `{}`), sallyport.MustParse(evil)) == nil {
+		t.Error("what the record does not have is as good as forgotten")
+	}
+	if m.Heard(t.Context(), callOf("r_1", "c_3", "bank", "pay", `{}`), sallyport.MustParse(evil)) == nil {
+		t.Error("another server's words are others")
 	}
 }

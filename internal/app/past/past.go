@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"sallyport"
 	"sallyport/internal/gateway"
@@ -60,7 +61,23 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 		}
 		acts = append(acts, act)
 	}
-	return acts, more, nil
+	told, err := p.Store.Query(ctx, store.Filter{Run: run, Type: sallyport.Change, Subject: heard, Limit: most})
+	for _, f := range told {
+		acts = append(acts, memory.Act{Server: f.Entry.Server})
+	}
+	return acts, more, err
+}
+
+// heard is the subject of an entry that says that a run was told something by a
+// server that is on no record: progress, a log line, what a list said.
+const heard = "run heard"
+
+// Heard implements memory.Past.
+func (p Past) Heard(ctx context.Context, call *sallyport.Call) error {
+	return p.Store.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
+		Time: time.Now(), Type: sallyport.Change, Subject: heard, By: "gateway", Server: call.Server,
+		Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent,
+	}})
 }
 
 // Lineage implements memory.Past.
