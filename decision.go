@@ -49,6 +49,10 @@ type Decision struct {
 	// what answered it, of a call that is allowed because they agreed.
 	Question Digest
 	Approval string
+
+	// What came back is changed like this before it is released or kept.
+	Mask       []string // scanners, or names of findings, whose finds are masked
+	Neutralise bool     // links, images and markup are made inert
 }
 
 // Rule points at one policy.
@@ -60,9 +64,9 @@ type Rule struct {
 	Ask     []string
 	Digest  Digest // of its text
 
-	// What comes back is changed like this before it is released.
-	Mask       []string // scanners, or names of findings, whose finds are masked
-	Neutralise bool     // links, images and markup are made inert
+	// What the rule wants changed of what comes back: see Decision.
+	Mask       []string
+	Neutralise bool
 }
 
 // Facts is all that a decision may look at. Facts only grow during a call.

@@ -109,6 +109,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/policy", "sallyport/internal/policy/beside"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/inspect", "sallyport/internal/inspect/plain"}:       "its own parts, which know nothing of findings",
 	{"sallyport/internal/inspect", "sallyport/internal/inspect/model"}:       "its own parts, which know nothing of findings",
+	{"sallyport/internal/policytest", "sallyport/internal/policy/source"}:    "says what may have been meant in the same words",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy"}:        "the offline verbs of policy run the decision itself",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/source"}: "writes policies in the spelling that is read",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy/shape"}:  "learns what policy can see",

@@ -3,6 +3,7 @@ package sallyport
 import (
 	"iter"
 	"strconv"
+	"strings"
 )
 
 // Writer is who could have written a value. The zero Writer is the weakest:
@@ -112,6 +113,12 @@ type Finding struct {
 
 // Name is what policies call the finding: "secret/aws-key".
 func (f *Finding) Name() string { return f.Scanner + "/" + f.Rule }
+
+// FindingOf is the finding with a name, wherever it is.
+func FindingOf(name string) Finding {
+	scanner, rule, _ := strings.Cut(name, "/")
+	return Finding{Scanner: scanner, Rule: rule}
+}
 
 // Unseen is the rule of a finding that says that its scanner did not see the
 // text, or not all of it: it failed, was too slow, or had too much before it.

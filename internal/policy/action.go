@@ -34,6 +34,7 @@ type Declared struct {
 	Groups     []string
 	Tenants    []string
 	Attributes []string // that any user has
+	Findings   []string // that scanners can have, by name
 }
 
 // action is one thing that can be asked of a server: its place among Cedar's
@@ -105,7 +106,7 @@ func actionsOf(pinned []sallyport.Definition, servers []string) (map[string]*act
 		all[d.Server] = true
 		switch d.Kind {
 		case sallyport.KindTool:
-			a := newAction(d.Server, "tool:"+d.Name, shape.Of(d.Raw.Get("inputSchema")), known(d.Effects)...)
+			a := newAction(d.Server, "tool:"+d.Name, shape.Of(d.Raw.Get("inputSchema")), beside.Effects(d.Effects)...)
 			a.undeclared, a.pinned, a.listed = d.Undeclared, d.Digest, true
 			add(a)
 		case sallyport.KindPrompt:
@@ -125,22 +126,6 @@ func actionsOf(pinned []sallyport.Definition, servers []string) (map[string]*act
 	return actions, problems
 }
 
-// known are a tool's effects in their order, each once. An effect that nobody
-// knows, and no effect at all, count as the strictest.
-func known(effects []sallyport.Effect) []sallyport.Effect {
-	var out []sallyport.Effect
-	for _, effect := range sallyport.Effects {
-		if slices.Contains(effects, effect) {
-			out = append(out, effect)
-		}
-	}
-	strange := slices.ContainsFunc(effects, func(e sallyport.Effect) bool { return !slices.Contains(sallyport.Effects[:], e) })
-	if (len(out) == 0 || strange) && !slices.Contains(out, sallyport.Exec) {
-		out = append(out, sallyport.Exec)
-	}
-	return out
-}
-
 // contextType is what the rules of one action can read. Room is left beside
 // input for what later facts add.
 func (a *action) contextType(attributes []string, result bool) resolved.RecordType {
@@ -149,6 +134,8 @@ func (a *action) contextType(attributes []string, result bool) resolved.RecordTy
 		"opaque": {Type: beside.Words},
 		"user":   {Type: beside.UserType(attributes)},
 		"run":    {Type: beside.RunType},
+
+		"findings": {Type: beside.Words},
 	}
 	for _, part := range beside.FlowParts {
 		if beside.IsPaths(part) {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -313,6 +312,8 @@ func (c *checker) words(path []string) []string {
 		return c.paths()
 	case "run.did":
 		return effectNames()
+	case "findings", "run.found":
+		return beside.FindingNames(c.declared.Findings)
 	}
 	var words []string
 	for _, a := range c.scope {
@@ -440,7 +441,7 @@ func (c *checker) blame(a *action, tested []ast.IsNode, t *source.Tree) (*source
 
 // complain words the validator's error for the part that it is about.
 func (c *checker) complain(a *action, part *source.Tree, err error) {
-	text := flat(err)
+	text := source.First(err)
 	var culprit *source.Tree
 	var problem string
 	part.Walk(func(t *source.Tree) bool {
@@ -465,21 +466,6 @@ func (c *checker) complain(a *action, part *source.Tree, err error) {
 		return
 	}
 	c.problem(part.Start(), "%s", source.Hinted(text))
-}
-
-// flat is the first of the validator's joined errors, without its quotation.
-func flat(err error) string {
-	for {
-		joined, ok := err.(interface{ Unwrap() []error })
-		if !ok || len(joined.Unwrap()) == 0 {
-			break
-		}
-		err = joined.Unwrap()[0]
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		err = inner
-	}
-	return err.Error()
 }
 
 // note records what a condition looks at.
@@ -539,6 +525,8 @@ func (u *uses) note(path []string) {
 		}
 	case "result":
 		u.result = true
+	case "findings":
+		u.findings = true
 	default:
 		u.flow = append(u.flow, path[0])
 	}

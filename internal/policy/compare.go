@@ -66,7 +66,9 @@ func (c *comparison) looser(r *rule, pin bool, format string, args ...any) {
 
 // permit: what it permits, one of the old permits must have permitted.
 func (c *comparison) permit(r *rule) {
-	within := func(was *rule) bool { return was.permit && c.scopeWithin(r, was) && narrows(r, was) }
+	within := func(was *rule) bool {
+		return was.permit && c.scopeWithin(r, was) && narrows(r, was) && r.changesAs(was)
+	}
 	namesake := named(c.old, r)
 	switch {
 	case namesake != nil && within(namesake) || slices.ContainsFunc(c.old.rules, within):
@@ -83,6 +85,9 @@ func (c *comparison) forbid(was *rule) {
 	covers := func(r *rule) bool {
 		if r.permit || r.result != was.result || r.Ask != nil && !slices.Equal(r.Ask, was.Ask) || !c.scopeCovers(r, was) {
 			return false
+		}
+		if r.changes() && !(was.changes() && r.changesAs(was)) {
+			return false // what was withheld is released, or more of it
 		}
 		return slices.EqualFunc(r.parts(), was.parts(), source.Condition.Same) ||
 			!was.fallible && narrows(was, r) && seesAll(r, was)
@@ -110,6 +115,13 @@ func named(in *Rules, r *rule) *rule {
 // another permit covers the same calls without looking at as much, dropping the
 // first lets them through.
 func (c *comparison) gone(was *rule) {
+	// What it changed, another permit may let through as it is.
+	changes := func(r *rule) bool {
+		return r.permit && r.changesAs(was) && c.scopeCovers(r, was) && slices.EqualFunc(r.parts(), was.parts(), source.Condition.Same)
+	}
+	if was.changes() && !slices.ContainsFunc(c.new.rules, changes) {
+		c.looser(was, false, "no longer changes what comes back")
+	}
 	refuses := func(g *rule) bool { return !g.result && seesAll(g, was) && (!was.fallible || narrows(g, was)) }
 	everywhere := func(g *rule) bool { return refuses(g) && c.scopeCovers(g, was) }
 	if same := named(c.new, was); same != nil && everywhere(same) || slices.ContainsFunc(c.new.rules, everywhere) {

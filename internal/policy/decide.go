@@ -36,18 +36,26 @@ func Decide(r *Rules, facts *sallyport.Facts) sallyport.Decision {
 }
 
 // DecideResult judges what came back by the forbids marked @on("result"): when
-// none fires it is released. It decides about the result only, never about the
-// call.
+// none fires it is released. One with @mask or @neutralise does not withhold, it
+// says what has to be changed first; so do the permits by which the call went
+// out. What is withheld is changed as well, for whoever keeps it. DecideResult
+// decides about the result only, never about the call.
 func DecideResult(r *Rules, facts *sallyport.Facts) sallyport.Decision {
 	q, refused := newQuestion(r, facts)
 	if refused != "" {
 		return sallyport.Decision{Reason: refused, Policy: r.Digest()}
 	}
 	q.find(&r.results)
-	if d, refused := q.judge(q.plain); refused {
-		return d
+	changed := sallyport.Decision{Verdict: sallyport.Allow, Policy: r.digest}
+	if failed := q.oblige(&changed); failed != nil {
+		return q.deny(q.cannotJudge(failed), failed)
 	}
-	return q.ask(sallyport.Decision{Verdict: sallyport.Allow, Policy: r.digest})
+	d, no := q.judge(q.plain)
+	if !no {
+		d = q.ask(changed)
+	}
+	d.Mask, d.Neutralise = changed.Mask, changed.Neutralise
+	return d
 }
 
 // question is one decision being made.
@@ -246,11 +254,14 @@ func (q *question) context() types.Record {
 	}
 	for _, part := range q.uses.flow {
 		if _, done := members[types.String(part)]; !done {
-			members[types.String(part)] = beside.Flow(q.facts.Flow, q.input(), part)
+			members[types.String(part)] = beside.Flow(q.facts.Flow, q.input(), part, q.rules.declared.Findings)
 		}
 	}
 	if q.uses.result {
 		members["result"] = beside.Result(q.facts.Result)
+	}
+	if q.uses.findings {
+		members["findings"] = beside.Findings(q.facts.Findings, q.rules.declared.Findings)
 	}
 	return types.NewRecord(members)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"sallyport"
+	"sallyport/internal/policy/beside"
+	"sallyport/internal/policy/source"
 )
 
 const deskPolicy = `
@@ -620,13 +622,13 @@ func TestEffects(t *testing.T) {
 		{nil, "exec"}, {[]sallyport.Effect{"read"}, "read"}, {[]sallyport.Effect{"pay", "read", "pay"}, "read,pay"},
 		{[]sallyport.Effect{"read", "frobnicate"}, "read,exec"}, {[]sallyport.Effect{""}, "exec"},
 	} {
-		if got := known(c.effects); joined(got) != c.want {
+		if got := beside.Effects(c.effects); joined(got) != c.want {
 			t.Errorf("%q: %q", c.effects, got)
 		}
 	}
 }
 
-func joined(effects []sallyport.Effect) string { return join(effects, ",") }
+func joined(effects []sallyport.Effect) string { return source.Join(effects, ",") }
 
 // Rules are shared by every call in flight.
 func TestRulesAreShared(t *testing.T) {

@@ -147,6 +147,8 @@ func (q *question) value(path []string) string {
 		return string(v.Raw())
 	case "opaque":
 		return q.opaqueSet().String()
+	case "findings":
+		return beside.Findings(q.facts.Findings, q.rules.declared.Findings).String()
 	case "user":
 		var v types.Value = beside.User(&q.call.Principal, beside.UserParts)
 		for _, name := range path[1:] {
@@ -160,7 +162,7 @@ func (q *question) value(path []string) string {
 		if !beside.IsFlow(path[0]) {
 			return ""
 		}
-		v := beside.Flow(q.facts.Flow, q.input(), path[0])
+		v := beside.Flow(q.facts.Flow, q.input(), path[0], q.rules.declared.Findings)
 		if record, ok := v.(types.Record); ok && len(path) > 1 {
 			v, _ = record.Get(types.String(path[1]))
 		}

@@ -48,6 +48,7 @@ func Load(files []File, pinned []sallyport.Definition, declared Declared) (*Rule
 		rule.policy = cedar.NewPolicyFromAST((*publicast.Policy)(rule.source))
 		rule.foresee()
 		r.flow = r.flow || len(rule.uses.flow) > 0
+		r.changing = r.changing || rule.permit && rule.changes()
 		if rule.result {
 			r.results.add(rule)
 		} else {
@@ -121,8 +122,14 @@ func (c *checker) annotations(out *rule) {
 			if out.result = value == "result"; !out.result {
 				c.problem(at, `@on("result") is the only one there is`)
 			}
+		case "mask":
+			c.mask(at, out, value)
+		case "neutralise":
+			if out.Neutralise = value == ""; !out.Neutralise {
+				c.problem(at, "@neutralise says all: write it without a text")
+			}
 		default:
-			c.problem(at, "there is no annotation @%s%s", key, source.Meant(key, []string{"id", "because", "ask", "on"}))
+			c.problem(at, "there is no annotation @%s%s", key, source.Meant(key, []string{"id", "because", "ask", "on", "mask", "neutralise"}))
 		}
 	}
 	slices.Sort(out.Ask)
@@ -131,6 +138,7 @@ func (c *checker) annotations(out *rule) {
 	if out.permit && (out.Ask != nil || out.result) {
 		c.problem(at, "only a forbid can ask or judge results; a permit with @ask or @on would allow without asking")
 	}
+	c.changing(out)
 	if first := c.ids[out.Rule.ID]; first != "" {
 		c.problem(at, "the rule at %s is called %q too", first, out.Rule.ID)
 	}
@@ -144,14 +152,14 @@ func (c *checker) head(out *rule) {
 	entity := func(uid types.EntityUID, want ...types.EntityType) {
 		at := tokens.Literal(uid)
 		if !slices.Contains(want, uid.Type) {
-			c.problem(at, "%s can't stand here; expected %s", uid, join(want, " or "))
+			c.problem(at, "%s can't stand here; expected %s", uid, source.Join(want, " or "))
 			return
 		}
 		c.entity(at, uid)
 	}
 	is := func(got, want types.EntityType) {
 		if at := tokens.After("is"); got != want {
-			c.problem(at, "this is always %s, never %s", article(want), got)
+			c.problem(at, "this is always %s, never %s", source.Article(string(want)), got)
 		}
 	}
 	switch s := policy.Principal.(type) {
@@ -202,19 +210,4 @@ func (c *checker) head(out *rule) {
 		entity(s.Entity, typeServer)
 		out.scope.server = string(s.Entity.ID)
 	}
-}
-
-func join[S ~string](words []S, with string) string {
-	out := make([]string, len(words))
-	for i, word := range words {
-		out[i] = string(word)
-	}
-	return strings.Join(out, with)
-}
-
-func article(t types.EntityType) string {
-	if t == typeAgent {
-		return "an Agent"
-	}
-	return "a " + string(t)
 }

@@ -78,7 +78,7 @@ func TestLoadProblems(t *testing.T) {
 		{"a resource that is in an unknown server", `permit (principal, action, resource is Server in Server::"dsk");`, `p.cedar:1:50: no server "dsk" is declared; did you mean "desk"?`},
 		{"a resource in a role", `permit (principal, action, resource in Role::"support");`, `p.cedar:1:40: Role::"support" can't stand here; expected Server`},
 		{"an annotation in another case", `@Ask("finance") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @Ask; did you mean "ask"?`},
-		{"an annotation that is not built", `@mask("input.amount") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @mask; did you mean "ask"?`},
+		{"an annotation that is misspelt", `@masc("secret") permit (principal, action, resource);`, `p.cedar:1:2: there is no annotation @masc; did you mean "mask"?`},
 		{"another that is not built", `@id("x") @route("judge") permit (principal, action, resource);`, `p.cedar:1:11: there is no annotation @route`},
 		{"two of an annotation", `@ask("finance") @ask("legal") forbid (principal, action, resource);`, `p.cedar:1:21: duplicate annotation: @ask`},
 		{"an unknown annotation", `@askk("finance") forbid (principal, action, resource);`, `p.cedar:1:2: there is no annotation @askk; did you mean "ask"?`},

@@ -96,6 +96,8 @@ func (q *question) partialContext() types.Record {
 		"input":  eval.Variable("input"),
 		"opaque": eval.Variable("opaque"),
 		"user":   beside.User(&q.call.Principal, beside.UserParts),
+
+		"findings": eval.Variable("findings"),
 	}
 	for _, part := range beside.FlowParts {
 		context[types.String(part)] = eval.Variable(types.String(part))

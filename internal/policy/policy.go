@@ -36,6 +36,7 @@ type Rules struct {
 	calls    index
 	results  index
 	flow     bool            // some rule looks at where arguments came from
+	changing bool            // some permit changes what comes back
 	static   types.EntityMap // the actions, for conditions that test their groups
 }
 
@@ -48,8 +49,9 @@ func (r *Rules) Digest() sallyport.Digest {
 	return r.digest
 }
 
-// JudgesResults reports whether any rule is marked @on("result").
-func (r *Rules) JudgesResults() bool { return r != nil && len(r.results.rules) > 0 }
+// JudgesResults reports whether any rule is marked @on("result"), or changes
+// what comes back.
+func (r *Rules) JudgesResults() bool { return r != nil && (r.changing || len(r.results.rules) > 0) }
 
 // LooksAtFlow reports whether any rule looks at where arguments came from or at
 // what the run has done.
@@ -125,6 +127,7 @@ type uses struct {
 	user      []string // parts of context.user
 	flow      []string // what is known of where arguments came from
 	result    bool
+	findings  bool
 	caller    bool // anything known before the arguments are: user, principal, action, resource
 }
 
@@ -132,7 +135,7 @@ func (u *uses) input() bool { return u.all || len(u.arguments) > 0 }
 
 // later reports whether something is looked at that is unknown before the
 // arguments are.
-func (u *uses) later() bool { return u.input() || u.result || len(u.flow) > 0 }
+func (u *uses) later() bool { return u.input() || u.result || u.findings || len(u.flow) > 0 }
 
 func (u *uses) add(v *uses) {
 	u.arguments = append(u.arguments, v.arguments...)
@@ -140,6 +143,7 @@ func (u *uses) add(v *uses) {
 	u.user = append(u.user, v.user...)
 	u.flow = append(u.flow, v.flow...)
 	u.result = u.result || v.result
+	u.findings = u.findings || v.findings
 }
 
 // read is one look at the arguments: at a value and all below it, only whether

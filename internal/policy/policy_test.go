@@ -49,6 +49,7 @@ var declared = Declared{
 	Groups:     []string{"support-leads", "finance", "legal"},
 	Tenants:    []string{"acme"},
 	Attributes: []string{"region", "limit"},
+	Findings:   []string{"order/override", "pii/email", "pii/iban", "secret/jwt", "external/flagged"},
 }
 
 // files are policy files: names and texts by turns.

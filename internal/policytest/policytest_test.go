@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport"
+	"sallyport/internal/inspect"
 	"sallyport/internal/policy"
 )
 
@@ -42,6 +43,8 @@ var declared = policy.Declared{
 	Users:   []string{"ana", "ben"},
 	Groups:  []string{"support-leads", "finance", "legal"},
 	Tenants: []string{"acme"},
+
+	Findings: inspect.Names,
 }
 
 func world(t testing.TB) World {

@@ -7,6 +7,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/policy"
+	"sallyport/internal/policy/source"
 )
 
 // World is what suites can name besides what they bring themselves.
@@ -119,8 +120,8 @@ func (r *runner) result(line int, name string, failures []string, detail string)
 // test runs one call, or several in order.
 func (r *runner) test(line int, t test) {
 	steps := t.Steps
-	flat := step{t.Call, t.Expect, t.Result, t.Release}
-	if t.Name == "" || (flat == step{}) == (steps == nil) {
+	flat := step{t.Call, t.Expect, t.Result, t.Found, t.Release}
+	if empty := flat.Call == nil && flat.Expect == nil && flat.Result == nil && flat.Found == nil && flat.Release == nil; t.Name == "" || empty == (steps == nil) {
 		r.problem(line, "a test needs a name, and either call with expect, or steps")
 		return
 	}
@@ -144,8 +145,12 @@ func (r *runner) test(line int, t test) {
 }
 
 func (r *runner) step(line int, principal sallyport.Principal, s step) string {
-	if s.Call == nil || s.Expect == nil || (s.Result == nil) != (s.Release == nil) {
-		r.problem(line, "a step needs call and expect, and result only together with release")
+	if s.Call == nil || s.Expect == nil || (s.Result == nil) != (s.Release == nil) || s.Result == nil && s.Found != nil {
+		r.problem(line, "a step needs call and expect, result only together with release, and found only with result")
+		return ""
+	}
+	if s.Expect.changes() {
+		r.problem(line, "only what comes back is masked or neutralised: say so in release")
 		return ""
 	}
 	facts, ok := r.facts(line, principal, s.Call)
@@ -164,6 +169,16 @@ func (r *runner) step(line int, principal sallyport.Principal, s step) string {
 	if text, ok := s.Result.Text(); ok {
 		facts.Result = sallyport.MustParse(`{"content":[{"type":"text","text":` + string(sallyport.AppendString(nil, text)) + `}]}`)
 	}
+	facts.Findings, ok = r.found(line, s.Found)
+	if !ok {
+		return ""
+	}
+	if e.Decision.Verdict == sallyport.Allow { // else nobody knows by which rules it would go out
+		facts.Permits = []string{}
+		for _, rule := range e.Decision.Rules {
+			facts.Permits = append(facts.Permits, rule.ID)
+		}
+	}
 	e = policy.ExplainResult(r.rules, facts)
 	r.cover(e)
 	if !s.Release.meets(e.Decision) {
@@ -174,6 +189,9 @@ func (r *runner) step(line int, principal sallyport.Principal, s step) string {
 
 func unexpected(want *expect, got sallyport.Decision) string {
 	text := fmt.Sprintf("expected %s, got %s", want.text, got.Verdict)
+	if want.changes() {
+		text += " " + change(got.Mask, got.Neutralise)
+	}
 	if got.Asks != nil {
 		text += fmt.Sprintf(" for %q", got.Asks)
 	}
@@ -280,12 +298,29 @@ func (r *runner) facts(line int, principal sallyport.Principal, c *call) (*sally
 			return nil, false
 		}
 	}
-	facts := &sallyport.Facts{Call: out, Tool: r.definitions[out.Action()], Flow: c.flow()}
+	findings, ok := r.found(line, c.Found)
+	if _, known := r.found(line, c.Run.Found); !ok || !known {
+		return nil, false
+	}
+	facts := &sallyport.Facts{Call: out, Tool: r.definitions[out.Action()], Flow: c.flow(), Findings: findings}
 	if needs := out.Kind == sallyport.KindTool || out.Kind == sallyport.KindPrompt; needs && facts.Tool == nil {
 		r.problem(line, "%s is not pinned", out.Action())
 		return nil, false
 	}
 	return facts, r.serves(line, c.Server)
+}
+
+// found are findings by their names.
+func (r *runner) found(line int, names []string) ([]sallyport.Finding, bool) {
+	var all []sallyport.Finding
+	for _, name := range names {
+		if !slices.Contains(r.rules.FindingNames(), name) || !strings.Contains(name, "/") {
+			r.problem(line, "there is no finding %q%s", name, source.Meant(name, r.rules.FindingNames()))
+			return nil, false
+		}
+		all = append(all, sallyport.FindingOf(name))
+	}
+	return all, true
 }
 
 // sends reports whether there is a value at a path, or below it.

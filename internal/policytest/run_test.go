@@ -41,6 +41,45 @@ func outcomes(t *testing.T, suite string) string {
 	return strings.Join(lines, "\n")
 }
 
+// What scanners found is what the test says; what comes back is changed as the
+// rules want.
+func TestFindings(t *testing.T) {
+	const more = `
+@id("reads") @mask("secret") permit (principal, action == Action::"desk/tool:get_ticket", resource);
+@id("mails") @on("result") @mask("pii") @neutralise forbid (principal, action, resource) when { context.findings.contains("pii/email") };
+@id("orders") @on("result") forbid (principal, action, resource) when { context.findings.contains("order") };
+@id("misled") forbid (principal, action, resource) when { context.run.found.contains("order") || context.findings.contains("secret") };`
+	const call = `{name: n, as: bot, call: {server: desk, tool: get_ticket, args: {id: "1"}`
+	for _, c := range []struct{ test, want string }{
+		{call + `}, expect: allow}`, "n ok"},
+		{call + `, found: [secret/jwt]}, expect: {deny: misled}}`, "n ok"},
+		{call + `, run: {found: [order/override]}}, expect: {deny: misled}}`, "n ok"},
+		{call + `}, expect: allow, result: x, release: {masked: [secret], neutralised: false}}`, "n ok"},
+		{call + `}, expect: allow, result: x, found: [pii/email], release: {masked: [secret, pii], neutralised: true}}`, "n ok"},
+		{call + `}, expect: allow, result: x, found: [pii/email], release: {allow: mails, neutralised: true}}`, "n ok"},
+		{call + `}, expect: allow, result: x, found: [pii/email], release: {masked: []}}`, `n: release: expected allow with [] masked, got allow with ["pii" "secret"] masked and neutralised by reads, mails`},
+		{call + `}, expect: allow, result: x, found: [scanner/failed], release: {deny: orders}}`, "n ok"},
+		{call + `, found: [order/overide]}, expect: allow}`, `a.test.yaml:5:1: there is no finding "order/overide"; did you mean "order/override"?`},
+		{call + `, found: [order]}, expect: allow}`, `a.test.yaml:5:1: there is no finding "order"`},
+		{call + `}, expect: {masked: [secret]}}`, `a.test.yaml:5:1: only what comes back is masked or neutralised: say so in release`},
+		{call + `}, expect: allow, found: [pii/email]}`, `a.test.yaml:5:1: a step needs call and expect, result only together with release, and found only with result`},
+	} {
+		got := ""
+		report, err := Run(rules(t, more), world(t), suites(head+"tests: [\n"+c.test+"]\n"))
+		switch {
+		case err != nil:
+			got = err.Error()
+		case report.Passed():
+			got = "n ok"
+		default:
+			got = "n: " + report.Results[0].Detail
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s\n got %s\nwant %s", c.test, got, c.want)
+		}
+	}
+}
+
 func TestExpectations(t *testing.T) {
 	for _, c := range []struct{ test, want string }{
 		{`{name: n, as: bot, call: {server: desk, tool: get_ticket, args: {id: "1"}}, expect: allow}`, "n ok"},
@@ -151,7 +190,7 @@ func TestWrongSuites(t *testing.T) {
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: a, prompt: b}, expect: deny}", `a.test.yaml:5:1: a call needs a server and one of`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, ask: nothing}, expect: deny}", `a.test.yaml:5:1: a call needs a server and one of`},
 		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket}}", `a.test.yaml:5:1: a step needs call and expect`},
-		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket}, expect: deny, result: x}", `a.test.yaml:5:1: a step needs call and expect, and result only together with release`},
+		{head + "tests:\n- {name: n, as: bot, call: {server: desk, tool: get_ticket}, expect: deny, result: x}", `a.test.yaml:5:1: a step needs call and expect, result only together with release`},
 		{head + "tests:\n- {name: n, as: bot}", `a.test.yaml:5:1: a test needs a name, and either call with expect, or steps`},
 		{head + "tests:\n- {as: bot, call: {server: desk, tool: get_ticket}, expect: deny}", `a.test.yaml:5:1: a test needs a name`},
 		{head + "tests:\n- {name: n, as: bot, expect: deny, steps: []}", `a.test.yaml:5:1: a test needs a name, and either`},

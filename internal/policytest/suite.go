@@ -44,6 +44,7 @@ type test struct {
 	Call    *call
 	Expect  *expect
 	Result  *value
+	Found   []string // in the result
 	Release *expect
 	Steps   []placed[step]
 }
@@ -52,6 +53,7 @@ type step struct {
 	Call    *call
 	Expect  *expect
 	Result  *value
+	Found   []string
 	Release *expect
 }
 
@@ -63,6 +65,7 @@ type call struct {
 	// user's and everybody's to read.
 	Untrusted, Unknown, Private, Critical, Unlinked []string
 	Run                                             labels
+	Found                                           []string // by scanners, in the arguments
 }
 
 // labels are what the run of a call has on it.
@@ -71,11 +74,12 @@ type labels struct {
 	SawPrivate   bool `yaml:"sawPrivate"`
 	Outside      bool
 	Did          []sallyport.Effect
+	Found        []string
 }
 
 // flow is what the decision is told of where the arguments came from.
 func (c *call) flow() *sallyport.Flow {
-	f := &sallyport.Flow{Unlinked: c.Unlinked, Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did}}
+	f := &sallyport.Flow{Unlinked: c.Unlinked, Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did, Found: c.Run.Found}}
 	if c.Run.Outside {
 		f.Outside = "the test says so"
 	}
@@ -149,16 +153,19 @@ func (p *placed[T]) UnmarshalYAML(node ast.Node) error {
 	return yaml.NodeToValue(node, &p.it, yaml.Strict())
 }
 
-// expect is a verdict, with the rule and the groups that must go with it.
+// expect is a verdict, with the rule and the groups that must go with it, and
+// how what comes back must be changed.
 type expect struct {
-	verdict sallyport.Verdict
-	rule    string
-	groups  []string
-	text    string
+	verdict     sallyport.Verdict
+	rule        string
+	groups      []string
+	masked      []string // nil for whatever
+	neutralised *bool    // nil for either
+	text        string
 }
 
 // UnmarshalYAML implements yaml.NodeUnmarshaler: allow, or {deny: RULE}, or
-// {hold: [GROUPS], rule: RULE}.
+// {hold: [GROUPS], rule: RULE}, or {masked: [FINDINGS], neutralised: true}.
 func (e *expect) UnmarshalYAML(node ast.Node) error {
 	var word string
 	if yaml.NodeToValue(node, &word) == nil && slices.Contains([]string{"allow", "hold", "deny"}, word) {
@@ -168,30 +175,55 @@ func (e *expect) UnmarshalYAML(node ast.Node) error {
 	var long struct {
 		Allow, Deny, Rule string
 		Hold              []string
+		Masked            []string
+		Neutralised       *bool
 	}
 	if err := yaml.NodeToValue(node, &long, yaml.Strict()); err != nil {
 		return err
 	}
+	changed := long.Masked != nil || long.Neutralised != nil
 	switch {
-	case long.Hold != nil && long.Allow == "" && long.Deny == "":
+	case long.Hold != nil && long.Allow == "" && long.Deny == "" && !changed:
 		slices.Sort(long.Hold)
-		*e = expect{sallyport.Hold, long.Rule, long.Hold, fmt.Sprintf("hold for %q", long.Hold)}
+		*e = expect{verdict: sallyport.Hold, rule: long.Rule, groups: long.Hold, text: fmt.Sprintf("hold for %q", long.Hold)}
 		if long.Rule != "" {
 			e.text += " by " + long.Rule
 		}
-	case long.Rule == "" && long.Hold == nil && long.Deny != "" && long.Allow == "":
+	case long.Rule == "" && long.Hold == nil && long.Deny != "" && long.Allow == "" && !changed:
 		*e = expect{verdict: sallyport.Deny, rule: long.Deny, text: "deny by " + long.Deny}
-	case long.Rule == "" && long.Hold == nil && long.Allow != "" && long.Deny == "":
-		*e = expect{verdict: sallyport.Allow, rule: long.Allow, text: "allow by " + long.Allow}
+	case long.Rule == "" && long.Hold == nil && (long.Allow != "" || changed) && long.Deny == "":
+		*e = expect{verdict: sallyport.Allow, rule: long.Allow, masked: long.Masked, neutralised: long.Neutralised, text: "allow"}
+		if long.Allow != "" {
+			e.text += " by " + long.Allow
+		}
+		if changed {
+			slices.Sort(e.masked)
+			e.text += " " + change(e.masked, e.neutralised != nil && *e.neutralised)
+		}
 	default:
-		return &yaml.SyntaxError{Message: "expect is allow, hold, deny, {allow: RULE}, {deny: RULE} or {hold: [GROUPS], rule: RULE}", Token: node.GetToken()}
+		return &yaml.SyntaxError{Message: "expect is allow, hold, deny, {allow: RULE}, {deny: RULE} or {hold: [GROUPS], rule: RULE}; release may be {masked: [FINDINGS], neutralised: true}", Token: node.GetToken()}
 	}
 	return nil
 }
 
+// change says how what comes back is changed.
+func change(masked []string, neutralised bool) string {
+	text := fmt.Sprintf("with %q masked", masked)
+	if neutralised {
+		text += " and neutralised"
+	}
+	return text
+}
+
+// changes reports whether something is expected of how a result is changed.
+func (e *expect) changes() bool { return e.masked != nil || e.neutralised != nil }
+
 // meets reports whether a decision is the expected one.
 func (e *expect) meets(d sallyport.Decision) bool {
-	if d.Verdict != e.verdict || e.groups != nil && !slices.Equal(e.groups, d.Asks) {
+	switch {
+	case d.Verdict != e.verdict || e.groups != nil && !slices.Equal(e.groups, d.Asks):
+		return false
+	case e.masked != nil && !slices.Equal(e.masked, d.Mask) || e.neutralised != nil && *e.neutralised != d.Neutralise:
 		return false
 	}
 	return e.rule == "" || slices.ContainsFunc(d.Rules, func(r sallyport.Rule) bool { return r.ID == e.rule })

@@ -3,6 +3,7 @@
 package beside
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cedar-policy/cedar-go/types"
@@ -102,4 +103,20 @@ func Result(result sallyport.Value) types.Record {
 		"isError": types.Boolean(result.Get("isError").Type() == sallyport.True),
 		"text":    types.String(strings.Join(lines, "\n")),
 	})
+}
+
+// Effects are a tool's effects in their order, each once. An effect that nobody
+// knows, and no effect at all, count as the strictest.
+func Effects(effects []sallyport.Effect) []sallyport.Effect {
+	var out []sallyport.Effect
+	for _, effect := range sallyport.Effects {
+		if slices.Contains(effects, effect) {
+			out = append(out, effect)
+		}
+	}
+	strange := slices.ContainsFunc(effects, func(e sallyport.Effect) bool { return !slices.Contains(sallyport.Effects[:], e) })
+	if (len(out) == 0 || strange) && !slices.Contains(out, sallyport.Exec) {
+		out = append(out, sallyport.Exec)
+	}
+	return out
 }

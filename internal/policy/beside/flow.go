@@ -33,14 +33,16 @@ var RunType = resolved.RecordType{
 	"sawPrivate":   {Type: resolved.BoolType{}},
 	"did":          {Type: Words},
 	"outside":      {Type: resolved.BoolType{}},
+	"found":        {Type: Words},
 }
 
 // Flow is one of FlowParts for a call with these arguments. Without a flow
 // every argument is under suspicion, and the run has done all there is. So is
-// every argument when there were too many to trace.
-func Flow(flow *sallyport.Flow, args sallyport.Value, part string) types.Value {
+// every argument when there were too many to trace. known are the names that
+// findings can have.
+func Flow(flow *sallyport.Flow, args sallyport.Value, part string, known []string) types.Value {
 	if part == "run" {
-		return run(flow)
+		return run(flow, known)
 	}
 	in := paths{}
 	if flow == nil || slices.ContainsFunc(flow.Traces, beyond) {
@@ -83,8 +85,8 @@ func marked(t *sallyport.Trace, part string) bool {
 	}
 }
 
-func run(flow *sallyport.Flow) types.Record {
-	labels := sallyport.Labels{SawUntrusted: true, SawPrivate: true, Did: sallyport.Effects[:]}
+func run(flow *sallyport.Flow, known []string) types.Record {
+	labels := sallyport.Labels{SawUntrusted: true, SawPrivate: true, Did: sallyport.Effects[:], Found: []string{string(unseen)}}
 	outside := true
 	if flow != nil {
 		labels, outside = flow.Run, flow.Outside != ""
@@ -94,6 +96,7 @@ func run(flow *sallyport.Flow) types.Record {
 		"sawPrivate":   types.Boolean(labels.SawPrivate),
 		"did":          words(labels.Did),
 		"outside":      types.Boolean(outside),
+		"found":        foundBefore(labels.Found, known),
 	})
 }
 

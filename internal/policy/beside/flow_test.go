@@ -45,7 +45,7 @@ func TestPathsAreThoseOfLeaves(t *testing.T) {
 	for path := range args.Leaves() {
 		leaves = append(leaves, string(path))
 	}
-	got := Flow(nil, args, "untrusted").String()
+	got := Flow(nil, args, "untrusted", nil).String()
 	for _, path := range append(leaves, "to", "to[0]", "to[0].c") {
 		if !strings.Contains(got, string(sallyport.AppendString(nil, path))) {
 			t.Errorf("%s is not in %s", path, got)

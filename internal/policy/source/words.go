@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -206,4 +207,36 @@ func isIdentifier(name string) bool {
 		}
 	}
 	return name != ""
+}
+
+// First is the first of the validator's joined errors, without its quotation.
+func First(err error) string {
+	for {
+		joined, ok := err.(interface{ Unwrap() []error })
+		if !ok || len(joined.Unwrap()) == 0 {
+			break
+		}
+		err = joined.Unwrap()[0]
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner
+	}
+	return err.Error()
+}
+
+// Join writes words one behind the other.
+func Join[S ~string](words []S, with string) string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = string(word)
+	}
+	return strings.Join(out, with)
+}
+
+// Article puts the article before a word.
+func Article(word string) string {
+	if strings.IndexByte("AEIO", word[0]) >= 0 {
+		return "an " + word
+	}
+	return "a " + word
 }
