@@ -80,6 +80,9 @@ var floors = map[string]int{
 	"sallyport/internal/config":           4, // translates the operator's file
 	"sallyport/internal/terminal":         4, // shows and asks a person
 
+	"sallyport/internal/hookdoor/table": 1, // pure: what the tools of a client do
+	"sallyport/internal/hookdoor/own":   3, // touches the disk: where paths lead
+
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app/ruling": 5, // reads and keeps the operator's files as one

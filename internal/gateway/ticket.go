@@ -102,36 +102,47 @@ func (t *Ticket) judge(result sallyport.Value) error {
 // then gives the answer back for release. err is what Execute said.
 func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, error) {
 	outcome, reason := t.outcome(ctx, &answer, err)
-	record := &sallyport.Record{Entry: sallyport.Entry{
-		Time: t.gateway.Now(), Type: sallyport.Closed,
-		Call: t.Call.ID, Parent: t.Call.Parent, Kind: t.Call.Kind, Server: t.Call.Server, Name: t.Call.Name,
-		Principal: t.Call.Principal, Run: t.Call.Run.ID, ParentRun: t.Call.Run.Parent,
-		Outcome: outcome,
-	}}
-	record.Entry.Took = record.Entry.Time.Sub(t.entry.Time)
-	switch {
-	case reason != nil:
-		record.Entry.Reason = cut(reason.Error())
-	case t.Call.Kind != sallyport.KindTask: // which opens none: its own goes on
-		record.Entry.Task = taskOf(answer)
+	task := ""
+	if reason == nil && t.Call.Kind != sallyport.KindTask { // which opens none: its own goes on
+		task = taskOf(answer)
 	}
-	record.Result = answer.Result.Raw()
+	if err := t.end(ctx, answer, sallyport.Entry{Outcome: outcome, Reason: textOf(reason), Task: task}); err != nil {
+		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
+			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + err.Error()}}
+	}
+	if reason != nil {
+		return Answer{}, reason
+	}
+	if task != "" {
+		t.gateway.tasks.open(task, t)
+	}
+	return answer, nil
+}
+
+// end appends the outcome, of which entry says how the call ended.
+func (t *Ticket) end(ctx context.Context, answer Answer, entry sallyport.Entry) error {
+	entry.Time, entry.Type = t.gateway.Now(), sallyport.Closed
+	entry.Call, entry.Parent, entry.Kind, entry.Server, entry.Name = t.Call.ID, t.Call.Parent, t.Call.Kind, t.Call.Server, t.Call.Name
+	entry.Principal, entry.Run, entry.ParentRun = t.Call.Principal, t.Call.Run.ID, t.Call.Run.Parent
+	entry.Took = entry.Time.Sub(t.entry.Time)
+	record := &sallyport.Record{Entry: entry, Result: answer.Result.Raw()}
 	if answer.Error.Type() != sallyport.Absent {
 		record.Result = answer.Error.Raw()
 	}
 	// The outcome is recorded even when the agent has hung up.
-	if logErr := t.gateway.Log.Append(context.WithoutCancel(ctx), record); logErr != nil {
-		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
-			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + logErr.Error()}}
+	if err := t.gateway.Log.Append(context.WithoutCancel(ctx), record); err != nil {
+		return err
 	}
 	t.gateway.Watcher.Ended(&record.Entry)
-	if reason != nil {
-		return Answer{}, reason
+	return nil
+}
+
+// textOf is an error's text as an entry has it, "" for none.
+func textOf(err error) string {
+	if err == nil {
+		return ""
 	}
-	if record.Entry.Task != "" {
-		t.gateway.tasks.open(record.Entry.Task, t)
-	}
-	return answer, nil
+	return cut(err.Error())
 }
 
 // outcome says how the call ended. A non-nil reason means that the answer is

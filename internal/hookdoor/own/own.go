@@ -1,0 +1,241 @@
+// Package own says whether a tool of a client would touch what is Sallyport's
+// own: its state, its sockets, its configuration, its policies, and the
+// settings by which the client asks it. An agent that can write these decides
+// about itself.
+//
+// Of a path it sees where it leads. Of a shell command it sees the words that
+// are written there, and nothing that the shell or a program makes of others:
+// see Command.
+package own
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sallyport"
+)
+
+// Things are what no tool may touch.
+type Things struct {
+	Paths []string // files, and folders with all below
+	Home  string   // what ~ stands for
+}
+
+const (
+	maxText  = 64 << 10 // bytes of a command, beyond which nobody looks through it
+	maxLinks = 64       // that a path may lead through
+)
+
+// Names of arguments, whichever tool they belong to.
+var (
+	pathNames    = []string{"file_path", "notebook_path", "path", "scriptPath"}
+	commandNames = []string{"command", "args", "script"}
+)
+
+// looks are the tools that change nothing: they may look at the client's
+// settings.
+var looks = []string{"Read", "Grep", "Glob", "LS"}
+
+// Touched says what of ours a tool of the client would touch with its input,
+// "" for nothing that can be seen.
+func (t Things) Touched(tool, cwd string, input sallyport.Value) string {
+	return t.look(tool, cwd).named(input)
+}
+
+// TouchedByAny is Touched for a tool of which nobody knows what the names of
+// its arguments mean: each text among them may be a path or a command.
+func (t Things) TouchedByAny(tool, cwd string, input sallyport.Value) string {
+	l := t.look(tool, cwd)
+	return l.any(input, func(text string) string {
+		if found := l.path(text, false); found != "" {
+			return found
+		}
+		return l.command(text)
+	})
+}
+
+// Led says what of ours a path among the arguments of an MCP server's tool
+// leads to. What is plainly no path is none: these are commands to nobody.
+func (t Things) Led(tool, cwd string, input sallyport.Value) string {
+	l := t.look(tool, cwd)
+	return l.any(input, func(text string) string {
+		if !strings.Contains(text, "/") {
+			return ""
+		}
+		return l.path(text, false)
+	})
+}
+
+// look is one tool's input being looked through.
+type look struct {
+	tool string
+	home string
+	dirs []string // to which a path may be relative
+	ours []string // paths, as they are written and as they lead
+}
+
+func (t Things) look(tool, cwd string) *look {
+	l := &look{tool: tool, home: t.Home}
+	if filepath.IsAbs(cwd) { // else a relative path leads nobody knows where
+		l.dirs = []string{cwd}
+	}
+	for _, path := range t.Paths {
+		l.ours = append(l.ours, filepath.Clean(path))
+		if real, err := Resolve(path); err == nil {
+			l.ours = append(l.ours, real)
+		}
+	}
+	slices.Sort(l.ours)
+	l.ours = slices.Compact(l.ours)
+	return l
+}
+
+// named looks through the arguments of a tool that is known.
+func (l *look) named(input sallyport.Value) string {
+	base := l.dirs
+	for name, value := range input.Members() {
+		text, ok := value.Text()
+		found := ""
+		switch {
+		case !ok:
+		case slices.Contains(pathNames, name):
+			found = l.path(text, l.tool == "Grep")
+		case slices.Contains(commandNames, name):
+			found = l.command(text)
+		case l.tool == "Glob" && name == "pattern" || l.tool == "Grep" && name == "glob":
+			if from, ok := input.Get("path").Text(); ok {
+				l.dirs = l.absolute(from)
+			}
+			found = l.pattern(text)
+			l.dirs = base
+		}
+		if found != "" {
+			return found
+		}
+	}
+	if _, given := input.Get("path").Text(); l.tool == "Grep" && !given {
+		return l.path(".", true)
+	}
+	return ""
+}
+
+// any asks about every text of a value.
+func (l *look) any(value sallyport.Value, about func(text string) string) string {
+	if text, ok := value.Text(); ok {
+		return about(text)
+	}
+	for _, member := range value.Members() {
+		if found := l.any(member, about); found != "" {
+			return found
+		}
+	}
+	for _, item := range value.Items() {
+		if found := l.any(item, about); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+// path says what of ours a path leads to. With deep, what lies below it counts
+// as well: a search reads all of that.
+func (l *look) path(path string, deep bool) string {
+	path = strings.TrimPrefix(path, "file://")
+	if path == "" || strings.ContainsRune(path, 0) || len(path) > 4096 {
+		return ""
+	}
+	for _, from := range l.absolute(path) {
+		// A shell goes through a link before it goes up; most programs go up first.
+		for _, way := range []string{from, filepath.Clean(from)} {
+			to, err := Resolve(way)
+			if err != nil {
+				return err.Error()
+			}
+			if found := l.at(way, deep) + l.at(to, deep); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
+// absolute is a path in every way that it may be meant.
+func (l *look) absolute(path string) []string {
+	if path == "~" || strings.HasPrefix(path, "~/") {
+		return []string{l.home + path[1:]}
+	}
+	if filepath.IsAbs(path) {
+		return []string{path}
+	}
+	var all []string
+	for _, dir := range l.dirs {
+		all = append(all, dir+"/"+path)
+	}
+	return all
+}
+
+// at says what of ours is at an absolute path.
+func (l *look) at(path string, deep bool) string {
+	for _, ours := range l.ours {
+		if below(ours, path) || deep && below(path, ours) {
+			return ours + " is Sallyport's own"
+		}
+	}
+	if settings(path) && !slices.Contains(looks, l.tool) {
+		return path + " says how the client asks Sallyport"
+	}
+	return ""
+}
+
+// below reports whether a path is a folder or within it. Letters count as the
+// same in either case, as they do on many disks.
+func below(folder, path string) bool {
+	folder, path = strings.ToLower(folder), strings.ToLower(path)
+	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// settings reports whether a path is a file in which Claude Code keeps its
+// hooks and its MCP servers.
+func settings(path string) bool {
+	path = strings.ToLower(path)
+	name := filepath.Base(path)
+	switch name {
+	case ".claude.json", ".mcp.json", "managed-settings.json", "managed-mcp.json":
+		return true
+	}
+	return filepath.Base(filepath.Dir(path)) == ".claude" && strings.HasPrefix(name, "settings") && strings.HasSuffix(name, ".json")
+}
+
+// Resolve follows every link of an absolute path, also where what is at its end
+// does not exist yet.
+func Resolve(path string) (string, error) {
+	done, rest, links := "/", strings.Split(path, "/"), 0
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			done = filepath.Dir(done)
+			continue
+		}
+		next := filepath.Join(done, name)
+		to, err := os.Readlink(next)
+		if err != nil { // no link, or nothing that we may look at
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", fmt.Errorf("%s leads through more than %d links", path, maxLinks)
+		}
+		if filepath.IsAbs(to) {
+			done = "/"
+		}
+		rest = append(strings.Split(to, "/"), rest...)
+	}
+	return done, nil
+}
