@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
@@ -18,7 +20,7 @@ import (
 func (c *cli) serversCommand() *cobra.Command {
 	list := c.serversList()
 	servers := group("servers", "The MCP servers behind the gateway, and what was accepted of them",
-		list, c.serversDiff(), c.serversAccept("pin", "Look at a server for the first time and accept what it offers"),
+		list, c.serversShow(), c.serversDiff(), c.serversAccept("pin", "Look at a server for the first time and accept what it offers"),
 		c.serversAccept("accept", "Accept what a server has changed"))
 	inner := servers.RunE
 	servers.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,6 +54,45 @@ func (c *cli) serversList() *cobra.Command {
 				})
 			})
 		},
+	}
+}
+
+func (c *cli) serversShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a server, and what is declared of where its values come from",
+		Args: exactly("NAME"), ValidArgsFunction: c.completeServers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd, func(ctx context.Context, gate *control.Client) error {
+				servers, err := control.Get[[]control.Server](ctx, gate, "/servers")
+				if err != nil {
+					return err
+				}
+				i := slices.IndexFunc(servers, func(s control.Server) bool { return s.Name == args[0] })
+				if i < 0 {
+					return fmt.Errorf("no server %s is configured; \"sallyport servers list\" shows all", args[0])
+				}
+				return c.print(servers[i], func(t *terminal.Table) { showServer(t, &servers[i]) })
+			})
+		},
+	}
+}
+
+func showServer(t *terminal.Table, s *control.Server) {
+	t.Row("SERVER", s.Name)
+	t.Row("KIND", s.Kind)
+	t.Row("ADDRESS", s.Address)
+	t.Row("STATE", s.State)
+	t.Row("ITEMS", fmt.Sprintf("%d pinned, %d quarantined, %d new", s.Pinned, s.Quarantined, s.New))
+	t.Row("TRUST", s.Trust)
+	t.Row("READERS", s.Readers)
+	if s.Memory {
+		t.Row("MEMORY", "what one run writes, others read")
+	}
+	for _, r := range s.Results {
+		t.Row("RESULT", fmt.Sprintf("%s of %s: written by %s, read by %s", cmp.Or(r.Field, "every field"), cmp.Or(r.Tool, "every tool"), r.Writer, r.Readers))
+	}
+	for _, unfit := range s.Unfit {
+		t.Row("UNFIT", unfit)
 	}
 }
 
@@ -161,9 +202,9 @@ func (c *cli) toolsCommand() *cobra.Command {
 					return err
 				}
 				return c.print(tools, func(t *terminal.Table) {
-					t.Row("TOOL", "EFFECTS", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
+					t.Row("TOOL", "EFFECTS", "AUDIENCE", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
 					for _, tool := range tools {
-						t.Row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.State, tool.Digest,
+						t.Row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.Audience, tool.State, tool.Digest,
 							strings.Join(tool.Allowed, ","), strings.Join(tool.Asked, ","))
 					}
 				})

@@ -2,7 +2,7 @@ package app
 
 import (
 	"sallyport"
-	"sallyport/internal/config"
+	"sallyport/internal/memory"
 	"sallyport/internal/provenance"
 )
 
@@ -11,16 +11,13 @@ func (a *App) Definitions() []sallyport.Definition { return a.pins.Definitions()
 
 // Declaration implements memory.Servers.
 func (a *App) Declaration(server string) provenance.Declaration {
-	return provenance.Declaration{Trust: trust(a.config().Servers[server])}
+	return a.config().Declaration(server)
 }
 
-func trust(s config.Server) provenance.Trust {
-	switch {
-	case s.Trust == "first-party", s.Trust == "" && s.Builtin != "":
-		return provenance.FirstParty
-	case s.Trust == "vetted":
-		return provenance.Vetted
-	default:
-		return provenance.Community
-	}
+// Use implements memory.Servers.
+func (a *App) Use(server, tool string) memory.Use {
+	c := a.config()
+	use := memory.Use{Meanings: c.Meanings(server, tool)}
+	use.Audience, use.Declared = c.Audience(server, tool)
+	return use
 }

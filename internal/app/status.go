@@ -25,6 +25,7 @@ func (a *App) Servers() []control.Server {
 	for _, name := range slices.Sorted(maps.Keys(c.Servers)) {
 		s := control.Server{Name: name}
 		s.Kind, s.Address = describe(c.Servers[name])
+		a.declared(&s, c)
 		var err error
 		if s.State, err = a.watch.StateOf(name); err != nil {
 			s.Error = err.Error()
@@ -43,6 +44,26 @@ func (a *App) Servers() []control.Server {
 		all = append(all, s)
 	}
 	return all
+}
+
+// declared fills in what the configuration says of where a server's values
+// come from.
+func (a *App) declared(s *control.Server, c *config.Config) {
+	d, configured := c.Declaration(s.Name), c.Servers[s.Name]
+	s.Trust, s.Readers, s.Memory = config.TrustClasses[d.Trust], d.Readers.String(), configured.Memory
+	s.Results = []control.Result{}
+	for _, r := range d.Rules {
+		s.Results = append(s.Results, control.Result{Tool: r.Tool, Field: r.Field, Kind: r.Kind, Writer: r.Origin.Writer.String(), Readers: r.Origin.Readers.String()})
+	}
+	var tools []sallyport.Definition
+	for _, d := range a.pins.Definitions() {
+		if d.Server == s.Name && d.Kind == sallyport.KindTool {
+			tools = append(tools, d)
+		}
+	}
+	if s.Unfit = []string{}; tools != nil { // else nobody has looked at it yet
+		s.Unfit = append(s.Unfit, configured.Unfit(tools)...)
+	}
 }
 
 // describe says how a server is reached, without what may be secret.
@@ -87,6 +108,15 @@ func (a *App) Tools() []control.Tool {
 		tool := control.Tool{Server: pin.Server, Name: name, State: "pinned", Effects: []string{}, Allowed: []string{}, Asked: []string{}}
 		tool.Effects = append(tool.Effects, a.effects(pin.Server, name)...)
 		_, tool.Undeclared = c.Settings(pin.Server, name)
+		if audience, said := c.Audience(pin.Server, name); said {
+			tool.Audience = audience.String()
+		}
+		for path, role := range c.Meanings(pin.Server, name) {
+			if tool.Means == nil {
+				tool.Means = map[string]string{}
+			}
+			tool.Means[path] = string(role)
+		}
 		raw, err := sallyport.Parse(pin.Raw)
 		switch {
 		case pin.Raw == nil:
@@ -210,6 +240,9 @@ func (a *App) examineServers(add examiner) {
 			add(control.Warning, "sallyport servers diff "+s.Name, "server %s: %d items changed and %d are new; they can't be used", s.Name, s.Quarantined, s.New)
 		default:
 			add(control.OK, "", "server %s: %d items pinned", s.Name, s.Pinned)
+		}
+		if len(s.Unfit) > 0 {
+			add(control.Warning, "correct the configuration: it says nothing so", "what is declared of server %s is about nothing that it offers: %s", s.Name, strings.Join(s.Unfit, "; "))
 		}
 		if s.Kind == "stdio" {
 			add(control.Warning, "use it only when you trust its program", "server %s runs without a sandbox, with your rights and your network: %s", s.Name, s.Address)

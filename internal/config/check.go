@@ -105,6 +105,7 @@ func (r *reader) checkServer(name string, s Server) {
 		r.problem(at("trust"), "there is no trust %q%s", s.Trust, source.Meant(s.Trust, TrustClasses[:]))
 	}
 	r.checkURL(s, at)
+	r.checkOrigins(s, at)
 	for _, pattern := range slices.Sorted(maps.Keys(s.Effects)) {
 		if len(s.Effects[pattern]) == 0 {
 			r.problem(at("effects", pattern), "%s has no effect: leave it out, then it counts as exec", pattern)

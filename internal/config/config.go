@@ -110,6 +110,22 @@ type Server struct {
 	// itself: community (nothing of it; the default), vetted (identifiers) or
 	// first-party (also dates, numbers and states; the default of builtin).
 	Trust string `yaml:"trust"`
+	// Readers are who may read what it returns: private (the user, and whom the
+	// user tells; the default), internal (the organisation) or public.
+	Readers string `yaml:"readers"`
+	// Serialised promises that it makes its texts by a serialiser (YAML, CSV) and
+	// never by pasting texts together: then their fields can be trusted.
+	Serialised bool `yaml:"serialised"`
+	// Memory says that it keeps what agents write and gives it to other runs.
+	Memory bool `yaml:"memory"`
+	// Results says of fields what trust and readers say of the server. The first
+	// that fits decides.
+	Results []Result `yaml:"results"`
+	// Arguments says what arguments are for. The first that fits decides.
+	Arguments []Argument `yaml:"arguments"`
+	// Audience is who can read what is sent to each tool, by name or pattern as
+	// in effects: private (the user alone), internal or public.
+	Audience map[string]string `yaml:"audience"`
 
 	// Effects says what each tool does, by name or by pattern (* and ?). Of
 	// several patterns the one with the most letters counts. A tool without
@@ -123,7 +139,8 @@ type Server struct {
 // Reach is the server without what is said of its tools: which one it is, and
 // how it is started or reached.
 func (s Server) Reach() Server {
-	s.Effects, s.Undeclared, s.Trust = nil, nil, ""
+	s.Effects, s.Undeclared = nil, nil
+	s.Trust, s.Readers, s.Serialised, s.Memory, s.Results, s.Arguments, s.Audience = "", "", false, false, nil, nil, nil
 	return s
 }
 
@@ -335,23 +352,31 @@ func (c *Config) Settings(server, tool string) (effects []sallyport.Effect, unde
 	for _, pattern := range s.Undeclared {
 		undeclared = undeclared || matches(pattern, tool)
 	}
-	if exact, ok := s.Effects[tool]; ok {
-		return exact, undeclared
+	if list, _ := nearest(s.Effects, tool, strictest); len(list) > 0 {
+		effects = list
+	} else {
+		effects = []sallyport.Effect{sallyport.Exec}
+	}
+	return effects, undeclared
+}
+
+// nearest is what is said of a tool by name, else by the pattern with the most
+// letters that fits, and of several such the one with the highest rank.
+func nearest[T any](said map[string]T, tool string, rank func(T) int) (found T, ok bool) {
+	if exact, ok := said[tool]; ok {
+		return exact, true
 	}
 	letters := -1
-	for pattern, list := range s.Effects {
+	for pattern, value := range said {
 		n := len(pattern) - strings.Count(pattern, "*") - strings.Count(pattern, "?")
 		if !matches(pattern, tool) || n < letters {
 			continue
 		}
-		if n > letters || strictest(list) > strictest(effects) {
-			letters, effects = n, list
+		if n > letters || rank(value) > rank(found) {
+			letters, found = n, value
 		}
 	}
-	if len(effects) == 0 {
-		effects = []sallyport.Effect{sallyport.Exec}
-	}
-	return effects, undeclared
+	return found, letters >= 0
 }
 
 // matches is path.Match in which * also matches "/", which tool names may
@@ -363,7 +388,7 @@ func matches(pattern, name string) bool {
 }
 
 // strictest is the rank of the strictest effect of a list.
-func strictest(list []sallyport.Effect) int {
+func strictest(list EffectList) int {
 	rank := -1
 	for i, effect := range sallyport.Effects {
 		for _, e := range list {

@@ -1,12 +1,15 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport"
+	"sallyport/internal/provenance"
+	"sallyport/internal/scope"
 )
 
 const whole = `
@@ -17,6 +20,20 @@ pin: trust-first-use
 policy: [policy, more.cedar]
 servers:
   desk: {builtin: desk, effects: {"*": read, refund: pay, "send_*": [send, write]}, undeclared: [send_email]}
+  crm:
+    command: crm
+    trust: vetted
+    readers: internal
+    serialised: true
+    memory: true
+    results:
+    - {tool: "get_*", field: owner.email, writer: trusted, readers: public}
+    - {tool: find, field: id, kind: file, writer: trusted}
+    - {field: notes}
+    arguments:
+    - {tool: post_*, argument: channel, means: principal}
+    - {argument: channel, means: content}
+    audience: {"*": internal, "post_*": public, post_draft: private}
   files:
     command: npx
     args: [-y, "@modelcontextprotocol/server-filesystem", 8, {secret: files-arg-4}]
@@ -66,10 +83,52 @@ func TestConfigWhole(t *testing.T) {
 		{"users of a hook", len(c.Sources["editor"].Users), 0},
 		{"attribute", c.Users["ana"].Attributes["region"], "eu"},
 		{"allowed", len(c.Servers["jira"].AllowAddresses), 2},
+		{"origins", fmt.Sprint(c.Declaration("crm")), fmt.Sprint(provenance.Declaration{
+			Trust: provenance.Vetted, Readers: sallyport.ReadersInternal, Serialised: true, Rules: []provenance.Rule{
+				{Tool: "get_*", Field: "owner.email", Origin: sallyport.Origin{Writer: sallyport.WriterTrusted, Readers: sallyport.ReadersPublic}},
+				{Tool: "find", Field: "id", Kind: "file", Origin: sallyport.Origin{Writer: sallyport.WriterTrusted, Readers: sallyport.ReadersInternal}},
+				{Field: "notes", Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: sallyport.ReadersInternal}},
+			}})},
+		{"origins of nobody's server", fmt.Sprint(c.Declaration("none")), fmt.Sprint(provenance.Declaration{})},
+		{"origins of a built-in server", fmt.Sprint(c.Declaration("desk")), fmt.Sprint(provenance.Declaration{Trust: provenance.FirstParty})},
+		{"meaning by the first that fits", c.Meanings("crm", "post_note")["channel"], scope.RolePrincipal},
+		{"meaning for every tool", c.Meanings("crm", "draw")["channel"], scope.RoleContent},
+		{"audience by name", audience(c, "post_draft"), "private true"},
+		{"audience by pattern", audience(c, "post_note"), "public true"},
+		{"audience of all", audience(c, "find"), "internal true"},
+		{"audience that nobody declared", fmt.Sprint(c.Audience("desk", "find")), "private false"},
 	} {
 		if check.got != check.want {
 			t.Errorf("%s is %v, want %v", check.name, check.got, check.want)
 		}
+	}
+}
+
+func audience(c *Config, tool string) string { return fmt.Sprint(c.Audience("crm", tool)) }
+
+// What is declared and is about nothing is said.
+func TestUnfit(t *testing.T) {
+	c := must(t, `
+servers:
+  crm:
+    command: crm
+    results: [{tool: "get_*", writer: trusted}, {tool: "gett_*"}, {field: id}]
+    arguments:
+    - {tool: get_user, argument: name, means: id}
+    - {tool: get_user, argument: owner.mail, means: principal}
+    - {tool: get_user, argument: any.thing, means: principal}
+    - {tool: get_user, argument: nmae, means: id}
+    - {tool: get_user, argument: owner.mial, means: principal}
+    - {argument: owner, means: id}
+    audience: {"get_*": internal, pots: public}
+`)
+	tool := sallyport.Definition{Server: "crm", Kind: sallyport.KindTool, Name: "get_user", Raw: sallyport.MustParse(`{"inputSchema":{"properties":{
+		"name":{"type":"string"},"owner":{"type":"array","items":{"type":"object","properties":{"mail":{}}}},"any":{"type":"object"}}}}`)}
+	s := c.Servers["crm"]
+	got := strings.Join(s.Unfit([]sallyport.Definition{tool}), "\n")
+	want := "results[1]: no tool gett_*\narguments[3]: no tool get_user takes nmae\narguments[4]: no tool get_user takes owner.mial\naudience: no tool pots"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
 
@@ -122,6 +181,20 @@ func TestConfigRefuses(t *testing.T) {
 		{"address", "servers: {a: {url: \"http://x\", allow_addresses: [all]}}\n", "neither an address"},
 		{"effect", "servers:\n  a:\n    builtin: desk\n    effects:\n      x: reed\n", `sallyport.yaml:5:10: there is no effect "reed"; did you mean "read"?`},
 		{"no effect", "servers: {a: {builtin: desk, effects: {x: []}}}\n", "has no effect"},
+		{"readers", "servers: {a: {builtin: desk, readers: intern}}\n", `there is no reader "intern"; did you mean "internal"?`},
+		{"writer", "servers: {a: {builtin: desk, results: [{tool: x, writer: trust}]}}\n", `there is no writer "trust"; did you mean "trusted"?`},
+		{"server that speaks for the user", "servers: {a: {builtin: desk, results: [{tool: x, writer: user}]}}\n", `there is no writer "user"`},
+		{"readers of a field", "servers: {a: {builtin: desk, results: [{tool: x, readers: all}]}}\n", `there is no reader "all"`},
+		{"rule about everything", "servers: {a: {builtin: desk, results: [{writer: trusted}]}}\n", "name a tool or a field"},
+		{"field with an index", "servers: {a: {builtin: desk, results: [{field: \"a[0].b\"}]}}\n", "without indexes"},
+		{"pattern that results don't know", "servers: {a: {builtin: desk, results: [{tool: \"get_?\"}]}}\n", "? for nothing"},
+		{"unknown key of a result", "servers: {a: {builtin: desk, results: [{tool: x, writter: trusted}]}}\n", `did you mean "writer"?`},
+		{"no argument", "servers: {a: {builtin: desk, arguments: [{tool: x, means: id}]}}\n", "say which argument"},
+		{"argument with an index", "servers: {a: {builtin: desk, arguments: [{argument: \"to[0]\", means: id}]}}\n", "without indexes"},
+		{"no meaning", "servers: {a: {builtin: desk, arguments: [{argument: to}]}}\n", "say what to means"},
+		{"meaning", "servers: {a: {builtin: desk, arguments: [{argument: to, means: principle}]}}\n", `there is no meaning "principle"; did you mean "principal"?`},
+		{"audience", "servers: {a: {builtin: desk, audience: {x: everybody}}}\n", `there is no audience "everybody"`},
+		{"no audience", "servers: {a: {builtin: desk, audience: {x: \"\"}}}\n", "x has no audience"},
 		{"secret", "servers: {a: {command: x, env: {A: {secrt: b}}}}\n", "write a text or {secret: NAME}"},
 		{"size", "limits: {body: many}\n", "is not a size"},
 		{"negative size", "limits: {body: -1}\n", "is not a size"},

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,8 +22,12 @@ func TestDocumentation(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("docs/configuration.md shows no configuration")
 	}
-	for _, block := range blocks {
-		if _, err := Parse("docs/configuration.md", []byte(block[1])); err != nil {
+	provenance, err := os.ReadFile("../../docs/provenance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range slices.Concat(blocks, yamlBlock.FindAllStringSubmatch(string(provenance), -1)) {
+		if _, err := Parse("docs", []byte(block[1])); err != nil {
 			t.Error(err)
 		}
 	}

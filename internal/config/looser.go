@@ -79,13 +79,10 @@ func looserServers(old, next map[string]Server) []string {
 		if more := added(before.AllowAddresses, after.AllowAddresses); len(more) > 0 {
 			why = append(why, fmt.Sprintf("server %s: the addresses %v are admitted", name, more))
 		}
-		if slices.Index(TrustClasses[:], after.Trust) > slices.Index(TrustClasses[:], before.Trust) {
-			why = append(why, fmt.Sprintf("server %s is trusted further", name))
-		}
+		why = append(why, looserOrigins(name, &before, &after)...)
 		// What remains says which server it is.
-		for _, s := range []*Server{&before, &after} {
-			s.Effects, s.Undeclared, s.AllowAddresses, s.Trust = nil, nil, nil, ""
-		}
+		before, after = before.Reach(), after.Reach()
+		before.AllowAddresses, after.AllowAddresses = nil, nil
 		if !reflect.DeepEqual(before, after) {
 			why = append(why, fmt.Sprintf("server %s is another one, or is started otherwise", name))
 		}

@@ -6,6 +6,12 @@ import (
 	"testing"
 )
 
+const filesServer = `  files:
+    {command: npx, args: [a], env: {A: b}, cwd: work, trust: vetted, readers: internal, memory: true,
+    results: [{tool: find, field: id, writer: trusted, readers: internal}, {field: name, writer: trusted, readers: private}],
+    arguments: [{argument: name, means: id}], audience: {post: internal}}
+`
+
 // base is a configuration in which every key is set, so that each can be
 // changed.
 const base = `
@@ -16,8 +22,7 @@ pin: ask
 policy: [policy]
 servers:
   desk: {builtin: desk, effects: {"*": read, refund: pay}, undeclared: [send_email]}
-  files: {command: npx, args: [a], env: {A: b}, cwd: work}
-  jira: {url: "https://jira.example/mcp", transport: http, headers: {A: b}, allow_addresses: [169.254.0.0/16]}
+` + filesServer + `  jira: {url: "https://jira.example/mcp", transport: http, headers: {A: b}, allow_addresses: [169.254.0.0/16]}
 tenants: [acme]
 roles: [support]
 users: {ana: {roles: [support], groups: [g], tenant: acme, attributes: {a: b}}}
@@ -66,7 +71,7 @@ func TestLooser(t *testing.T) {
 		{"listener", `"127.0.0.1:1"`, `"127.0.0.1:2"`, "whoever can connect to 127.0.0.1:2 is agent bot"},
 		{"no listener", `listeners: [{address: "127.0.0.1:1", agent: bot}]`, "", ""},
 		{"server", "servers:\n", "servers:\n  more: {builtin: cloud}\n", "server more is added"},
-		{"no server", "  files: {command: npx, args: [a], env: {A: b}, cwd: work}\n", "", ""},
+		{"no server", filesServer, "", ""},
 		{"effects", "refund: pay", "refund: read", "effects of tools change"},
 		{"fewer effects", ", refund: pay", "", "effects of tools change"},
 		{"undeclared", "[send_email]", "[send_email, refund]", "undeclared arguments are admitted for [refund]"},
@@ -82,6 +87,30 @@ func TestLooser(t *testing.T) {
 		{"transport", "transport: http", "transport: sse", "another one"},
 		{"headers", "headers: {A: b}", "headers: {A: {secret: x}}", "another one"},
 		{"user", "users: {", "users: {bo: {}, ", "user bo is added"},
+		{"trust up", "trust: vetted", "trust: first-party", "files is trusted further"},
+		{"trust down", "trust: vetted", "trust: community", ""},
+		{"trust of a built-in server is first-party", "{builtin: desk, ", "{builtin: desk, trust: first-party, ", ""},
+		{"more readers", "readers: internal, memory", "readers: public, memory", "more people may read"},
+		{"fewer readers", "readers: internal, memory", "readers: private, memory", ""},
+		{"serialised", "memory: true", "memory: true, serialised: true", "trusted to be serialised"},
+		{"no memory any more", "memory: true", "memory: false", "no memory any more"},
+		{"a memory", "{builtin: desk, ", "{builtin: desk, memory: true, ", ""},
+		{"a rule that trusts", "results: [", "results: [{tool: x, writer: trusted}, ", "origins of results change"},
+		{"a rule that trusts, behind", "readers: private}]", "readers: private}, {tool: x, writer: trusted}]", "origins of results change"},
+		{"a rule that shows", "results: [", "results: [{tool: x, readers: public}, ", "origins of results change"},
+		{"a rule that says the worst", "results: [", "results: [{tool: x, readers: private}, ", ""},
+		{"a rule trusts less", "field: id, writer: trusted", "field: id, writer: untrusted", ""},
+		{"a rule shows less", "writer: trusted, readers: internal}", "writer: trusted, readers: private}", ""},
+		{"a rule shows more", "writer: trusted, readers: private}", "writer: trusted, readers: public}", "origins of results change"},
+		{"a rule is about more", "{tool: find, field: id,", "{field: id,", "origins of results change"},
+		{"a rule has a kind", "field: id, writer", "field: id, kind: mail, writer", "origins of results change"},
+		{"a rule is gone", "{tool: find, field: id, writer: trusted, readers: internal}, ", "", "origins of results change"},
+		{"the last rule is gone", ", {field: name, writer: trusted, readers: private}", "", "origins of results change"},
+		{"meaning", "means: id", "means: content", "what arguments mean changes"},
+		{"wider audience", "audience: {post: internal}", "audience: {post: public}", ""},
+		{"smaller audience", "audience: {post: internal}", "audience: {post: private}", "audiences of tools change"},
+		{"no audience", ", audience: {post: internal}", "", "audiences of tools change"},
+		{"another audience", "audience: {post: internal}", "audience: {post: internal, x: public}", "audiences of tools change"},
 		{"user's groups", "groups: [g]", "groups: [g, h]", "user ana: roles, groups"},
 		{"user's attributes", "{a: b}", "{a: c}", "user ana: roles, groups"},
 		{"agent", "agents: {", "agents: {more: {for: ana}, ", "agent more is added"},

@@ -47,6 +47,21 @@ type Server struct {
 	Pinned      int    `json:"pinned"`      // items in use
 	Quarantined int    `json:"quarantined"` // changed since they were accepted
 	New         int    `json:"new"`         // seen and never accepted
+
+	Trust   string   `json:"trust"`            // community, vetted, first-party
+	Readers string   `json:"readers"`          // of what it returns: private, internal, public
+	Memory  bool     `json:"memory,omitempty"` // it keeps what agents write, for other runs
+	Results []Result `json:"results"`          // what is declared of fields, the first that fits decides
+	Unfit   []string `json:"unfit"`            // what is declared of it and fits no pinned tool
+}
+
+// Result is what is declared of the origin of some fields.
+type Result struct {
+	Tool    string `json:"tool,omitempty"`  // every one when left out
+	Field   string `json:"field,omitempty"` // every one when left out
+	Kind    string `json:"kind,omitempty"`
+	Writer  string `json:"writer"`
+	Readers string `json:"readers"`
 }
 
 // Tool is one tool behind the gateway.
@@ -56,8 +71,11 @@ type Tool struct {
 	Title      string   `json:"title,omitempty"`
 	Effects    []string `json:"effects"`
 	Undeclared bool     `json:"undeclared,omitempty"`
-	Digest     string   `json:"digest,omitempty"` // of the accepted definition
-	State      string   `json:"state"`            // pinned, quarantined, new
+	// Audience is who can read what is sent to it, where that is declared.
+	Audience string            `json:"audience,omitempty"`
+	Means    map[string]string `json:"means,omitempty"`  // what arguments are for, where that is declared
+	Digest   string            `json:"digest,omitempty"` // of the accepted definition
+	State    string            `json:"state"`            // pinned, quarantined, new
 	// Allowed and Asked are the agents for whom policy does not refuse the
 	// tool whatever the arguments; for Asked a human is asked at least.
 	Allowed []string `json:"allowed"`

@@ -59,6 +59,15 @@ type Servers interface {
 	Definitions() []sallyport.Definition
 	// Declaration says who writes what the server returns, and who may read it.
 	Declaration(server string) provenance.Declaration
+	// Use says what a tool's arguments are for, and who reads them.
+	Use(server, tool string) Use
+}
+
+// Use is what the operator said of the arguments of a tool.
+type Use struct {
+	Meanings map[string]scope.Role // what each is for, by path; others by their names
+	Audience sallyport.Readers     // who can read what is sent to it
+	Declared bool                  // the operator said so; else nobody did
 }
 
 // Memories are the memories of all runs.
@@ -122,10 +131,11 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	labels := r.seen.Labels()
 	flow := &sallyport.Flow{Traces: traces, Run: sallyport.Labels{
 		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did)}}
-	t := r.tool(call, tool)
-	judged := scope.Judge(scope.Facts{Tool: t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
+	t := *r.tool(call, tool)
+	t.Roles = m.servers.Use(call.Server, call.Name).Meanings
+	judged := scope.Judge(scope.Facts{Tool: &t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
 		Tainted: labels.SawUntrusted, Asked: r.named})
-	outside, unlinked := m.level.Open(t, judged)
+	outside, unlinked := m.level.Open(&t, judged)
 	if r.scope != nil {
 		flow.Outside = outside
 	}

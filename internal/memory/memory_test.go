@@ -24,6 +24,7 @@ type record struct {
 	full  bool // takes nothing
 	err   error
 	tools []sallyport.Definition
+	uses  map[string]Use // by server/tool
 }
 
 func (r *record) Acts(_ context.Context, run string, most int) ([]Act, bool, error) {
@@ -47,6 +48,8 @@ func (r *record) Definitions() []sallyport.Definition { return r.tools }
 func (r *record) Declaration(string) provenance.Declaration {
 	return provenance.Declaration{Trust: provenance.FirstParty}
 }
+
+func (r *record) Use(server, tool string) Use { return r.uses[server+"/"+tool] }
 
 func definition(server, name, description, properties string, effects ...sallyport.Effect) sallyport.Definition {
 	raw := sallyport.MustParse(fmt.Sprintf(`{"name":%q,"description":%q,"inputSchema":{"type":"object","properties":%s}}`, name, description, properties))

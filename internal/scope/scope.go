@@ -3,8 +3,6 @@ package scope
 import (
 	"fmt"
 	"slices"
-
-	"sallyport"
 )
 
 // Scope is what a run's task needs. It narrows what policy allows and never
@@ -12,7 +10,7 @@ import (
 // The zero Scope knows no task and admits reading only.
 type Scope struct {
 	Task  *Task
-	admit map[*Tool]Match
+	admit map[string]Match // by what key gives
 }
 
 // Fit says how surely a task asks for a tool. The zero Fit is outside.
@@ -46,7 +44,7 @@ type Match struct {
 // Mint reads the scope of a run from the user's words and the tools that the
 // run could call.
 func Mint(task *Task, tools []*Tool) *Scope {
-	s := &Scope{Task: task, admit: map[*Tool]Match{}}
+	s := &Scope{Task: task, admit: map[string]Match{}}
 	profiles := make([]profile, 0, len(tools))
 	for _, t := range tools {
 		if !t.Reads() {
@@ -60,8 +58,8 @@ func Mint(task *Task, tools []*Tool) *Scope {
 	}
 	if task.Delegated {
 		for _, p := range profiles {
-			if s.admit[p.tool].Fit == Outside {
-				s.admit[p.tool] = Match{Weak, "", true}
+			if s.admit[p.tool.key()].Fit == Outside {
+				s.admit[p.tool.key()] = Match{Weak, "", true}
 			}
 		}
 	}
@@ -102,8 +100,8 @@ func (s *Scope) add(r Request, profiles []profile) {
 		fit = Weak
 	}
 	for i, p := range profiles {
-		if near[i] == best && s.admit[p.tool].Fit < fit {
-			s.admit[p.tool] = Match{Fit: fit, Verb: r.Verb}
+		if near[i] == best && s.admit[p.tool.key()].Fit < fit {
+			s.admit[p.tool.key()] = Match{Fit: fit, Verb: r.Verb}
 		}
 	}
 }
@@ -176,28 +174,7 @@ func (s *Scope) Admits(t *Tool) Match {
 	if t.Reads() {
 		return Match{Fit: Strong}
 	}
-	return s.admit[t]
-}
-
-// Effects are all that the task's tools do: what a run may need.
-func (s *Scope) Effects() []sallyport.Effect {
-	var all []sallyport.Effect
-	for _, e := range sallyport.Effects {
-		if e == sallyport.Read || slices.ContainsFunc(s.tools(), func(t *Tool) bool { return t.has(e) }) {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-func (s *Scope) tools() []*Tool {
-	var all []*Tool
-	for t, m := range s.admit {
-		if m.Fit > Outside {
-			all = append(all, t)
-		}
-	}
-	return all
+	return s.admit[t.key()]
 }
 
 // Why is the match as a sentence.

@@ -34,6 +34,9 @@ func (t *Tool) has(effects ...sallyport.Effect) bool {
 	return false
 }
 
+// key tells tools apart, whoever holds a copy of what is known of one.
+func (t *Tool) key() string { return t.Server + "\x00" + t.Name }
+
 // grave reports whether what the tool does can't be undone, or opens doors.
 func (t *Tool) grave() bool { return t.has(sallyport.Delete, sallyport.Access, sallyport.Exec) }
 
