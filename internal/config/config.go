@@ -427,6 +427,7 @@ func (c *Config) Declared() policy.Declared {
 		Servers: slices.Sorted(maps.Keys(c.Servers)), Agents: slices.Sorted(maps.Keys(c.Agents)),
 		Users: slices.Sorted(maps.Keys(c.Users)), Roles: c.Roles, Tenants: c.Tenants,
 		Groups: slices.Sorted(maps.Keys(groups)), Attributes: slices.Sorted(maps.Keys(attributes)),
+		Findings: findingNames(),
 	}
 }
 
