@@ -211,8 +211,11 @@ func (c *checker) declares(t *source.Tree, path []string) {
 		return
 	}
 	path = path[1:]
-	reached := 0
-	for _, a := range c.scope {
+	scope, reached := c.scope, 0
+	if len(scope) == 0 { // no tool has the effect yet, but what every call has is there all the same
+		scope = []*action{{input: shape.Flat(false, nil)}}
+	}
+	for _, a := range scope {
 		if reached = max(reached, depth(c.context(a), path)); reached == len(path) {
 			return
 		}
@@ -227,7 +230,7 @@ func (c *checker) declares(t *source.Tree, path []string) {
 		return
 	}
 	var names []string
-	for _, a := range c.scope {
+	for _, a := range scope {
 		if a.hides(path[:reached+1]) {
 			c.problem(at.At, "%s can be of several kinds, which Cedar can't hold; ask context.opaque.contains(%q) instead", full, source.PathText(path[1:reached+1]))
 			return

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,6 +124,32 @@ func TestFlowProblems(t *testing.T) {
 	} {
 		_, err := Load(files("p.cedar", "forbid (principal, action == Action::\"desk/tool:refund\", resource)\nwhen { "+condition+" };"), pinned(t), declared)
 		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", condition, err)
+		}
+	}
+}
+
+// A rule about an effect that no tool has yet waits for one: the flow rules
+// come with every gateway, whatever its servers do. What is misspelt in it is
+// found all the same.
+func TestFlowOfEffectsThatNoToolHas(t *testing.T) {
+	rule := func(condition string) []File {
+		return files("p.cedar", "forbid (principal, action in Action::\"effect:access\", resource)\nwhen { "+condition+" };")
+	}
+	for _, a := range load(t, "permit (principal, action, resource);").actions {
+		if slices.Contains(a.effects, sallyport.Access) {
+			t.Fatalf("%s has the effect", a.key())
+		}
+	}
+	if _, err := Load(rule(`context.run.sawUntrusted && (context.run.outside || !context.unlinked.isEmpty())`), pinned(t), declared); err != nil {
+		t.Error(err)
+	}
+	for condition, want := range map[string]string{
+		`context.run.sawUntrused`:                              `has context.run.sawUntrused; did you mean "sawUntrusted"?`,
+		`context.input.amount.greaterThan(decimal("1.0"))`:     `has context.input.amount`,
+		`context.unliked.isEmpty() && context.user.name == ""`: `has context.unliked; did you mean "unlinked"?`,
+	} {
+		if _, err := Load(rule(condition), pinned(t), declared); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", condition, err)
 		}
 	}
