@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/hookdoor/table"
 	"sallyport/internal/policy/source"
 )
 
@@ -26,6 +27,7 @@ func (r *reader) check() {
 	for _, name := range slices.Sorted(maps.Keys(r.config.Servers)) {
 		r.checkServer(name, r.config.Servers[name])
 	}
+	r.checkClient()
 	r.checkPeople()
 	r.checkSources()
 	r.checkListeners()
@@ -118,8 +120,8 @@ func (r *reader) checkServer(name string, s Server) {
 	}
 }
 
-// builtins are the demo servers inside the gateway.
-var builtins = []string{"cloud", "desk"}
+// builtins are the servers inside the gateway.
+var builtins = []string{table.ClaudeCode, "cloud", "desk"}
 
 func effectNames() []string {
 	var names []string

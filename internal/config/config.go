@@ -87,7 +87,9 @@ type TLS struct {
 
 // Server is one MCP server: exactly one of builtin, command and url.
 type Server struct {
-	// Builtin is a demo server inside the gateway: "desk" or "cloud".
+	// Builtin is a demo server inside the gateway, "desk" or "cloud", or
+	// "claude-code": the tools that Claude Code carries out itself, decided by
+	// "sallyport hook".
 	Builtin string `yaml:"builtin"`
 
 	// Command starts a server that speaks stdio.
@@ -352,12 +354,15 @@ func (c *Config) Settings(server, tool string) (effects []sallyport.Effect, unde
 	for _, pattern := range s.Undeclared {
 		undeclared = undeclared || matches(pattern, tool)
 	}
+	known := s.clientTool(tool)
+	undeclared = undeclared || known.Undeclared
 	if list, _ := nearest(s.Effects, tool, strictest); len(list) > 0 {
-		effects = list
-	} else {
-		effects = []sallyport.Effect{sallyport.Exec}
+		return list, undeclared
 	}
-	return effects, undeclared
+	if len(known.Effects) > 0 {
+		return known.Effects, undeclared
+	}
+	return []sallyport.Effect{sallyport.Exec}, undeclared
 }
 
 // nearest is what is said of a tool by name, else by the pattern with the most

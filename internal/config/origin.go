@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/hookdoor/table"
 	"sallyport/internal/policy/source"
 	"sallyport/internal/provenance"
 	"sallyport/internal/scope"
@@ -94,12 +95,13 @@ func (c *Config) Declaration(server string) provenance.Declaration {
 	for _, r := range s.Results {
 		d.Rules = append(d.Rules, provenance.Rule{Tool: r.Tool, Field: r.Field, Kind: r.Kind, Origin: s.origin(r)})
 	}
+	d.Rules = append(d.Rules, s.clientRules()...)
 	return d
 }
 
 func (s *Server) trust() provenance.Trust {
 	switch {
-	case s.Trust == "first-party", s.Trust == "" && s.Builtin != "":
+	case s.Trust == "first-party", s.Trust == "" && s.Builtin != "" && s.Builtin != table.ClaudeCode:
 		return provenance.FirstParty
 	case s.Trust == "vetted":
 		return provenance.Vetted
