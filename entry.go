@@ -38,6 +38,7 @@ type Entry struct {
 	Rules    []string // ids that decided
 	Asks     []string // groups that must answer
 	Origins  []string // where arguments came from, a line each, where policy asked
+	Labels   []Label  // what was known of the call and its run, where policy asked
 	Findings []string // what scanners saw: in the arguments or, of an outcome, in what came back
 	Modified []string // how what came back was changed before it was released
 

@@ -21,13 +21,13 @@ import (
 //
 //	1  all members but those below
 //	2  origins, parent_run
-//	3  findings, modified
+//	3  findings, labels, modified
 const EntryVersion = 3
 
 // version is the oldest one that names all members of the entry.
 func (e *Entry) version() uint64 {
 	switch {
-	case len(e.Findings) > 0 || len(e.Modified) > 0:
+	case len(e.Findings) > 0 || len(e.Labels) > 0 || len(e.Modified) > 0:
 		return 3
 	case e.ParentRun != "" || len(e.Origins) > 0:
 		return 2
@@ -74,6 +74,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	if e.Kind != KindUnknown {
 		w.text("kind", e.Kind.String())
 	}
+	writeList(&w, "labels", e.Labels)
 	writeList(&w, "modified", e.Modified)
 	w.text("name", e.Name)
 	if e.Observed {
@@ -215,6 +216,7 @@ func (r *entryReader) entry() (e Entry) {
 	var kind, verdict, at string
 	r.text("kind", &kind)
 	e.Kind = KindOf(kind)
+	readList(r, "labels", &e.Labels)
 	readList(r, "modified", &e.Modified)
 	r.text("name", &e.Name)
 	e.Observed = r.name("observed") && r.skip("true")

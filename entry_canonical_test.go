@@ -19,6 +19,7 @@ func fullEntry() Entry {
 		Tool: DigestOf([]byte("tool")), Args: DigestOf([]byte("args")), Result: DigestOf([]byte("result")),
 		Policy: DigestOf([]byte("policy")), Verdict: Allow, Observed: true, Cause: CausePolicy,
 		Reason: "because \"quoted\"\n\u2028 <é>", Rules: []string{"a", "b"}, Asks: []string{"finance"}, Origins: []string{"to: untrusted"},
+		Labels:   []Label{LabelTask, LabelSawPrivate},
 		Findings: []string{"order/override at note bytes 0-9"}, Modified: []string{"masked 1 secret/jwt"},
 		Approval: "ap_1", Approver: "grace", Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
 		Subject: "policy", By: "grace", Before: DigestOf([]byte("before")), After: DigestOf([]byte("after")),
@@ -33,6 +34,7 @@ func TestEntryIdentity(t *testing.T) {
 		{Type: Refusal, Index: maxInteger, Verdict: Deny},
 		{Type: Refusal, Verdict: Deny, Origins: []string{"iban: untrusted; mail/read_mail c_1"}},
 		{Type: Closed, Outcome: OutcomeOK, Findings: []string{"secret/jwt"}},
+		{Type: Intent, Verdict: Allow, Labels: []Label{LabelTaskless}},
 		{Type: Closed, Outcome: OutcomeOK, Modified: []string{"neutralised"}},
 		{Type: Closed, Outcome: OutcomeUnknown, Took: time.Microsecond},
 		{Type: Held, Verdict: Hold, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
@@ -117,7 +119,7 @@ func TestParseEntryRefuses(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	older := entry
-	older.Findings, older.Modified = nil, nil
+	older.Findings, older.Labels, older.Modified = nil, nil, nil
 	second := string(older.AppendCanonical(nil))
 	for name, text := range map[string]string{
 		"nothing":            "",

@@ -268,7 +268,7 @@ func fits(e *sallyport.Entry) error {
 	length := len(e.Call) + len(e.Parent) + len(e.Server) + len(e.Name) + len(e.Action) + len(e.Door) +
 		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.ParentRun) + len(e.Trace) + len(e.Cause) +
 		len(e.Reason) + len(e.Approval) + len(e.Approver) + len(e.Outcome) + len(e.Task) + len(e.Subject) + len(e.By) +
-		10*(len(e.Rules)+len(e.Asks)+len(e.Origins)+len(e.Findings)+len(e.Modified)+len(e.Effects))
+		10*(len(e.Rules)+len(e.Asks)+len(e.Origins)+len(e.Findings)+len(e.Modified)+len(e.Effects)+2*len(e.Labels))
 	for _, list := range [][]string{e.Rules, e.Asks, e.Origins, e.Findings, e.Modified} {
 		for _, text := range list {
 			length += len(text)
