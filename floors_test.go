@@ -83,6 +83,8 @@ var floors = map[string]int{
 	"sallyport/internal/hookdoor/table": 1, // pure: what the tools of a client do
 	"sallyport/internal/hookdoor/own":   3, // touches the disk: where paths lead
 
+	"sallyport/internal/hookdoor":       4, // translates what hooks of clients are told
+
 	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app/ruling": 5, // reads and keeps the operator's files as one
