@@ -115,7 +115,10 @@ func (a *App) serversFor(principal sallyport.Principal) []string {
 }
 
 func (a *App) setConfig(c *config.Config) {
-	a.current.Store(&current{c, slices.Sorted(maps.Keys(c.Servers))})
+	names := slices.Sorted(maps.Keys(c.Servers))
+	// What a client carries out itself nobody else can call.
+	names = slices.DeleteFunc(names, func(name string) bool { return name == c.ClientServer() })
+	a.current.Store(&current{c, names})
 	a.observe.Store(c.Mode == config.Observe)
 }
 

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/guard"
+	"sallyport/internal/hookdoor"
 	"sallyport/internal/mcpdoor"
 	"sallyport/internal/rundoor"
 )
@@ -149,6 +150,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		runs := rundoor.New(a.runs, c.Hosts, c.Origins)
 		mux.Handle("/v1/runs", w.counted(runs))
 		mux.Handle("/v1/runs/", w.counted(runs))
+		mux.Handle(hookdoor.Path, w.counted(a.hooks(c)))
 		mux.Handle("GET /metrics", onlyHere(a.sink.Metrics()))
 	}
 	w.server = mcpdoor.Server(mux)

@@ -14,6 +14,8 @@ import (
 	"sallyport/internal/config"
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
+	"sallyport/internal/hookdoor"
+	"sallyport/internal/hookdoor/table"
 	"sallyport/internal/upstream"
 )
 
@@ -109,6 +111,8 @@ func (d *demos) serve(name string) func(context.Context, io.Reader, io.Writer) e
 			d.desk = desk.New()
 		}
 		return d.desk.Serve
+	case table.ClaudeCode:
+		return hookdoor.Serve
 	case "cloud":
 		if d.cloud == nil {
 			d.cloud = cloud.New()
