@@ -9,6 +9,9 @@ type Flow struct {
 	// Unlinked are the paths of critical leaves that nothing links to the task;
 	// without a task, of those that others could have written.
 	Unlinked []string
+	// Exposed are the paths of leaves that more people can read behind the tool
+	// than may, and that the user did not dictate.
+	Exposed []string
 	// Outside says that the call is not one that the run's task needs, with
 	// the reason for people; "" when it is, or when the run has no task.
 	Outside string

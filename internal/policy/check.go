@@ -311,7 +311,7 @@ func (c *checker) words(path []string) []string {
 		return append([]string{""}, c.declared.Users...)
 	case "user.tenant":
 		return append([]string{""}, c.declared.Tenants...)
-	case "opaque", "untrusted", "unknown", "private", "critical", "unlinked":
+	case "opaque", "untrusted", "unknown", "private", "critical", "unlinked", "exposed":
 		return c.paths()
 	case "run.did":
 		return effectNames()

@@ -292,7 +292,7 @@ func (r *runner) facts(line int, principal sallyport.Principal, c *call) (*sally
 	if out.Kind == sallyport.KindResource {
 		out.Args = sallyport.MustParse(`{"uri":` + string(sallyport.AppendString(nil, c.Resource)) + `}`)
 	}
-	for _, path := range slices.Concat(c.Untrusted, c.Unknown, c.Private, c.Critical, c.Unlinked) {
+	for _, path := range slices.Concat(c.Untrusted, c.Unknown, c.Private, c.Critical, c.Unlinked, c.Exposed) {
 		if !sends(out.Args, path) {
 			r.problem(line, "the call sends nothing at %s", path)
 			return nil, false

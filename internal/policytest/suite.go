@@ -63,15 +63,16 @@ type call struct {
 
 	// Where the arguments came from, as paths; those that are not named are the
 	// user's and everybody's to read.
-	Untrusted, Unknown, Private, Critical, Unlinked []string
-	Run                                             labels
-	Found                                           []string // by scanners, in the arguments
+	Untrusted, Unknown, Private, Critical, Unlinked, Exposed []string
+	Run                                                      labels
+	Found                                                    []string // by scanners, in the arguments
 }
 
 // labels are what the run of a call has on it.
 type labels struct {
 	SawUntrusted bool `yaml:"sawUntrusted"`
 	SawPrivate   bool `yaml:"sawPrivate"`
+	Taskless     bool // nobody told it what to do
 	Outside      bool
 	Did          []sallyport.Effect
 	Found        []string
@@ -79,7 +80,7 @@ type labels struct {
 
 // flow is what the decision is told of where the arguments came from.
 func (c *call) flow() *sallyport.Flow {
-	f := &sallyport.Flow{Unlinked: c.Unlinked, Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did, Found: c.Run.Found}}
+	f := &sallyport.Flow{Task: !c.Run.Taskless, Unlinked: c.Unlinked, Exposed: c.Exposed, Run: sallyport.Labels{SawUntrusted: c.Run.SawUntrusted, SawPrivate: c.Run.SawPrivate, Did: c.Run.Did, Found: c.Run.Found}}
 	if c.Run.Outside {
 		f.Outside = "the test says so"
 	}

@@ -13,12 +13,12 @@ import (
 // FlowParts are the parts of the context that say where the arguments came
 // from. All but run are sets of paths: a path is in a set when the value there,
 // or any below it, is.
-var FlowParts = []string{"untrusted", "unknown", "private", "critical", "unlinked", "run"}
+var FlowParts = []string{"untrusted", "unknown", "private", "critical", "unlinked", "exposed", "run"}
 
 // IsPaths reports whether a part of the context is a set of paths.
 func IsPaths(part string) bool {
 	switch part {
-	case "untrusted", "unknown", "private", "critical", "unlinked":
+	case "untrusted", "unknown", "private", "critical", "unlinked", "exposed":
 		return true
 	}
 	return false
@@ -32,6 +32,7 @@ var RunType = resolved.RecordType{
 	"sawUntrusted": {Type: resolved.BoolType{}},
 	"sawPrivate":   {Type: resolved.BoolType{}},
 	"did":          {Type: Words},
+	"task":         {Type: resolved.BoolType{}},
 	"outside":      {Type: resolved.BoolType{}},
 	"found":        {Type: Words},
 }
@@ -51,8 +52,9 @@ func Flow(flow *sallyport.Flow, args sallyport.Value, part string, known []strin
 		}
 		return in.set()
 	}
-	if part == "unlinked" {
-		for _, path := range flow.Unlinked {
+	listed := map[string][]string{"unlinked": flow.Unlinked, "exposed": flow.Exposed}
+	if list, ok := listed[part]; ok {
+		for _, path := range list {
 			in.add([]byte(path))
 		}
 		return in.set()
@@ -87,14 +89,15 @@ func marked(t *sallyport.Trace, part string) bool {
 
 func run(flow *sallyport.Flow, known []string) types.Record {
 	labels := sallyport.Labels{SawUntrusted: true, SawPrivate: true, Did: sallyport.Effects[:], Found: []string{string(unseen)}}
-	outside := true
+	task, outside := false, true
 	if flow != nil {
-		labels, outside = flow.Run, flow.Outside != ""
+		labels, task, outside = flow.Run, flow.Task, flow.Outside != ""
 	}
 	return types.NewRecord(types.RecordMap{
 		"sawUntrusted": types.Boolean(labels.SawUntrusted),
 		"sawPrivate":   types.Boolean(labels.SawPrivate),
 		"did":          words(labels.Did),
+		"task":         types.Boolean(task),
 		"outside":      types.Boolean(outside),
 		"found":        foundBefore(labels.Found, known),
 	})

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cedar-policy/cedar-go/types"
+
 	"sallyport"
 )
 
@@ -49,6 +51,42 @@ func TestPathsAreThoseOfLeaves(t *testing.T) {
 	for _, path := range append(leaves, "to", "to[0]", "to[0].c") {
 		if !strings.Contains(got, string(sallyport.AppendString(nil, path))) {
 			t.Errorf("%s is not in %s", path, got)
+		}
+	}
+}
+
+// What is listed of a flow is what rules read; without a flow, or with more than
+// was traced, all of it is under suspicion.
+func TestListedPaths(t *testing.T) {
+	args := sallyport.MustParse(`{"to":[{"email":"x"}],"body":"y"}`)
+	known := &sallyport.Flow{Task: true, Exposed: []string{"to[0].email"}, Unlinked: []string{"body"}}
+	for _, c := range []struct {
+		name, part string
+		flow       *sallyport.Flow
+		want       string
+	}{
+		{"exposed", "exposed", known, `[to, to[0], to[0].email]`},
+		{"unlinked", "unlinked", known, `[body]`},
+		{"nothing exposed", "exposed", &sallyport.Flow{}, `[]`},
+		{"nobody knows", "exposed", nil, `[body, to, to[0], to[0].email]`},
+		{"too many", "exposed", &sallyport.Flow{Traces: []sallyport.Trace{{}}}, `[body, to, to[0], to[0].email]`},
+	} {
+		var got []string
+		for v := range Flow(c.flow, args, c.part, nil).(types.Set).All() {
+			got = append(got, v.String())
+		}
+		slices.Sort(got)
+		if all := "[" + strings.Join(got, ", ") + "]"; all != c.want {
+			t.Errorf("%s: %s, want %s", c.name, all, c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		flow *sallyport.Flow
+		task bool
+	}{"a task": {known, true}, "no task": {&sallyport.Flow{}, false}, "nobody knows": {nil, false}} {
+		task, _ := Flow(c.flow, args, "run", nil).(types.Record).Get("task")
+		if task != types.Boolean(c.task) {
+			t.Errorf("%s: %v", name, task)
 		}
 	}
 }
