@@ -1,8 +1,10 @@
 package hookdoor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +24,10 @@ type answer struct {
 
 // specific is the part that only one event has.
 type specific struct {
-	Event    string `json:"hookEventName"`
-	Decision string `json:"permissionDecision,omitempty"`
-	Reason   string `json:"permissionDecisionReason,omitempty"`
-	Output   string `json:"updatedToolOutput,omitempty"`
+	Event    string          `json:"hookEventName"`
+	Decision string          `json:"permissionDecision,omitempty"`
+	Reason   string          `json:"permissionDecisionReason,omitempty"`
+	Output   json.RawMessage `json:"updatedToolOutput,omitempty"`
 }
 
 func allow() answer {
@@ -43,11 +45,49 @@ func stop(why string) answer {
 	return answer{Continue: &no, Stop: why, Message: why}
 }
 
-// replace asks the client to keep from the agent what a rule keeps back. Only
-// newer ones can; the run remembers it all the same.
-func replace(tool string, refused error) answer {
-	return answer{Decision: "block", Reason: refused.Error(), Specific: &specific{Event: "PostToolUse",
-		Output: fmt.Sprintf("What %s brought is kept back: %v", tool, refused)}}
+// replace asks the client to give the agent something else, where a rule keeps
+// back what has come. Only newer ones do; the run remembers it all the same.
+func replace(e *event, refused error) answer {
+	why := fmt.Sprintf("What %s brought is kept back: %v", e.tool, refused)
+	return answer{Decision: "block", Reason: why, Specific: &specific{Event: e.name, Output: instead(e.result, why)}}
+}
+
+// shown are the members that say what a result is, and nothing of what it holds.
+// The client takes nothing in the place of a result that has another shape.
+var shown = []string{"type", "filePath"}
+
+// instead is a result of the same shape, with why in the place of its texts.
+func instead(result sallyport.Value, why string) []byte {
+	text := sallyport.AppendString(nil, why)
+	switch result.Type() {
+	case sallyport.String:
+		return text
+	case sallyport.Array:
+		dst := []byte{'['}
+		for i, item := range result.Items() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, instead(item, why)...)
+		}
+		return append(dst, ']')
+	case sallyport.Object:
+		dst := []byte{'{'}
+		for name, member := range result.Members() {
+			if len(dst) > 1 {
+				dst = append(dst, ',')
+			}
+			dst = append(sallyport.AppendString(dst, name), ':')
+			if slices.Contains(shown, name) {
+				dst = append(dst, member.Raw()...)
+			} else {
+				dst = append(dst, instead(member, why)...)
+			}
+		}
+		return append(dst, '}')
+	default:
+		return result.Raw()
+	}
 }
 
 // refused tells the agent why, and what to do instead: models take a bare no for

@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/guard"
 	"sallyport/internal/hookdoor/own"
+	"sallyport/internal/hookdoor/table"
 	"sallyport/internal/identity"
 )
 
@@ -59,6 +60,7 @@ type Door struct {
 	Parts
 	room    guard.Room
 	tickets tickets
+	written written
 }
 
 // New makes a door.
@@ -140,9 +142,12 @@ func (d *Door) who(r *http.Request) (who asker, err error) {
 
 // told passes on what the user typed.
 func (d *Door) told(ctx context.Context, who asker, e *event) answer {
-	err := d.Runs.Say(ctx, who.caller, who.run.ID, e.prompt)
+	err := d.written.check(who.run.ID, e.prompt)
+	if err == nil {
+		err = d.Runs.Say(ctx, who.caller, who.run.ID, e.prompt)
+	}
 	if err != nil {
-		return answer{Message: "Sallyport: what you typed does not count as your word, since " + err.Error()}
+		return answer{Message: "Sallyport: what was submitted does not count as your word, since " + err.Error()}
 	}
 	return answer{}
 }
@@ -154,6 +159,11 @@ func (d *Door) before(ctx context.Context, who asker, e *event) answer {
 		return deny("Sallyport's configuration has no server with builtin: claude-code, so nothing that this client does itself is permitted. See docs/hooks.md.")
 	}
 	call := e.call(server)
+	d.written.note(who.run.ID, e.input)
+	if tool, _ := table.Lookup(e.tool); tool.Speaks {
+		return d.refused(d.Gateway.Refuse(ctx, who.credential, call, sallyport.Refuse(sallyport.CausePolicy,
+			"Refused: %s would have the client submit what you write as if the user had typed it. No policy permits that.", e.tool)))
+	}
 	things := d.Own()
 	if who.keep != "" {
 		things.Paths = append(things.Paths, who.keep)
@@ -213,8 +223,10 @@ func (d *Door) after(ctx context.Context, who asker, e *event) answer {
 	switch {
 	case err != nil:
 		return stop("Sallyport: what " + e.tool + " brought could not be recorded: " + err.Error())
+	case refused != nil && e.failed: // which no client takes another text for
+		return stop("Sallyport would have kept back what " + e.tool + " brought: " + refused.Error())
 	case refused != nil:
-		return replace(e.tool, refused)
+		return replace(e, refused)
 	}
 	return answer{}
 }

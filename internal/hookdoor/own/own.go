@@ -9,6 +9,7 @@
 package own
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,7 +155,7 @@ func (l *look) path(path string, deep bool) string {
 			if err != nil {
 				return err.Error()
 			}
-			if found := l.at(way, deep) + l.at(to, deep); found != "" {
+			if found := cmp.Or(l.at(way, deep), l.at(to, deep)); found != "" {
 				return found
 			}
 		}

@@ -29,6 +29,9 @@ type Tool struct {
 	Undeclared bool `json:"undeclared"`
 	// Echo says that the agent gets nothing back but what it has written itself.
 	Echo bool `json:"echo"`
+	// Speaks says that the client submits what the agent writes there, as it
+	// submits what the user types.
+	Speaks bool `json:"speaks"`
 	// Public says that everybody may read what it brings.
 	Public bool `json:"public"`
 }
