@@ -60,6 +60,7 @@ var floors = map[string]int{
 	"sallyport/internal/upstream":   3, // touches servers
 	"sallyport/internal/identity":   3, // touches credentials
 	"sallyport/internal/sink":       3, // touches telemetry
+	"sallyport/internal/judge":      3, // touches models: what they and the scanners see
 	"sallyport/internal/memory":     3, // reads what runs did, from the record
 	"sallyport/internal/demo":       2, // what the built-in servers share
 	"sallyport/internal/demo/desk":  3, // built-in server

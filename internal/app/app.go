@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
+	"sallyport/internal/judge"
 	"sallyport/internal/memory"
 	"sallyport/internal/policy"
 	"sallyport/internal/scope"
@@ -171,7 +172,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
-		Approvals: a.store, Memories: a.memories, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
+		Approvals: a.store, Memories: a.memories, Inspector: &judge.Scanners{Off: func() bool { return a.config().Inspect == config.Off }}, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
 	})
 	if err != nil {
 		return nil, err

@@ -202,6 +202,9 @@ func (a *App) examineMode(add examiner) {
 	} else {
 		add(control.OK, "", "policy verdicts are enforced")
 	}
+	if a.config().Inspect == config.Off {
+		add(control.Warning, "set inspect: on", "no scanner looks at what passes: policies get no findings, and @mask masks nothing (inspect: off)")
+	}
 	if a.config().Pin == config.PinTrustFirstUse {
 		add(control.Warning, "set pin: ask", "what a new server offers is accepted without anybody looking (pin: trust-first-use)")
 	}

@@ -24,6 +24,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 func (r *reader) check() {
 	r.checkWords()
 	r.checkListen()
+	r.checkInspect()
 	for _, name := range slices.Sorted(maps.Keys(r.config.Servers)) {
 		r.checkServer(name, r.config.Servers[name])
 	}

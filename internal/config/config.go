@@ -39,6 +39,9 @@ type Config struct {
 	// before it can be used. "trust-first-use" takes the first sight as
 	// accepted, without anybody looking: for tests.
 	Pin PinMode `yaml:"pin"`
+	// Inspect is "on" (default) or "off": then no scanner looks at anything,
+	// policies find no findings, and nothing is masked.
+	Inspect Inspect `yaml:"inspect"`
 	// Policy lists *.cedar files and directories of them. Default: policy.
 	Policy []string `yaml:"policy"`
 	// Servers are the MCP servers behind the gateway, by name: a-z, 0-9 and -.
@@ -312,6 +315,7 @@ func (c *Config) defaults(base string) {
 	set(&c.Listen, "127.0.0.1:7717")
 	set(&c.Mode, Enforce)
 	set(&c.Pin, PinAsk)
+	set(&c.Inspect, On)
 	set(&c.Limits.Body, 8<<20)
 	set(&c.Limits.Result, 32<<20)
 	set(&c.Approvals.Expire, Duration(time.Hour))

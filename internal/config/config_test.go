@@ -160,6 +160,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"tag", "mode: !!str observe\n", "tags are refused"},
 		{"deep", strings.Repeat("[", 200), "nested deeper"},
 		{"mode", "mode: off\n", "sallyport.yaml:1:7: mode is enforce or observe"},
+		{"inspect", "inspect: some\n", "sallyport.yaml:1:10: inspect is on or off"},
 		{"pin", "pin: never\n", "sallyport.yaml:1:6: pin is"},
 		{"listen", "listen: 7717\n", "sallyport.yaml:1:9: \"7717\" is not an address"},
 		{"listen to all", "listen: 0.0.0.0:7717\n", "others can reach"},

@@ -19,6 +19,9 @@ func Looser(old, next *Config) []string {
 	if old.Pin == PinAsk && next.Pin != PinAsk {
 		add("pin: the first sight of a server is no longer looked at")
 	}
+	if old.Inspect == On && next.Inspect != On {
+		add("inspect: scanners no longer look at what passes, and nothing is masked")
+	}
 	if next.Limits.Body > old.Limits.Body || next.Limits.Result > old.Limits.Result {
 		add("limits: a limit is raised")
 	}

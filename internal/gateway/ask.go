@@ -34,7 +34,7 @@ func (t *Ticket) openAsk(ctx context.Context, method string, params sallyport.Va
 	}
 	asked, err := t.nested(ctx, sallyport.KindAsk, method, params)
 	if err == nil {
-		t.gateway.Memories.Saw(asked.Call, params) // the agent reads the question
+		t.gateway.Memories.Saw(asked.Call, params, namesOf(asked.found)) // the agent reads the question
 	}
 	return asked, err
 }

@@ -29,6 +29,7 @@ type Parts struct {
 	Log        Log
 	Approvals  Approvals
 	Memories   Memories
+	Inspector  Inspector
 	Upstream   Upstream
 	Watcher    Watcher
 	Now        func() time.Time
@@ -66,12 +67,12 @@ type Memories interface {
 	// Did takes note of a call that goes to its server.
 	Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow)
 	// Saw takes note of what the agent is about to get, of which the outcome is
-	// the record.
-	Saw(call *sallyport.Call, result sallyport.Value)
+	// the record, and of the names of what was found in it.
+	Saw(call *sallyport.Call, result sallyport.Value, found []string)
 	// Heard takes note of what the agent is about to get and no outcome will
 	// hold, such as progress. An error means that it would be forgotten with the
 	// process: it must not reach the agent.
-	Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value) error
+	Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value, found []string) error
 }
 
 // Upstream reaches the servers.
@@ -137,7 +138,7 @@ type Query struct {
 // New wires a gateway. It fails when a part is missing, so that nothing can
 // run half decided.
 func New(parts Parts) (*Gateway, error) {
-	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil ||
+	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Inspector == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
 		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Expire == nil {
 		return nil, errors.New("gateway: a part is missing")

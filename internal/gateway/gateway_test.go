@@ -42,6 +42,7 @@ type world struct {
 	flow       *sallyport.Flow
 	remembered []string
 	deaf       bool // Heard fails
+	blind      bool // scanners fail
 	intentSeen bool // the log held the intent when the upstream acted
 }
 
@@ -177,7 +178,7 @@ func open(t testing.TB) (*Gateway, *world) {
 	g, err := New(Parts{
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return w.observe }, Deadline: time.Minute,
-		Approvals: w, Memories: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Inspector: w, Expire: func() time.Duration { return time.Hour },
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint("c_", w.ids) },
 	})
 	if err != nil {

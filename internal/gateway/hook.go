@@ -43,13 +43,13 @@ func (g *Gateway) identify(ctx context.Context, credential sallyport.Credential,
 
 // Witness ends a ticket whose result the agent has already. It is remembered
 // whatever the rules say of it: the refusal says that they would have withheld
-// it. failed says that the tool says that it failed.
+// it. The log keeps it masked all the same. failed says that the tool says that it failed.
 func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed bool) (refused, err error) {
-	refused = t.judge(result)
-	t.gateway.Memories.Saw(t.judged, result)
-	outcome := sallyport.OutcomeOK
+	j, refused := t.judge(ctx, result)
+	t.gateway.Memories.Saw(t.judged, result, namesOf(j.found))
+	entry := sallyport.Entry{Outcome: sallyport.OutcomeOK, Reason: textOf(refused), Findings: findings(j.found)}
 	if failed {
-		outcome = sallyport.OutcomeToolErr
+		entry.Outcome = sallyport.OutcomeToolErr
 	}
-	return refused, t.end(ctx, Answer{Result: result}, sallyport.Entry{Outcome: outcome, Reason: textOf(refused)})
+	return refused, t.end(ctx, j.kept, entry)
 }

@@ -38,11 +38,11 @@ func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run
 	kept := []byte{'['}
 	changed := manifest.Manifest{Server: query.Server, Items: map[manifest.Key]manifest.Item{}}
 	for _, raw := range items.Items() {
-		keep, item := g.keeps(ctx, query, row, run, raw)
+		raw, item := g.keeps(ctx, query, row, run, raw)
 		if item != nil {
 			changed.Items[item.Key] = *item
 		}
-		if !keep {
+		if raw.Type() == sallyport.Absent {
 			continue
 		}
 		if len(kept) > 1 {
@@ -87,10 +87,11 @@ func bare(resource sallyport.Value) []byte {
 	return append(dst, '}')
 }
 
-// keeps decides about one item of a list. A non-nil item differs from what
+// keeps decides about one item of a list and gives it as it may be shown, absent
+// when it may not. A non-nil item differs from what
 // was accepted. Resources come and go, so none has a pin: what a list says of
 // one is content, and judged as what reading it brings.
-func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (bool, *manifest.Item) {
+func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run sallyport.Run, raw sallyport.Value) (shown sallyport.Value, changed *manifest.Item) {
 	call := &sallyport.Call{Kind: row.Kind, Server: query.Server, Principal: query.Principal, Run: run}
 	facts := &sallyport.Facts{Call: call, Partial: true}
 	if row.Items != "resources" {
@@ -100,12 +101,12 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 		}
 		call.Name, _ = raw.Get(naming).Text()
 		item := manifest.NewItem(manifest.KeyOf(row.Kind, call.Name), raw)
-		definition, changed := g.Pins.listed(query.Server, item)
-		if changed {
-			return false, &item
+		definition, differs := g.Pins.listed(query.Server, item)
+		if differs {
+			return shown, &item
 		}
 		if definition == nil {
-			return false, nil
+			return shown, nil
 		}
 		facts.Tool = definition
 	} else {
@@ -115,20 +116,23 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 		call.Name, _ = uri.Text()
 		args, err := sallyport.Parse(wire.With(sallyport.Value{}, "uri", uri.Raw()))
 		if err != nil {
-			return false, nil
+			return shown, nil
 		}
 		call.Args, facts.Partial = args, false
 		if _, err := g.Pins.admit(call); err != nil {
-			return false, nil
+			return shown, nil
 		}
-		if (&Ticket{Call: call, judged: call, gateway: g}).tell(ctx, raw) != nil {
-			return false, nil
+		if raw, err = (&Ticket{Call: call, judged: call, gateway: g}).tell(ctx, raw); err != nil {
+			return shown, nil
 		}
 		if g.Rules().LooksAtFlow() {
 			facts.Flow = g.Memories.Flow(ctx, call, nil)
 		}
 	}
-	return g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny, nil
+	if g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny {
+		return raw, nil
+	}
+	return shown, nil
 }
 
 // hello asks a server who it is (initialize or server/discover, with the

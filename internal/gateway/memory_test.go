@@ -22,19 +22,19 @@ func (w *world) Did(call *sallyport.Call, _ *sallyport.Definition, flow *sallypo
 	w.remembered = append(w.remembered, "did "+call.Name)
 }
 
-func (w *world) Saw(_ *sallyport.Call, result sallyport.Value) {
+func (w *world) Saw(_ *sallyport.Call, result sallyport.Value, found []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.remembered = append(w.remembered, "saw "+string(result.Raw()))
+	w.remembered = append(w.remembered, strings.Join(append([]string{"saw " + string(result.Raw())}, found...), " "))
 }
 
-func (w *world) Heard(_ context.Context, call *sallyport.Call, text sallyport.Value) error {
+func (w *world) Heard(_ context.Context, call *sallyport.Call, text sallyport.Value, found []string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.deaf {
 		return errors.New("disk full")
 	}
-	w.remembered = append(w.remembered, "heard from "+call.Server+" "+string(text.Raw()))
+	w.remembered = append(w.remembered, strings.Join(append([]string{"heard from " + call.Server + " " + string(text.Raw())}, found...), " "))
 	return nil
 }
 

@@ -76,6 +76,7 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 	if rules.LooksAtFlow() {
 		facts.Flow = g.Memories.Flow(ctx, judged, facts.Tool)
 	}
+	facts.Findings = g.Inspector.Arguments(ctx, judged, facts.Tool)
 	decision = policy.Decide(rules, facts)
 	observed := decision.Verdict != sallyport.Allow && g.Observe()
 	var asked sallyport.Approval
@@ -126,7 +127,7 @@ func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sally
 	}
 	g.Watcher.Decided(&record.Entry)
 	g.Memories.Did(call, facts.Tool, facts.Flow)
-	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, judged: facts.Call, decision: decision, entry: record.Entry,
+	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, judged: facts.Call, decision: decision, found: facts.Findings, entry: record.Entry,
 		deadline: record.Entry.Time.Add(g.Deadline)}, nil
 }
 
@@ -176,7 +177,7 @@ func (g *Gateway) record(entryType sallyport.EntryType, call *sallyport.Call, fa
 		Time: g.Now(), Type: entryType,
 		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
 		Action: facts.Call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent, Trace: call.Trace,
-		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks, Origins: origins(facts.Flow),
+		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks, Origins: origins(facts.Flow), Findings: findings(facts.Findings),
 	}
 	if facts.Tool != nil {
 		entry.Tool, entry.Effects = facts.Tool.Digest, facts.Tool.Effects

@@ -70,7 +70,11 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 	case "notifications/resources/updated":
 		uri, _ := message.Params.Get("uri").Text()
 		ticket := target.subscriptions[subscription{server, uri}]
-		if ticket == nil || ticket.Hear(context.Background(), message) != nil {
+		if ticket == nil {
+			return
+		}
+		params, err := ticket.Hear(context.Background(), message)
+		if message.Params = params; err != nil {
 			return
 		}
 	default:
@@ -163,7 +167,8 @@ func (g *Gateway) overheard(ctx context.Context, query *Query, answer Answer, er
 	case !says(text):
 		return answer, nil
 	}
-	err = g.Memories.Heard(ctx, &sallyport.Call{Server: query.Server, Principal: query.Principal, Run: query.Run}, text)
+	call := &sallyport.Call{Server: query.Server, Principal: query.Principal, Run: query.Run}
+	err = g.Memories.Heard(ctx, call, text, namesOf(g.Inspector.Result(ctx, call, text).Findings))
 	if err != nil {
 		return Answer{}, sallyport.Refuse(sallyport.CauseLog, "the server's answer is withheld, since it cannot be recorded that it was heard: %v", err)
 	}

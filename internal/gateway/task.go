@@ -189,8 +189,8 @@ func (g *Gateway) taskQuery(ctx context.Context, query *Query) (Answer, error) {
 		return answer, err
 	}
 	if answer.Error.Type() != sallyport.Absent {
-		err = under.tell(ctx, answer.Error)
-	} else if err = under.tell(ctx, answer.Result); err == nil {
+		answer.Error, err = under.tell(ctx, answer.Error)
+	} else if answer.Result, err = under.tell(ctx, answer.Result); err == nil {
 		err = under.hearInputRequests(ctx, answer.Result)
 	}
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sallyport"
-	"sallyport/internal/policy"
 	"sallyport/internal/wire"
 )
 
@@ -20,6 +19,7 @@ type Ticket struct {
 	gateway  *Gateway
 	judged   *sallyport.Call // what policy sees: Call, or the call that opened the task on which Call acts
 	decision sallyport.Decision
+	found    []sallyport.Finding // in the arguments
 	entry    sallyport.Entry
 	deadline time.Time
 }
@@ -32,8 +32,8 @@ type hearing struct {
 }
 
 func (h *hearing) Tell(ctx context.Context, message wire.Message) error {
-	err := h.ticket.Hear(ctx, message)
-	if err == nil {
+	params, err := h.ticket.Hear(ctx, message)
+	if message.Params = params; err == nil {
 		// A task says in a notification, too, what it asks.
 		err = h.ticket.hearInputRequests(ctx, message.Params)
 	}
@@ -53,82 +53,75 @@ func (h *hearing) Poll(retry time.Duration, resumable bool) {
 	}
 }
 
-// Hear judges a notification that came under the ticket. An error means that
-// it is withheld.
-func (t *Ticket) Hear(ctx context.Context, message wire.Message) error {
+// Hear judges a notification that came under the ticket and gives its params as
+// they may be passed on. An error means that it is withheld.
+func (t *Ticket) Hear(ctx context.Context, message wire.Message) (sallyport.Value, error) {
 	switch wire.FromServer[message.Method].Treatment {
 	case wire.Sessions, wire.Tickets:
 	default:
-		return fmt.Errorf("%s: not a notification that a server may send", message.Method)
+		return sallyport.Value{}, fmt.Errorf("%s: not a notification that a server may send", message.Method)
 	}
 	under, err := t.ofTask(message)
 	if err != nil {
-		return err
+		return sallyport.Value{}, err
 	}
 	return under.tell(ctx, message.Params)
 }
 
 // tell lets go what no outcome will hold: progress, what lists say, what a task
 // brought. Nothing reaches an agent unremembered.
-func (t *Ticket) tell(ctx context.Context, text sallyport.Value) error {
-	if err := t.judge(text); err != nil {
-		return err
+func (t *Ticket) tell(ctx context.Context, text sallyport.Value) (sallyport.Value, error) {
+	j, err := t.judge(ctx, text)
+	if err != nil {
+		return sallyport.Value{}, err
 	}
-	return t.gateway.Memories.Heard(ctx, t.judged, text)
+	return j.value, t.gateway.Memories.Heard(ctx, t.judged, j.value, namesOf(j.found))
 }
 
-// release lets go of the result that the outcome holds.
-func (t *Ticket) release(result sallyport.Value) error {
-	if err := t.judge(result); err != nil {
-		return err
+// release lets go of the result that the outcome holds, of which entry says
+// what was seen and done.
+func (t *Ticket) release(ctx context.Context, result *sallyport.Value, entry *sallyport.Entry) (kept sallyport.Value, err error) {
+	j, err := t.judge(ctx, *result)
+	entry.Findings, entry.Modified, entry.Observed = findings(j.found), j.modified, j.observed
+	if err != nil || j.modified != nil || j.observed {
+		entry.Rules = ids(j.decision.Rules)
 	}
-	t.gateway.Memories.Saw(t.judged, result)
-	return nil
-}
-
-// judge asks the rules marked @on("result") whether what came back may reach the
-// agent.
-func (t *Ticket) judge(result sallyport.Value) error {
-	if rules := t.gateway.Rules(); rules.JudgesResults() {
-		decision := policy.DecideResult(rules, &sallyport.Facts{Call: t.judged, Tool: t.Tool, Result: result})
-		if decision.Verdict != sallyport.Allow && !t.gateway.Observe() {
-			return &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseResult, Decision: decision}
-		}
+	if err != nil {
+		return j.kept, err
 	}
-	return nil
+	t.gateway.Memories.Saw(t.judged, j.value, namesOf(j.found))
+	*result = j.value
+	return j.kept, nil
 }
 
 // Close ends the ticket: it judges the answer, appends the outcome, and only
 // then gives the answer back for release. err is what Execute said.
 func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, error) {
-	outcome, reason := t.outcome(ctx, &answer, err)
-	task := ""
-	if reason == nil && t.Call.Kind != sallyport.KindTask { // which opens none: its own goes on
-		task = taskOf(answer)
+	var entry sallyport.Entry
+	kept, reason := t.outcome(ctx, &answer, err, &entry)
+	if entry.Reason = textOf(reason); reason == nil && t.Call.Kind != sallyport.KindTask { // which opens none: its own goes on
+		entry.Task = taskOf(answer)
 	}
-	if err := t.end(ctx, answer, sallyport.Entry{Outcome: outcome, Reason: textOf(reason), Task: task}); err != nil {
+	if err := t.end(ctx, kept, entry); err != nil {
 		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + err.Error()}}
 	}
 	if reason != nil {
 		return Answer{}, reason
 	}
-	if task != "" {
-		t.gateway.tasks.open(task, t)
+	if entry.Task != "" {
+		t.gateway.tasks.open(entry.Task, t)
 	}
 	return answer, nil
 }
 
 // end appends the outcome, of which entry says how the call ended.
-func (t *Ticket) end(ctx context.Context, answer Answer, entry sallyport.Entry) error {
+func (t *Ticket) end(ctx context.Context, kept sallyport.Value, entry sallyport.Entry) error {
 	entry.Time, entry.Type = t.gateway.Now(), sallyport.Closed
 	entry.Call, entry.Parent, entry.Kind, entry.Server, entry.Name = t.Call.ID, t.Call.Parent, t.Call.Kind, t.Call.Server, t.Call.Name
 	entry.Principal, entry.Run, entry.ParentRun = t.Call.Principal, t.Call.Run.ID, t.Call.Run.Parent
 	entry.Took = entry.Time.Sub(t.entry.Time)
-	record := &sallyport.Record{Entry: entry, Result: answer.Result.Raw()}
-	if answer.Error.Type() != sallyport.Absent {
-		record.Result = answer.Error.Raw()
-	}
+	record := &sallyport.Record{Entry: entry, Result: kept.Raw()}
 	// The outcome is recorded even when the agent has hung up.
 	if err := t.gateway.Log.Append(context.WithoutCancel(ctx), record); err != nil {
 		return err
@@ -145,33 +138,40 @@ func textOf(err error) string {
 	return cut(err.Error())
 }
 
-// outcome says how the call ended. A non-nil reason means that the answer is
-// not released.
-func (t *Ticket) outcome(ctx context.Context, answer *Answer, err error) (sallyport.Outcome, error) {
+// outcome says in entry how the call ended, and gives what the log keeps of the
+// answer. A non-nil reason means that the answer is not released.
+func (t *Ticket) outcome(ctx context.Context, answer *Answer, err error, entry *sallyport.Entry) (kept sallyport.Value, reason error) {
+	text := &answer.Result
+	if answer.Error.Type() != sallyport.Absent {
+		text = &answer.Error
+	}
 	switch {
 	case err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnanswered)):
-		return sallyport.OutcomeUnknown, err
+		entry.Outcome = sallyport.OutcomeUnknown
+		return *text, err
 	case err != nil:
-		return sallyport.OutcomeError, err
-	case answer.Error.Type() != sallyport.Absent:
-		if err := t.release(answer.Error); err != nil {
-			return sallyport.OutcomeWithheld, err
-		}
-		return sallyport.OutcomeError, nil
+		entry.Outcome = sallyport.OutcomeError
+		return *text, err
 	}
-	if err := t.release(answer.Result); err != nil {
-		return sallyport.OutcomeWithheld, err
+	entry.Outcome = sallyport.OutcomeWithheld
+	if kept, err = t.release(ctx, text, entry); err != nil {
+		return kept, err
+	}
+	if answer.Error.Type() != sallyport.Absent {
+		entry.Outcome = sallyport.OutcomeError
+		return kept, nil
 	}
 	if err := t.hearInputRequests(ctx, answer.Result); err != nil {
-		return sallyport.OutcomeWithheld, err
+		return kept, err
 	}
 	if id := taskOf(*answer); len(id) > maxText {
-		return sallyport.OutcomeWithheld, fmt.Errorf("the server opened a task with a handle of %d bytes; at most %d can be recorded", len(id), maxText)
+		return kept, fmt.Errorf("the server opened a task with a handle of %d bytes; at most %d can be recorded", len(id), maxText)
 	}
+	entry.Outcome = sallyport.OutcomeOK
 	if answer.Result.Get("isError").Type() == sallyport.True {
-		return sallyport.OutcomeToolErr, nil
+		entry.Outcome = sallyport.OutcomeToolErr
 	}
-	return sallyport.OutcomeOK, nil
+	return kept, nil
 }
 
 // ErrUnanswered marks an Execute that sent the call and never got an answer:

@@ -18,6 +18,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/inspect"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
@@ -95,7 +96,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
-		Approvals: w, Memories: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Inspector: w, Expire: func() time.Duration { return time.Hour },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -549,4 +550,13 @@ func (w *world) Flow(context.Context, *sallyport.Call, *sallyport.Definition) *s
 	return nil
 }
 func (w *world) Did(*sallyport.Call, *sallyport.Definition, *sallyport.Flow) {}
-func (w *world) Saw(*sallyport.Call, sallyport.Value)                        {}
+func (w *world) Saw(*sallyport.Call, sallyport.Value, []string)              {}
+func (w *world) Heard(context.Context, *sallyport.Call, sallyport.Value, []string) error {
+	return nil
+}
+func (w *world) Arguments(_ context.Context, call *sallyport.Call, _ *sallyport.Definition) []sallyport.Finding {
+	return inspect.Value(call.Args).Findings
+}
+func (w *world) Result(_ context.Context, _ *sallyport.Call, result sallyport.Value) *inspect.Seen {
+	return inspect.Value(result)
+}

@@ -30,9 +30,9 @@ type Past interface {
 	// some of it is not there any more.
 	Words(ctx context.Context, run string) ([]Word, error)
 	// Heard puts on the record that a call's run has been told something of its
-	// server that the record does not have. Acts has it from then on, as an act
-	// without a result.
-	Heard(ctx context.Context, call *sallyport.Call) error
+	// server that the record does not have, and what was found in it. Acts has
+	// it from then on, as an act without a result.
+	Heard(ctx context.Context, call *sallyport.Call, found []string) error
 }
 
 // Act is one call on the record.
@@ -43,6 +43,8 @@ type Act struct {
 	// Result is what came back, as the agent got it. Absent where it is not
 	// there: nothing came back yet, it was erased, or it was never kept.
 	Result sallyport.Value
+	// Found are the names of what scanners saw in it. Nil is that nobody knows.
+	Found []string
 	// Withheld says that the agent got nothing of it.
 	Withheld bool
 }
@@ -82,8 +84,9 @@ type Memories struct {
 	heard map[ear]bool // what the record has of Heard
 }
 
-// ear is where a run hears what is on no record.
-type ear struct{ run, server string }
+// ear is where a run hears what is on no record, and what was found in it, ""
+// for that there was something.
+type ear struct{ run, server, found string }
 
 // Bounds. A run whose memory is dropped is read from the record again.
 const (
@@ -106,6 +109,7 @@ type memory struct {
 	loaded bool
 	seen   *provenance.Memory
 	did    []sallyport.Effect
+	found  []string // names of what scanners saw in what it read
 	words  []string
 	asked  map[string]bool // calls that were made with what the user named
 	named  []string        // what those calls returned
@@ -130,7 +134,7 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	traces := r.seen.Trace(call.Name, call.Args)
 	labels := r.seen.Labels()
 	flow := &sallyport.Flow{Traces: traces, Run: sallyport.Labels{
-		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did)}}
+		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did), Found: slices.Clone(r.found)}}
 	t := *r.tool(call, tool)
 	t.Roles = m.servers.Use(call.Server, call.Name).Meanings
 	judged := scope.Judge(scope.Facts{Tool: &t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
@@ -164,33 +168,43 @@ func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *s
 	})
 }
 
-// Saw remembers what a call returned. It is told before the agent is, and after
-// it is handed to the log.
-func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value) {
+// Saw remembers what a call returned, and what was found in it. It is told before
+// the agent is, and after it is handed to the log.
+func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value, found []string) {
 	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.saw(call.ID, call.Server, call.Name, result, m.servers.Declaration(call.Server))
+		r.finds(found)
 	})
 }
 
 // Heard remembers what no outcome will hold. The text is forgotten with the
-// memory; that there was one is put on the record, once for each run and server.
-func (m *Memories) Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value) error {
-	at := ear{call.Run.RememberedIn(), call.Server}
+// memory; that there was one is put on the record, once for each run, server and
+// kind of finding.
+func (m *Memories) Heard(ctx context.Context, call *sallyport.Call, text sallyport.Value, found []string) error {
+	at := ear{run: call.Run.RememberedIn(), server: call.Server}
+	var news []string
 	m.mu.Lock()
 	recorded := m.heard[at]
+	for _, at.found = range found {
+		if !m.heard[at] {
+			news = append(news, at.found)
+		}
+	}
 	m.mu.Unlock()
-	if !recorded {
-		if err := m.past.Heard(ctx, call); err != nil {
+	if !recorded || news != nil {
+		if err := m.past.Heard(ctx, call, news); err != nil {
 			return err
 		}
 		m.mu.Lock()
 		if m.heard == nil || len(m.heard) >= maxEars {
 			m.heard = map[ear]bool{}
 		}
-		m.heard[at] = true
+		for _, at.found = range append(news, "") {
+			m.heard[at] = true
+		}
 		m.mu.Unlock()
 	}
-	m.Saw(call, text)
+	m.Saw(call, text, found)
 	return nil
 }
 
@@ -251,7 +265,7 @@ func (m *Memories) touch(run string) {
 // load reads a run from the record. A call that is open just now, and one whose
 // outcome is on its way into the log, look alike there: both count as missed.
 func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error {
-	r.seen, r.asked, r.did, r.words, r.named, r.size, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, 0, false
+	r.seen, r.asked, r.did, r.found, r.words, r.named, r.size, r.minted = provenance.New(0), map[string]bool{}, nil, nil, nil, nil, 0, false
 	lineage, err := m.past.Lineage(ctx, run)
 	if err != nil {
 		return err
@@ -271,6 +285,7 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 		if more {
 			r.seen.Missed("", "", provenance.Declaration{})
 			r.does(sallyport.Effects[:])
+			r.finds(nobodyKnows)
 		}
 		for _, act := range acts {
 			r.does(act.Effects)
@@ -283,6 +298,13 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 				r.seen.Missed(act.Server, act.Tool, d)
 			default:
 				r.saw(act.Call, act.Server, act.Tool, act.Result, d)
+			}
+			switch {
+			case act.Withheld:
+			case act.Found == nil:
+				r.finds(nobodyKnows)
+			default:
+				r.finds(act.Found)
 			}
 		}
 	}
@@ -300,6 +322,17 @@ func (r *memory) does(effects []sallyport.Effect) {
 	for _, effect := range effects {
 		if !slices.Contains(r.did, effect) {
 			r.did = append(r.did, effect)
+		}
+	}
+}
+
+// nobodyKnows stands for what was found where that is on no record.
+var nobodyKnows = []string{sallyport.AllScanners + "/" + sallyport.Unseen}
+
+func (r *memory) finds(found []string) {
+	for _, name := range found {
+		if !slices.Contains(r.found, name) {
+			r.found = append(r.found, name)
 		}
 	}
 }

@@ -37,11 +37,11 @@ func (r *record) Lineage(_ context.Context, run sallyport.Run) ([]string, error)
 	return []string{run.Parent, run.ID}, nil
 }
 func (r *record) Words(_ context.Context, run string) ([]Word, error) { return r.words[run], nil }
-func (r *record) Heard(_ context.Context, call *sallyport.Call) error {
+func (r *record) Heard(_ context.Context, call *sallyport.Call, found []string) error {
 	if r.full {
 		return errors.New("disk full")
 	}
-	r.acts[call.Run.RememberedIn()] = append(r.acts[call.Run.RememberedIn()], Act{Server: call.Server})
+	r.acts[call.Run.RememberedIn()] = append(r.acts[call.Run.RememberedIn()], Act{Server: call.Server, Found: append([]string{}, found...)})
 	return nil
 }
 func (r *record) Definitions() []sallyport.Definition { return r.tools }
@@ -86,7 +86,7 @@ func read(m *Memories, r *record, run, id, result string) {
 	call := callOf(run, id, "mail", "read_mail", `{"id":"1"}`)
 	flow := flowOf(m, r, call)
 	m.Did(call, &r.tools[0], flow)
-	m.Saw(call, sallyport.MustParse(result))
+	m.Saw(call, sallyport.MustParse(result), nil)
 }
 
 func trace(f *sallyport.Flow, path string) sallyport.Trace {
@@ -220,7 +220,7 @@ func TestLabelsNeverShrink(t *testing.T) {
 				}
 				flowOf(m, r, call)
 				m.Did(call, &r.tools[0], nil)
-				m.Saw(call, sallyport.MustParse(result))
+				m.Saw(call, sallyport.MustParse(result), nil)
 				r.acts[run] = append(r.acts[run], Act{Call: call.ID, Server: "mail", Tool: "read_mail", Effects: onlyRead, Args: call.Args, Result: sallyport.MustParse(result)})
 			case "restart":
 				m = New(r, r, scope.Default)
@@ -256,7 +256,7 @@ func TestHeardSurvivesARestart(t *testing.T) {
 		t.Fatal("tainted from the start")
 	}
 	for range 3 {
-		if err := m.Heard(t.Context(), call, sallyport.MustParse(evil)); err != nil {
+		if err := m.Heard(t.Context(), call, sallyport.MustParse(evil), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -271,10 +271,70 @@ func TestHeardSurvivesARestart(t *testing.T) {
 		}
 	}
 	r.full = true
-	if m.Heard(t.Context(), callOf("r_2", "c_3", "mail", "read_mail", `{}`), sallyport.MustParse(evil)) == nil {
+	if m.Heard(t.Context(), callOf("r_2", "c_3", "mail", "read_mail", `{}`), sallyport.MustParse(evil), nil) == nil {
 		t.Error("what the record does not have is as good as forgotten")
 	}
-	if m.Heard(t.Context(), callOf("r_1", "c_3", "bank", "pay", `{}`), sallyport.MustParse(evil)) == nil {
+	if m.Heard(t.Context(), callOf("r_1", "c_3", "bank", "pay", `{}`), sallyport.MustParse(evil), nil) == nil {
 		t.Error("another server's words are others")
+	}
+}
+
+// What was found stays with the run, over a restart, too. Where the record does
+// not say what was found it counts as everything.
+func TestFoundStaysWithTheRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		act  Act
+		want string
+	}{
+		"nothing":          {Act{Result: sallyport.MustParse(evil), Found: []string{}}, ""},
+		"something":        {Act{Result: sallyport.MustParse(evil), Found: []string{"order/override"}}, "order/override"},
+		"erased":           {Act{Found: []string{"order/override"}}, "order/override"},
+		"no outcome":       {Act{}, "scanner/failed"},
+		"nobody read it":   {Act{Withheld: true, Found: []string{"order/override"}}, ""},
+		"nobody knows how": {Act{Withheld: true}, ""},
+	} {
+		r := newRecord()
+		c.act.Call, c.act.Server, c.act.Tool = "c_1", "mail", "read_mail"
+		r.acts["r_1"] = []Act{c.act}
+		m := New(r, r, scope.Default)
+		call := callOf("r_1", "c_2", "mail", "read_mail", `{}`)
+		if got := strings.Join(flowOf(m, r, call).Run.Found, ","); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	call := callOf("r_1", "c_1", "mail", "read_mail", `{}`)
+	flowOf(m, r, call)
+	m.Saw(call, sallyport.MustParse(evil), []string{"secret/jwt", "order/override"})
+	m.Saw(call, sallyport.MustParse(evil), []string{"order/override"})
+	if got := flowOf(m, r, call).Run.Found; strings.Join(got, ",") != "secret/jwt,order/override" {
+		t.Errorf("found %q", got)
+	}
+	r.more = true
+	if got := flowOf(New(r, r, scope.Default), r, call).Run.Found; strings.Join(got, ",") != "scanner/failed" {
+		t.Errorf("more than is read again: found %q", got)
+	}
+}
+
+// Every kind of finding in what no outcome holds is put on the record once.
+func TestHeardFindings(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	call := callOf("r_1", "c_1", "mail", "read_mail", `{}`)
+	for _, found := range [][]string{nil, {"order/override"}, nil, {"order/override", "secret/jwt"}, {"secret/jwt"}} {
+		if err := m.Heard(t.Context(), call, sallyport.MustParse(evil), found); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, act := range r.acts["r_1"] {
+		got = append(got, strings.Join(act.Found, ","))
+	}
+	if strings.Join(got, "; ") != "; order/override; secret/jwt" {
+		t.Errorf("on the record: %q", got)
+	}
+	if got := flowOf(New(r, r, scope.Default), r, call).Run.Found; strings.Join(got, ",") != "order/override,secret/jwt" {
+		t.Errorf("after a restart: %q", got)
 	}
 }

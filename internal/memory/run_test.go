@@ -29,7 +29,7 @@ func TestRunsThatAnAgentBeginsShareItsMemory(t *testing.T) {
 		call := callOf(reads.ID, "c_1", "mail", "read_mail", `{"id":"1"}`)
 		call.Run = reads
 		m.Did(call, &r.tools[0], flowOf(m, r, call))
-		m.Saw(call, sallyport.MustParse(evil))
+		m.Saw(call, sallyport.MustParse(evil), nil)
 		for _, acts := range []sallyport.Run{{ID: "r"}, child} {
 			f := flowOf(m, r, pay(acts))
 			if !f.Run.SawUntrusted || trace(f, "iban").Origin.Writer != sallyport.WriterUntrusted {

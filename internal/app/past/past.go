@@ -44,6 +44,12 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 			act.Effects = []sallyport.Effect{sallyport.Read}
 		}
 		act.Withheld = f.Outcome != nil && f.Outcome.Outcome == sallyport.OutcomeWithheld
+		switch {
+		case f.Entry.Kind == sallyport.KindAsk:
+			act.Found = names(f.Entry.Findings)
+		case f.Outcome != nil && f.Outcome.Outcome != sallyport.OutcomeUnknown:
+			act.Found = names(f.Outcome.Findings)
+		}
 		opened, err := p.Store.Show(ctx, f.Entry.Call)
 		if err != nil {
 			return nil, false, err
@@ -63,20 +69,23 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 	}
 	told, err := p.Store.Query(ctx, store.Filter{Run: run, Type: sallyport.Change, Subject: heard, Limit: most})
 	for _, f := range told {
-		acts = append(acts, memory.Act{Server: f.Entry.Server})
+		acts = append(acts, memory.Act{Server: f.Entry.Server, Found: names(f.Entry.Findings)})
 	}
 	return acts, more, err
 }
+
+// names are those of the findings of an entry, never nil.
+func names(lines []string) []string { return append([]string{}, gateway.FindingNames(lines)...) }
 
 // heard is the subject of an entry that says that a run was told something by a
 // server that is on no record: progress, a log line, what a list said.
 const heard = "run heard"
 
 // Heard implements memory.Past.
-func (p Past) Heard(ctx context.Context, call *sallyport.Call) error {
+func (p Past) Heard(ctx context.Context, call *sallyport.Call, found []string) error {
 	return p.Store.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
 		Time: time.Now(), Type: sallyport.Change, Subject: heard, By: "gateway", Server: call.Server,
-		Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent,
+		Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent, Findings: found,
 	}})
 }
 
