@@ -148,6 +148,7 @@ func TestMint(t *testing.T) {
 		{travelTools, "Get me a flight to Lyon on May 3rd.", "book_flight"},
 		{travelTools, "Call off my reservation in Lyon.", "cancel_reservation"},
 		{travelTools, "Email Jonas the address of the hotel.", "send_email"},
+		{travelTools, "E-mail Jonas the address of the hotel.", "send_email"},
 		{travelTools, "Correct my date of birth in my profile.", "update_traveler_profile"},
 		{machineTools, "What is in /etc/hosts?", ""},
 		{machineTools, "Write a file notes.txt with a list of the services.", "write_file"},
