@@ -29,6 +29,7 @@ const (
 	LabelTaskless     Label = "taskless" // nobody had
 	LabelOutside      Label = "outside"  // the call is not one that the task needs
 	LabelUnlinked     Label = "unlinked" // critical arguments have nothing to do with it
+	LabelExposed      Label = "exposed"  // more people can read it there than may
 	LabelSawUntrusted Label = "sawUntrusted"
 	LabelSawPrivate   Label = "sawPrivate"
 )
@@ -46,7 +47,7 @@ func (f *Flow) Labels() []Label {
 		label Label
 		on    bool
 	}{
-		{LabelOutside, f.Outside != ""}, {LabelUnlinked, len(f.Unlinked) > 0},
+		{LabelOutside, f.Outside != ""}, {LabelUnlinked, len(f.Unlinked) > 0}, {LabelExposed, len(f.Exposed) > 0},
 		{LabelSawUntrusted, f.Run.SawUntrusted}, {LabelSawPrivate, f.Run.SawPrivate},
 	} {
 		if l.on {

@@ -124,7 +124,7 @@ func eachEntry(answer io.Reader, each func(raw []byte, entry *sallyport.Entry) e
 }
 
 func (c *cli) logQuery() *cobra.Command {
-	var observed bool
+	var observed, unsupported bool
 	var limit uint
 	var since, until string
 	texts := map[string]*string{}
@@ -133,6 +133,7 @@ func (c *cli) logQuery() *cobra.Command {
 		Long: `Find entries, the last ones that fit, oldest first. An outcome is shown with
 the call that it ended.`,
 		Example: `  sallyport log query --agent support-bot --verdict deny
+  sallyport log query --unsupported --verdict allow
   sallyport log query --since 2h --limit 0 -o json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"limit": {strconv.FormatUint(uint64(limit), 10)}}
@@ -148,6 +149,9 @@ the call that it ended.`,
 			}
 			if observed {
 				q.Set("observed", "true")
+			}
+			if unsupported {
+				q.Set("unsupported", "true")
 			}
 			for name, text := range map[string]string{"since": since, "until": until} {
 				at, err := moment(text)
@@ -179,6 +183,7 @@ the call that it ended.`,
 		texts[name] = cmd.Flags().String(name, "", help)
 	}
 	cmd.Flags().BoolVar(&observed, "observed", false, "only what observe mode let through against the policy")
+	cmd.Flags().BoolVar(&unsupported, "unsupported", false, "only calls that no task or message of the user supports")
 	cmd.Flags().StringVar(&since, "since", "", "not older than this: 2h, 30d, or a time like 2026-11-22T09:00:00Z")
 	cmd.Flags().StringVar(&until, "until", "", "older than this")
 	cmd.Flags().UintVar(&limit, "limit", 50, "at most so many calls; 0 for all")

@@ -279,6 +279,35 @@ func TestLogQuery(t *testing.T) {
 	}
 }
 
+// planted is a log in which every seventh call was asked for by nobody.
+type planted struct{ entries }
+
+func (n planted) Query(_ context.Context, f store.Filter) (found []store.Found, err error) {
+	before := uint64(n.entries)
+	if f.Before > 0 {
+		before = f.Before
+	}
+	for i := before; i > 0 && len(found) < f.Limit; i-- {
+		e := sallyport.Entry{Index: i - 1, Type: sallyport.Intent, Kind: sallyport.KindTool, Labels: []sallyport.Label{sallyport.LabelTask}}
+		if e.Index%7 == 0 {
+			e.Labels = append(e.Labels, sallyport.LabelOutside)
+		}
+		found = append(found, store.Found{Entry: e})
+	}
+	return found, nil
+}
+
+// What nobody asked for is found, however far back, and nothing else is.
+func TestUnsupportedQuery(t *testing.T) {
+	c := Local(LogHandler(planted{entries(3000)}, nil, nil, nil))
+	if got := lines(t, c, "/log?limit=0&unsupported=true"); len(got) != 429 || strings.Contains(strings.Join(got, ""), `"index":1,`) {
+		t.Errorf("%d of 429: %q", len(got), got[:min(3, len(got))])
+	}
+	if got := lines(t, c, "/log?limit=2&unsupported=true"); len(got) != 2 || !strings.Contains(got[1], `"index":2996`) {
+		t.Errorf("the last two: %q", got)
+	}
+}
+
 // A stream that breaks off must say so: half a log is not a log.
 func TestBrokenStreamIsSaid(t *testing.T) {
 	for name, c := range clients(t, LogHandler(entries(7), nil, nil, nil)) {

@@ -151,8 +151,12 @@ func query(w http.ResponseWriter, r *http.Request, log Log) {
 		refuse(w, err)
 		return
 	}
+	find := log.Query
+	if r.URL.Query().Get("unsupported") == "true" {
+		plain, find = false, unsupported(log)
+	}
 	if !plain {
-		found, err := log.Query(r.Context(), filter)
+		found, err := find(r.Context(), filter)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -170,6 +174,27 @@ func query(w http.ResponseWriter, r *http.Request, log Log) {
 		from = size - uint64(filter.Limit)
 	}
 	stream(w, log.Entries(r.Context(), from, size), false)
+}
+
+// unsupported finds what no task or message of the user supports.
+func unsupported(log Log) func(context.Context, store.Filter) ([]store.Found, error) {
+	return func(ctx context.Context, filter store.Filter) (all []store.Found, err error) {
+		limit := filter.Limit
+		for filter.Limit = 1000; ; {
+			page, err := log.Query(ctx, filter)
+			if err != nil || len(page) == 0 {
+				return all, err
+			}
+			for _, f := range page {
+				if filter.Before = f.Entry.Index; f.Entry.Unsupported() {
+					all = append(all, f)
+				}
+				if len(all) == limit || filter.Before == 0 {
+					return all, nil
+				}
+			}
+		}
+	}
 }
 
 // flat lists what was found with its outcomes, in the order of the log.
