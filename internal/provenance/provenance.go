@@ -240,6 +240,9 @@ func (m *Memory) remember(o sallyport.Origin, f field, text string) {
 	}
 	m.put(o, f)
 	m.rememberHidden(o, f, plain.MaxNesting)
+	if tagged := plain.Tagged(text); len(tagged) >= minHidden {
+		m.rememberInner(o, f, plain.Hidden{Text: tagged, Start: 0, End: len(f.text), Via: plain.ViaInvisible}, plain.MaxNesting)
+	}
 }
 
 // rememberHidden remembers what is encoded within a field, each layer shorter
@@ -248,15 +251,19 @@ func (m *Memory) rememberHidden(o sallyport.Origin, outer field, layers int) {
 	if layers == 0 {
 		return
 	}
-	plain.Reveal(outer.text, minHidden, func(h plain.Hidden) {
-		p := plain.Undo(h.Text)
-		base, until := outer.sent(h.Start, h.End)
-		inner := outer
-		inner.text = p.Text
-		inner.decoded = &decoded{via: outer.via() | p.Via | h.Via, base: int32(base), until: int32(until)}
-		m.put(o, inner)
-		m.rememberHidden(o, inner, layers-1)
-	})
+	inner := func(h plain.Hidden) { m.rememberInner(o, outer, h, layers) }
+	plain.Reveal(outer.text, minHidden, inner)
+	plain.Spelled(outer.text, minHidden, inner)
+}
+
+func (m *Memory) rememberInner(o sallyport.Origin, outer field, h plain.Hidden, layers int) {
+	p := plain.Undo(h.Text)
+	base, until := outer.sent(h.Start, h.End)
+	inner := outer
+	inner.text = p.Text
+	inner.decoded = &decoded{via: outer.via() | p.Via | h.Via, base: int32(base), until: int32(until)}
+	m.put(o, inner)
+	m.rememberHidden(o, inner, layers-1)
 }
 
 // minHidden is how long encoded text in results must be to be decoded.

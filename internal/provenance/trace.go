@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	maxLeaves  = 4096               // of one call that are traced one by one
-	maxTraced  = 1 << 20            // bytes of all leaves together
-	maxPaths   = 1 << 20            // bytes of all paths together
-	maxSources = 16                 // that a trace names
-	maxAtoms   = 32                 // of an argument that are looked up alone
-	weakPower  = 16                 // bits below which a value can be anybody's
-	longPiece  = 32                 // bits that a piece needs to count by itself
-	exactOnly  = plain.ViaInvisible // what no value of a stronger origin may have been changed by
+	maxLeaves  = 4096                                  // of one call that are traced one by one
+	maxTraced  = 1 << 20                               // bytes of all leaves together
+	maxPaths   = 1 << 20                               // bytes of all paths together
+	maxSources = 16                                    // that a trace names
+	maxAtoms   = 32                                    // of an argument that are looked up alone
+	weakPower  = 16                                    // bits below which a value can be anybody's
+	longPiece  = 32                                    // bits that a piece needs to count by itself
+	exactOnly  = plain.ViaInvisible | plain.ViaSpelled // what no value of a stronger origin may have been changed by
 )
 
 // Beyond names, as a trace's only transformation, what was too much to trace:

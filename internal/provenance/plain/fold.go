@@ -32,11 +32,12 @@ const (
 	ViaDate
 	ViaPieces
 	ViaPart
+	ViaSpelled
 )
 
 var throughNames = [...]string{
 	"case", "whitespace", "nfkc", "url", "html", "json", "base64", "hex",
-	"invisible", "join", "split", "number", "date", "pieces", "part",
+	"invisible", "join", "split", "number", "date", "pieces", "part", "spelled",
 }
 
 func (t Through) Names() []string {
@@ -332,16 +333,105 @@ func Reveal(s string, atLeast int, yield func(Hidden)) {
 		}
 		start := i
 		i = endOfRun(s, i)
-		if i-start < atLeast {
-			continue
-		}
-		if text, via := decodeRun(s[start:i]); via != 0 {
-			for i < len(s) && s[i] == '=' && i-start < len(s) {
-				i++
+		lines(s, start, i, func(from, to int) bool {
+			if to-from < atLeast {
+				return false
 			}
-			yield(Hidden{text, start, i, via})
+			text, via := decodeRun(s[from:to])
+			if via == 0 {
+				return false
+			}
+			for to < len(s) && s[to] == '=' {
+				to++
+			}
+			yield(Hidden{text, from, to, via})
+			return true
+		})
+		for i < len(s) && s[i] == '=' {
+			i++
 		}
 	}
+}
+
+// lines tries a run of encoded characters as one. Where that holds no text its
+// last line may be the first word of what follows ("…ZQ\nThanks"), and else each
+// line is tried by itself: a line that somebody puts beside hides nothing.
+func lines(s string, start, end int, try func(from, to int) bool) {
+	if try(start, end) {
+		return
+	}
+	last := strings.LastIndexByte(s[start:end], '\n')
+	if last < 0 || try(start, start+len(strings.TrimSuffix(s[start:start+last], "\r"))) {
+		return
+	}
+	for line := range strings.Lines(s[start:end]) {
+		try(start, start+len(strings.TrimRight(line, "\r\n")))
+		start += len(line)
+	}
+}
+
+// Spelled finds what is spelled out, such as "m a l l o r y @ e v i l": at least
+// atLeast single characters with one separator between each two. What it yields
+// is together shorter than s.
+func Spelled(s string, atLeast int, yield func(Hidden)) {
+	for i := 0; i < len(s); i++ {
+		if text, end := spelled(s, i); len(text) >= atLeast && tells(text) {
+			yield(Hidden{text, i, end, ViaSpelled})
+			i = end
+		} else if end > 0 {
+			i = end - 1
+		}
+	}
+}
+
+// spelled reads what is spelled out from i on, and says where that ends; 0 when
+// it is nothing of the sort.
+func spelled(s string, i int) (text string, end int) {
+	if i+2 >= len(s) || Folded[s[i]] == 0 || Folded[s[i+1]] != 0 || i > 0 && Folded[s[i-1]] != 0 {
+		return "", 0
+	}
+	by := s[i+1]
+	end = i + 1
+	for end+1 < len(s) && s[end] == by && s[end+1] < utf8.RuneSelf {
+		end += 2
+	}
+	if end < len(s) && Folded[s[end]] != 0 { // a word begins here
+		end -= 2
+	}
+	letters := make([]byte, 0, (end-i+1)/2)
+	for ; i < end; i += 2 {
+		letters = append(letters, s[i])
+	}
+	return string(letters), end
+}
+
+// tells reports whether a text is more than a few letters again and again.
+func tells(text string) bool {
+	const few = 5
+	different := ""
+	for i := 0; i < len(text) && len(different) < few; i++ {
+		if strings.IndexByte(different, text[i]) < 0 {
+			different += text[i : i+1]
+		}
+	}
+	return len(different) == few
+}
+
+// tags is where Unicode has a second ASCII, whose letters nothing shows.
+const tags = 0xE0000
+
+// Tagged is the text that stands in tag characters, which a model reads though
+// nobody sees it: all of a text's together.
+func Tagged(s string) string {
+	if !strings.Contains(s, "\xF3\xA0") { // how every one of them begins
+		return ""
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= tags+' ' && r < tags+0x7F {
+			return r - tags
+		}
+		return -1
+	}, s)
 }
 
 // endOfRun is where a run of encoded characters ends; lines of base64 as mail
