@@ -212,6 +212,14 @@ func showWhy(t *terminal.Table, why control.Why) {
 	for _, origin := range why.Origins {
 		t.Line("  " + terminal.Visible(origin))
 	}
+	for _, part := range []struct {
+		what  string
+		lines []string
+	}{{"found in the arguments: ", why.Findings}, {"found in what came back: ", why.Found}, {"what came back was changed: ", why.Modified}} {
+		for _, line := range part.lines {
+			t.Line("  " + part.what + terminal.Visible(line))
+		}
+	}
 	switch {
 	case why.Approval != "" && why.Verdict == "allow":
 		t.Line("  agreed to: " + terminal.Visible(why.Approval) + " by " + terminal.Visible(why.Approver))

@@ -14,6 +14,7 @@ import (
 	"sallyport"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/control"
+	"sallyport/internal/gateway"
 	"sallyport/internal/policy"
 	"sallyport/internal/policyhistory"
 	"sallyport/internal/policytest"
@@ -180,6 +181,12 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 		Call: e.Call, Action: e.Action, Agent: e.Principal.Agent, Verdict: e.Verdict.String(), Cause: string(e.Cause), Reason: e.Reason,
 		Policy: e.Policy.String(), Origins: e.Origins, Rules: []control.Judgement{}, Approval: e.Approval, Approver: e.Approver,
 	}
+	why.Findings = e.Findings
+	for _, o := range all {
+		if o.Entry.Type == sallyport.Closed {
+			why.Found, why.Modified = o.Entry.Findings, o.Entry.Modified
+		}
+	}
 	if e.Cause != "" && !policyDecided(&e) {
 		why.Note = "Policy did not decide this: the call was refused before, or the log could not be written."
 	}
@@ -188,7 +195,7 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 		why.Note = strings.TrimSpace(why.Note + " What policy says now can't be told: " + err.Error())
 		return why, nil
 	}
-	explanation := policy.Explain(a.rules.Load(), &sallyport.Facts{Call: call, Tool: tool, Flow: a.memories.Flow(ctx, call, tool)})
+	explanation := policy.Explain(a.rules.Load(), &sallyport.Facts{Call: call, Tool: tool, Flow: a.memories.Flow(ctx, call, tool), Findings: foundIn(&e)})
 	now := explanation.Decision
 	why.Now = control.Judged{Verdict: now.Verdict.String(), Reason: now.Reason, Policy: now.Policy.String()}
 	if e.Policy != now.Policy && why.Note == "" {
@@ -204,6 +211,15 @@ func (a *App) Why(ctx context.Context, id string) (control.Why, error) {
 		why.Rules = append(why.Rules, judgement)
 	}
 	return why, nil
+}
+
+// foundIn are the findings of an entry, without their places.
+func foundIn(e *sallyport.Entry) []sallyport.Finding {
+	var all []sallyport.Finding
+	for _, name := range gateway.FindingNames(e.Findings) {
+		all = append(all, sallyport.FindingOf(name))
+	}
+	return all
 }
 
 // policyDecided reports whether a refusal or a hold is policy's.
@@ -237,7 +253,7 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 		if passed && e.Approval != "" {
 			verdict = sallyport.Hold // which people agreed to, and policy alone would not
 		}
-		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Verdict: verdict, Passed: passed})
+		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Findings: foundIn(e), Verdict: verdict, Passed: passed})
 		entries = append(entries, *e)
 	}
 	return calls, entries, skipped, nil

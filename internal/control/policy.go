@@ -78,6 +78,11 @@ type Why struct {
 	Approver string `json:"approver,omitempty"`
 	// Origins say where the arguments came from that mattered, then.
 	Origins []string `json:"origins,omitempty"`
+	// Findings are what scanners saw in the arguments; Found what they saw in
+	// what came back, and Modified how that was changed before it was released.
+	Findings []string `json:"findings,omitempty"`
+	Found    []string `json:"found,omitempty"`
+	Modified []string `json:"modified,omitempty"`
 }
 
 // Judged is what the policy in force says.

@@ -18,7 +18,9 @@ func (s *Seen) Change(mask []string, neutralise bool) (changed sallyport.Value, 
 	if err := m.find(); err != nil {
 		return sallyport.Value{}, nil, err
 	}
-	m.walk("", false, s.value, neutralise)
+	if m.again != nil || neutralise {
+		m.walk("", false, s.value, neutralise)
+	}
 	if len(m.edits) == 0 {
 		return s.value, nil, nil
 	}

@@ -42,7 +42,7 @@ func load(t interface{ Fatal(...any) }, text string, defs map[string]*sallyport.
 		all = append(all, *d)
 	}
 	r, err := policy.Load([]policy.File{{Name: "p.cedar", Text: []byte(text)}}, all, policy.Declared{
-		Roles: []string{"support", "ops"}, Agents: []string{"bot", "loner"}, Groups: []string{"finance"},
+		Roles: []string{"support", "ops"}, Agents: []string{"bot", "loner"}, Groups: []string{"finance"}, Findings: []string{"secret/jwt"},
 	})
 	if err != nil {
 		t.Fatal(err, "\n", text)
@@ -79,6 +79,12 @@ permit (principal, action == Action::"desk/tool:refund", resource);
 	}
 	if want := "2 allow->hold, 3 allow->deny, 4 deny->allow"; strings.Join(lines, ", ") != want {
 		t.Errorf("%q, want %s", lines, want)
+	}
+	withKey := observed(defs, "desk/tool:refund", `{"customer":"c","amount":5}`)
+	withKey.Findings = []sallyport.Finding{sallyport.FindingOf("secret/jwt")}
+	keys := load(t, "permit (principal, action, resource);\nforbid (principal, action, resource) when { context.findings.contains(\"secret\") };", defs)
+	if got := Replay(keys, []Observed{observed(defs, "desk/tool:refund", `{"customer":"c","amount":5}`), withKey}); len(got) != 1 || got[0].Record != 1 {
+		t.Errorf("by what was found: %v", got)
 	}
 	if got := Replay(nil, []Observed{refused}); got != nil {
 		t.Errorf("%v", got)

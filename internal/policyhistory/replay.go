@@ -15,6 +15,8 @@ type Observed struct {
 	Verdict sallyport.Verdict // what policy said then
 	Passed  bool              // it was let through: allowed, or merely observed
 	Tainted bool              // its run had seen what nobody vouches for
+
+	Findings []sallyport.Finding // in its arguments
 }
 
 // Changed is a recorded call about which a policy says something else.
@@ -29,7 +31,7 @@ type Changed struct {
 func Replay(rules *policy.Rules, records []Observed) []Changed {
 	var out []Changed
 	for i, r := range records {
-		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool, Flow: new(sallyport.Flow)})
+		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool, Flow: new(sallyport.Flow), Findings: r.Findings})
 		if now.Verdict != r.Verdict {
 			out = append(out, Changed{i, r.Verdict, now})
 		}

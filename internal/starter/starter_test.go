@@ -14,6 +14,7 @@ import (
 	"sallyport"
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
+	"sallyport/internal/inspect"
 	"sallyport/internal/policy"
 	"sallyport/internal/policytest"
 )
@@ -129,7 +130,7 @@ func keys[V any](m map[string]V) (names []string) {
 }
 
 func declared(c config) policy.Declared {
-	d := policy.Declared{Servers: keys(c.Servers), Agents: keys(c.Agents), Roles: c.Roles, Users: keys(c.Users), Tenants: c.Tenants}
+	d := policy.Declared{Servers: keys(c.Servers), Agents: keys(c.Agents), Roles: c.Roles, Users: keys(c.Users), Tenants: c.Tenants, Findings: inspect.Names}
 	for _, user := range c.Users {
 		d.Groups = append(d.Groups, user.Groups...)
 	}
