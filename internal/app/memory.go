@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
+
 	"sallyport"
+	"sallyport/internal/app/past"
 	"sallyport/internal/memory"
 	"sallyport/internal/provenance"
 )
@@ -17,7 +20,12 @@ func (a *App) Declaration(server string) provenance.Declaration {
 // Use implements memory.Servers.
 func (a *App) Use(server, tool string) memory.Use {
 	c := a.config()
-	use := memory.Use{Meanings: c.Meanings(server, tool)}
+	use := memory.Use{Memory: c.Servers[server].Memory, Meanings: c.Meanings(server, tool)}
 	use.Audience, use.Declared = c.Audience(server, tool)
 	return use
+}
+
+// Written implements memory.Servers.
+func (a *App) Written(ctx context.Context, server string, most int) ([]memory.Act, bool, error) {
+	return past.Past{Store: a.store, Runs: a.runs}.Written(ctx, server, most)
 }

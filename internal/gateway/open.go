@@ -177,7 +177,7 @@ func (g *Gateway) record(entryType sallyport.EntryType, call *sallyport.Call, fa
 		Time: g.Now(), Type: entryType,
 		Call: call.ID, Parent: call.Parent, Kind: call.Kind, Server: call.Server, Name: call.Name,
 		Action: facts.Call.Action(), Door: call.Door, Principal: call.Principal, Run: call.Run.ID, ParentRun: call.Run.Parent, Trace: call.Trace,
-		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks, Origins: origins(facts.Flow), Findings: findings(facts.Findings),
+		Policy: decision.Policy, Verdict: decision.Verdict, Reason: cut(decision.Reason), Asks: decision.Asks, Origins: origins(facts.Flow), Labels: facts.Flow.Labels(), Findings: findings(facts.Findings),
 	}
 	if facts.Tool != nil {
 		entry.Tool, entry.Effects = facts.Tool.Digest, facts.Tool.Effects

@@ -10,6 +10,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"sallyport"
@@ -45,6 +46,8 @@ type Act struct {
 	Result sallyport.Value
 	// Found are the names of what scanners saw in it. Nil is that nobody knows.
 	Found []string
+	// Labels are what was known of the call and its run. Nil is that nobody knows.
+	Labels []sallyport.Label
 	// Withheld says that the agent got nothing of it.
 	Withheld bool
 }
@@ -63,10 +66,15 @@ type Servers interface {
 	Declaration(server string) provenance.Declaration
 	// Use says what a tool's arguments are for, and who reads them.
 	Use(server, tool string) Use
+	// Written are the calls that may have changed what a server keeps, the newest
+	// most of them; more says that there were others before. An error means that
+	// nobody can say who wrote to it.
+	Written(ctx context.Context, server string, most int) (acts []Act, more bool, err error)
 }
 
 // Use is what the operator said of the arguments of a tool.
 type Use struct {
+	Memory   bool                  // its server keeps what it is given, for other runs
 	Meanings map[string]scope.Role // what each is for, by path; others by their names
 	Audience sallyport.Readers     // who can read what is sent to it
 	Declared bool                  // the operator said so; else nobody did
@@ -80,8 +88,9 @@ type Memories struct {
 
 	mu    sync.Mutex
 	runs  map[string]*memory
-	used  []string     // runs, the one that was asked for longest ago first
-	heard map[ear]bool // what the record has of Heard
+	used  []string         // runs, the one that was asked for longest ago first
+	heard map[ear]bool     // what the record has of Heard
+	kept  map[string]*kept // by server, of those that are memories
 }
 
 // ear is where a run hears what is on no record, and what was found in it, ""
@@ -100,7 +109,7 @@ const (
 // New makes memories of nothing yet. Level says how much of what is not
 // certain counts as linked to the task.
 func New(past Past, servers Servers, level scope.Level) *Memories {
-	return &Memories{past: past, servers: servers, level: level, runs: map[string]*memory{}}
+	return &Memories{past: past, servers: servers, level: level, runs: map[string]*memory{}, kept: map[string]*kept{}}
 }
 
 // memory is what one run has seen.
@@ -131,12 +140,18 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.mint(m.servers.Definitions())
+	use := m.servers.Use(call.Server, call.Name)
+	if use.Memory && m.keep(ctx, call.Server) != nil {
+		return nil
+	}
 	traces := r.seen.Trace(call.Name, call.Args)
 	labels := r.seen.Labels()
-	flow := &sallyport.Flow{Traces: traces, Run: sallyport.Labels{
+	flow := &sallyport.Flow{Task: r.scope != nil, Traces: traces, Run: sallyport.Labels{
 		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did), Found: slices.Clone(r.found)}}
 	t := *r.tool(call, tool)
-	t.Roles = m.servers.Use(call.Server, call.Name).Meanings
+	if use.Meanings != nil {
+		t.Roles = use.Meanings
+	}
 	judged := scope.Judge(scope.Facts{Tool: &t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
 		Tainted: labels.SawUntrusted, Asked: r.named})
 	outside, unlinked := m.level.Open(&t, judged)
@@ -155,11 +170,51 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 			flow.Unlinked = append(flow.Unlinked, leaf.Path)
 		}
 	}
+	flow.Exposed = r.exposed(use, &t, flow, judged.Unlinked)
 	return flow
+}
+
+// exposed are the paths of what more people can read behind a tool than may.
+// Where nobody declared who reads there, it is everybody for what is sent, or
+// asked of an address that was put together, and nobody else for the rest. Then
+// it is also for the user to tell: what a task asks for, to whom it names, is
+// not exposed.
+func (r *memory) exposed(use Use, t *scope.Tool, flow *sallyport.Flow, unlinked []scope.Leaf) []string {
+	told := flow.Task && flow.Outside == "" && len(flow.Unlinked) == 0
+	if !use.Declared && told {
+		return nil
+	}
+	sends := slices.Contains(t.Effects, sallyport.Send)
+	var paths []string
+	for _, trace := range flow.Traces {
+		audience := use.Audience
+		if !use.Declared {
+			address := slices.ContainsFunc(unlinked, func(l scope.Leaf) bool { return l.Path == trace.Path && l.Role == scope.RoleURL })
+			if !sends && !address {
+				continue
+			}
+			audience = sallyport.ReadersPublic
+		}
+		if trace.Origin.Readers < audience && !r.dictated(trace) {
+			paths = append(paths, trace.Path)
+		}
+	}
+	return paths
+}
+
+// dictated reports whether a value, or whatever is known of it, is the user's
+// own words: theirs to tell. Once something was forgotten the rest of it may have
+// been that.
+func (r *memory) dictated(t sallyport.Trace) bool {
+	if _, forgot := r.seen.Forgot(); t.Origin.Writer != sallyport.WriterUnknown || forgot {
+		return t.Origin.Writer == sallyport.WriterUser
+	}
+	return !slices.ContainsFunc(t.Sources, func(s sallyport.Source) bool { return s.Call != "" })
 }
 
 // Did takes note of a call that goes to its server.
 func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *sallyport.Flow) {
+	m.wrote(call, tool, flow)
 	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.does(effectsOf(tool))
 		if flow != nil && slices.Equal(effectsOf(tool), onlyRead) && scope.Asked(flow.Traces) {
@@ -172,7 +227,7 @@ func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *s
 // the agent is, and after it is handed to the log.
 func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value, found []string) {
 	m.change(call.Run.RememberedIn(), func(r *memory) {
-		r.saw(call.ID, call.Server, call.Name, result, m.servers.Declaration(call.Server))
+		r.saw(call.ID, call.Server, call.Name, result, m.declaration(call.Server, call.Name, call.Args))
 		r.finds(found)
 	})
 }
@@ -292,7 +347,12 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 			if slices.Equal(act.Effects, onlyRead) && scope.Asked(r.seen.Trace(act.Tool, act.Args)) {
 				r.asked[act.Call] = true
 			}
-			switch d := m.servers.Declaration(act.Server); {
+			if m.servers.Use(act.Server, act.Tool).Memory {
+				if err := m.keep(ctx, act.Server); err != nil {
+					return err
+				}
+			}
+			switch d := m.declaration(act.Server, act.Tool, act.Args); {
 			case act.Withheld:
 			case act.Result.Type() == sallyport.Absent:
 				r.seen.Missed(act.Server, act.Tool, d)
@@ -378,7 +438,12 @@ func (r *memory) tool(call *sallyport.Call, definition *sallyport.Definition) *s
 	if definition != nil && definition.Kind == sallyport.KindTool {
 		return toolOf(definition)
 	}
-	return &scope.Tool{Server: call.Server, Name: call.Name, Effects: effectsOf(definition)}
+	t := &scope.Tool{Server: call.Server, Name: call.Name, Effects: effectsOf(definition)}
+	if uri, ok := call.Args.Get("uri").Text(); ok && !strings.HasPrefix(uri, "http:") && !strings.HasPrefix(uri, "https:") {
+		// A name within the server: it leads nowhere else.
+		t.Roles = map[string]scope.Role{"uri": scope.RoleQuery}
+	}
+	return t
 }
 
 func toolOf(d *sallyport.Definition) *scope.Tool {

@@ -25,6 +25,11 @@ type record struct {
 	err   error
 	tools []sallyport.Definition
 	uses  map[string]Use // by server/tool
+
+	declared    map[string]provenance.Declaration // by server; the others are our own
+	written     map[string][]Act                  // by server
+	writtenMore bool
+	writtenErr  error
 }
 
 func (r *record) Acts(_ context.Context, run string, most int) ([]Act, bool, error) {
@@ -45,7 +50,10 @@ func (r *record) Heard(_ context.Context, call *sallyport.Call, found []string) 
 	return nil
 }
 func (r *record) Definitions() []sallyport.Definition { return r.tools }
-func (r *record) Declaration(string) provenance.Declaration {
+func (r *record) Declaration(server string) provenance.Declaration {
+	if d, ok := r.declared[server]; ok {
+		return d
+	}
 	return provenance.Declaration{Trust: provenance.FirstParty}
 }
 
@@ -58,7 +66,7 @@ func definition(server, name, description, properties string, effects ...sallypo
 }
 
 func newRecord() *record {
-	return &record{acts: map[string][]Act{}, words: map[string][]Word{}, tools: []sallyport.Definition{
+	return &record{acts: map[string][]Act{}, written: map[string][]Act{}, words: map[string][]Word{}, tools: []sallyport.Definition{
 		definition("mail", "read_mail", "Read a mail.", `{"id":{"type":"string"}}`, sallyport.Read),
 		definition("mail", "send_mail", "Send a mail to a recipient.", `{"to":{"type":"string","description":"address of the recipient"},"body":{"type":"string"}}`, sallyport.Send),
 		definition("bank", "pay", "Pay money to an account.", `{"iban":{"type":"string"},"amount":{"type":"number"}}`, sallyport.Pay),

@@ -77,6 +77,43 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 // names are those of the findings of an entry, never nil.
 func names(lines []string) []string { return append([]string{}, gateway.FindingNames(lines)...) }
 
+// Written are the calls that may have changed what a server keeps, for
+// memory.Servers. What people answered to a question of the server is kept there,
+// too.
+func (p Past) Written(ctx context.Context, server string, most int) (acts []memory.Act, more bool, err error) {
+	found, err := p.Store.Query(ctx, store.Filter{Server: server, Type: sallyport.Intent, Limit: most + 1})
+	if err != nil {
+		return nil, false, err
+	}
+	if more = len(found) > most; more {
+		found = found[:most]
+	}
+	for _, f := range found {
+		e := &f.Entry
+		switch e.Kind {
+		case sallyport.KindAnswer:
+		case sallyport.KindTool, sallyport.KindTask:
+			if slices.Equal(e.Effects, []sallyport.Effect{sallyport.Read}) {
+				continue
+			}
+		default:
+			continue
+		}
+		act := memory.Act{Call: e.Call, Server: e.Server, Tool: e.Name, Effects: e.Effects, Labels: e.Labels}
+		if e.Kind == sallyport.KindTool {
+			opened, err := p.Store.Open(ctx, e.Index)
+			if err != nil {
+				return nil, false, err
+			}
+			if opened.Args != nil {
+				act.Args, _ = sallyport.Parse(opened.Args.Text) // what can't be read is about no item
+			}
+		}
+		acts = append(acts, act)
+	}
+	return acts, more, nil
+}
+
 // heard is the subject of an entry that says that a run was told something by a
 // server that is on no record: progress, a log line, what a list said.
 const heard = "run heard"
