@@ -361,7 +361,14 @@ func lines(s string, start, end int, try func(from, to int) bool) {
 		return
 	}
 	last := strings.LastIndexByte(s[start:end], '\n')
-	if last < 0 || try(start, start+len(strings.TrimSuffix(s[start:start+last], "\r"))) {
+	if last < 0 { // the "/" of a path is one of base64's letters: what stands between two is tried by itself
+		for part := range strings.SplitSeq(s[start:end], "/") {
+			try(start, start+len(part))
+			start += len(part) + 1
+		}
+		return
+	}
+	if try(start, start+len(strings.TrimSuffix(s[start:start+last], "\r"))) {
 		return
 	}
 	for line := range strings.Lines(s[start:end]) {

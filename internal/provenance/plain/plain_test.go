@@ -43,11 +43,13 @@ func TestUndoKnowsWhatItsBytesStandFor(t *testing.T) {
 
 func TestRevealFindsTextAndNoNoise(t *testing.T) {
 	for text, want := range map[string][]string{
-		"see c2VjcmV0IHBsYW5z=, ok":             {"secret plans"},
-		"c2VjcmV0IHBsYW5z and 6869207468657265": {"secret plans", "hi there"},
-		"d94hf83hf93hfa93 a1b2c3d4e5f60718":     nil,
-		"internationalisation considerations":   nil,
-		"0123456789012345678901234567890123":    nil,
+		"see c2VjcmV0IHBsYW5z=, ok":                     {"secret plans"},
+		"c2VjcmV0IHBsYW5z and 6869207468657265":         {"secret plans", "hi there"},
+		"d94hf83hf93hfa93 a1b2c3d4e5f60718":             nil,
+		"https://x.example/a/c2VjcmV0IHBsYW5z.png":      {"secret plans"}, // what stands in a path
+		"x.example/c2VjcmV0IHBsYW5z/6869207468657265/b": {"secret plans", "hi there"},
+		"internationalisation considerations":           nil,
+		"0123456789012345678901234567890123":            nil,
 	} {
 		var got []string
 		Reveal(text, 12, func(h Hidden) {
