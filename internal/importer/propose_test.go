@@ -184,9 +184,20 @@ func TestStarterPolicy(t *testing.T) {
 	}
 	developer := add("Agent", "claude-code", add("Role", "developer"))
 	stranger := add("Agent", "stranger", add("Role", "support"))
-	decide := func(who cedar.EntityUID, server, tool string, effect sallyport.Effect) string {
+	type flow struct{ task, read, outside, unlinked, exposed bool }
+	context := func(f flow) cedar.Record {
+		paths := func(some bool) cedar.Set {
+			if some {
+				return cedar.NewSet(cedar.String("to"))
+			}
+			return cedar.NewSet()
+		}
+		run := cedar.RecordMap{"task": cedar.Boolean(f.task), "sawUntrusted": cedar.Boolean(f.read), "outside": cedar.Boolean(f.outside)}
+		return cedar.NewRecord(cedar.RecordMap{"run": cedar.NewRecord(run), "unlinked": paths(f.unlinked), "exposed": paths(f.exposed)})
+	}
+	decide := func(who cedar.EntityUID, server, tool string, effect sallyport.Effect, f flow) string {
 		action := add("Action", server+"/tool:"+tool, add("Action", "server:"+server), add("Action", "effect:"+string(effect)))
-		request := cedar.Request{Principal: who, Action: action, Resource: add("Server", server)}
+		request := cedar.Request{Principal: who, Action: action, Resource: add("Server", server), Context: context(f)}
 		decision, diagnostic := cedar.Authorize(policies, entities, request)
 		if len(diagnostic.Errors) > 0 {
 			t.Fatal(diagnostic.Errors)
@@ -211,23 +222,34 @@ func TestStarterPolicy(t *testing.T) {
 		who          cedar.EntityUID
 		server, tool string
 		effect       sallyport.Effect
+		flow         flow
 		want         string
 	}{
-		{developer, "files", "read_file", sallyport.Read, "allow"},
-		{developer, "files", "delete.all", sallyport.Delete, "ask"},
-		{developer, "files", "run_script", sallyport.Exec, "ask"},
-		{developer, "files", "frobnicate", sallyport.Exec, "deny"}, // unknown
-		{developer, "files", "write_*", sallyport.Exec, "deny"},    // odd
-		{developer, "files", "appeared_later", sallyport.Exec, "deny"},
-		{developer, "files", "pay", sallyport.Pay, "deny"}, // no tool of that server pays
-		{developer, "remote", "send_mail", sallyport.Send, "ask"},
-		{developer, "remote", "read_mail", sallyport.Read, "deny"}, // nobody has listed one
-		{developer, "sleeping", "pay_bill", sallyport.Pay, "deny"},
-		{developer, "elsewhere", "read", sallyport.Read, "deny"},
-		{stranger, "files", "read_file", sallyport.Read, "deny"},
+		{developer, "files", "read_file", sallyport.Read, flow{}, "allow"},
+		{developer, "files", "delete.all", sallyport.Delete, flow{}, "ask"},
+		{developer, "files", "run_script", sallyport.Exec, flow{}, "ask"},
+		{developer, "files", "frobnicate", sallyport.Exec, flow{}, "deny"}, // unknown
+		{developer, "files", "write_*", sallyport.Exec, flow{}, "deny"},    // odd
+		{developer, "files", "appeared_later", sallyport.Exec, flow{}, "deny"},
+		{developer, "files", "pay", sallyport.Pay, flow{}, "deny"}, // no tool of that server pays
+		{developer, "remote", "send_mail", sallyport.Send, flow{}, "ask"},
+		{developer, "remote", "read_mail", sallyport.Read, flow{}, "deny"}, // nobody has listed one
+		{developer, "sleeping", "pay_bill", sallyport.Pay, flow{}, "deny"},
+		{developer, "elsewhere", "read", sallyport.Read, flow{}, "deny"},
+		{stranger, "files", "read_file", sallyport.Read, flow{}, "deny"},
+		{developer, "files", "delete.all", sallyport.Delete, flow{task: true, read: true}, "allow"},
+		{developer, "files", "delete.all", sallyport.Delete, flow{task: true, outside: true}, "ask"},
+		{developer, "files", "delete.all", sallyport.Delete, flow{task: true, unlinked: true}, "ask"},
+		{developer, "remote", "send_mail", sallyport.Send, flow{task: true}, "allow"},
+		{developer, "remote", "send_mail", sallyport.Send, flow{task: true, exposed: true}, "ask"},
+		{developer, "files", "frobnicate", sallyport.Exec, flow{task: true}, "deny"},
+		{developer, "files", "read_file", sallyport.Read, flow{read: true}, "allow"},
+		{developer, "files", "read_file", sallyport.Read, flow{task: true, read: true, unlinked: true}, "ask"},
+		{developer, "files", "read_file", sallyport.Read, flow{task: true, unlinked: true}, "allow"},
+		{developer, "files", "read_file", sallyport.Read, flow{exposed: true}, "ask"},
 	} {
-		if got := decide(test.who, test.server, test.tool, test.effect); got != test.want {
-			t.Errorf("%v %s/%s (%s): %s, want %s", test.who, test.server, test.tool, test.effect, got, test.want)
+		if got := decide(test.who, test.server, test.tool, test.effect, test.flow); got != test.want {
+			t.Errorf("%v %s/%s (%s) %+v: %s, want %s", test.who, test.server, test.tool, test.effect, test.flow, got, test.want)
 		}
 	}
 	if empty, err := cedar.NewPolicySetFromBytes("empty.cedar", []byte(StarterPolicy("developer", nil))); err != nil || len(slices.Collect(mapKeys(empty))) != 0 {

@@ -120,29 +120,32 @@ func (t yamlText) MarshalYAML() ([]byte, error) {
 func because(e sallyport.Effect) string {
 	switch e {
 	case sallyport.Write:
-		return "This changes something. The owner looks at it first."
+		return "This changes something, and no task asks for it so. The owner looks at it first."
 	case sallyport.Send:
-		return "This sends something out. The owner looks at what and to whom."
+		return "This sends something out, and no task asks for it so. The owner looks at what and to whom."
 	case sallyport.Access:
-		return "This is about who may do what, or about credentials. The owner decides."
+		return "This is about who may do what, or about credentials, and no task asks for it so. The owner decides."
 	case sallyport.Delete:
-		return "This deletes something. The owner decides."
+		return "This deletes something, and no task asks for it so. The owner decides."
 	case sallyport.Pay:
-		return "This moves money. The owner decides."
+		return "This moves money, and no task asks for it so. The owner decides."
 	default:
-		return "This runs something. The owner decides."
+		return "This runs something, and no task asks for it so. The owner decides."
 	}
 }
 
 // StarterPolicy renders a Cedar policy for the agents of a role: reading is
-// allowed, every other effect is asked about, and what nobody could classify
-// is not permitted at all. The role is a plain name such as developer.
+// allowed, every other effect is asked about unless the user's task asks for it,
+// and what nobody could classify is not permitted at all. What an agent has read
+// can't change that: the rules look at where each argument came from. The role is a plain name such as developer.
 func StarterPolicy(role string, proposals []Proposal) string {
 	var b strings.Builder
 	b.WriteString("// Starter policy, proposed by sallyport import. Read it, then make it yours.\n" +
 		"//\n" +
 		"// What no permit names is refused. A forbid with @ask turns what is permitted\n" +
-		"// into a question to a human.\n")
+		"// into a question to a human: here whatever the user's task does not ask for, or\n" +
+		"// is done to something that the task does not mean (docs/scope.md). Without a\n" +
+		"// task (sallyport run --task, or a hook) all but reading is asked about.\n")
 	used := make(map[sallyport.Effect]bool)
 	for _, p := range proposals {
 		if p.Server.Disabled {
@@ -155,10 +158,39 @@ func StarterPolicy(role string, proposals []Proposal) string {
 			continue
 		}
 		fmt.Fprintf(&b, "\n@id(\"ask-%[1]s\")\n@ask(\"owner\")\n@because(%[2]q)\nforbid (\n"+
-			"  principal,\n  action in Action::\"effect:%[1]s\",\n  resource\n);\n", e, because(e))
+			"  principal,\n  action in Action::\"effect:%[1]s\",\n  resource\n)\n"+
+			"when { !context.run.task || context.run.outside || !context.unlinked.isEmpty() };\n", e, because(e))
+	}
+	if len(used) > 0 {
+		b.WriteString(flowRules)
 	}
 	return b.String()
 }
+
+// flowRules are about what is read, and what must not be read by others.
+const flowRules = `
+@id("ask-private")
+@ask("owner")
+@because("This shows to more people what only some may read, and nobody has asked for that.")
+forbid (
+  principal,
+  action,
+  resource
+)
+when { !context.exposed.isEmpty() };
+
+// Reading is free, but an address that was put together can carry what the agent
+// has read to whoever answers there.
+@id("ask-address")
+@ask("owner")
+@because("The agent has read what others wrote, and nobody has written the address that it wants to read.")
+forbid (
+  principal,
+  action in Action::"effect:read",
+  resource
+)
+when { context.run.sawUntrusted && !context.unlinked.isEmpty() };
+`
 
 // writePermits writes what a role may do with one server. Running things is
 // permitted tool by tool: the group effect:exec also holds every tool that
