@@ -84,9 +84,10 @@ var floors = map[string]int{
 	"sallyport/internal/hookdoor/table": 1, // pure: what the tools of a client do
 	"sallyport/internal/hookdoor/own":   3, // touches the disk: where paths lead
 
-	"sallyport/internal/hookdoor":       4, // translates what hooks of clients are told
+	"sallyport/internal/hookdoor": 4, // translates what hooks of clients are told
 
-	"sallyport/internal/app/aside": 2, // pure: rules that wait for their servers
+	"sallyport/internal/app/pinned": 3, // what scanners see in pins
+	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app/ruling": 5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/past":   4, // translates what the record says
@@ -97,11 +98,13 @@ var floors = map[string]int{
 	"sallyport/internal/proposal":   5, // makes files of what import found, for a human to confirm
 	"sallyport/internal/lab/puppet": 1, // pure: an agent that obeys whatever it reads
 	"sallyport/internal/lab":        5, // plays attacks on a gateway that is handed to it
+	"sallyport/internal/lab/replay": 6, // wires by hand: recorded runs through a gateway of their own
 	"sallyport/cmd/sallyport":       6, // verbs and output
 }
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
+	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:             "a verb of the command line, with its output there",
 	{"sallyport/proof", "sallyport"}:                                         "proof verifies the vocabulary's entries",
 	{"sallyport/internal/tlog", "sallyport/proof"}:                           "the log writes what proof reads, by the same code",
 	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:           "bridges what wire names",

@@ -131,10 +131,27 @@ func showChanges(t *terminal.Table, changes control.Changes) {
 		if len(change.Before) == 0 {
 			t.Line("new " + terminal.Visible(change.Key) + effects)
 			t.Line(shown(change.After))
+			showFindings(t, change)
 			continue
 		}
 		t.Line("changed " + terminal.Visible(change.Key) + effects)
 		t.Line(string(diff.Diff("accepted", []byte(shown(change.Before)), "now", []byte(shown(change.After)))))
+		showFindings(t, change)
+	}
+}
+
+// showFindings shows what scanners see in an item: what hardly any honest server
+// has is said to be so.
+func showFindings(t *terminal.Table, change control.Change) {
+	for _, finding := range change.Findings {
+		what := "  found: "
+		if slices.Contains(change.Grave, finding) {
+			what = "  LOOK CLOSELY: "
+		}
+		t.Line(what + terminal.Visible(finding))
+	}
+	if len(change.Findings) > 0 {
+		t.Line("")
 	}
 }
 

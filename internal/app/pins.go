@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/pinned"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/gateway"
@@ -25,10 +27,7 @@ func (a *App) saw(ctx context.Context, m manifest.Manifest) error {
 	}
 	by := a.firstSight(ctx, m)
 	if by != "" {
-		shown := map[manifest.Key]sallyport.Digest{}
-		for key, item := range m.Items {
-			shown[key] = item.Digest
-		}
+		shown := a.unsuspected(m, by)
 		if _, err := a.accept(ctx, m.Server, shown, by); err != nil {
 			return err
 		}
@@ -96,7 +95,7 @@ func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
 	}
 	switch {
 	case c.Pin == config.PinTrustFirstUse:
-		return "trust on first use"
+		return unseen
 	case a.options.Look != nil:
 		if changes, err := a.Changes(m.Server); err == nil && a.options.Look(ctx, changes) {
 			return "trust on first use, at the terminal"
@@ -106,17 +105,58 @@ func (a *App) firstSight(ctx context.Context, m manifest.Manifest) string {
 	return ""
 }
 
+// unseen is by whose word a server is accepted that nobody has looked at.
+const unseen = "trust on first use"
+
+// unsuspected are the items of a manifest that are accepted at first sight. What
+// nobody has looked at and scanners find grave waits for somebody who does.
+func (a *App) unsuspected(m manifest.Manifest, by string) map[manifest.Key]sallyport.Digest {
+	shown := map[manifest.Key]sallyport.Digest{}
+	suspects := a.suspects(m.Server)
+	for key, item := range m.Items {
+		if grave := grave(suspects[key]); by == unseen && len(grave) > 0 {
+			a.tell(fmt.Sprintf("%s of server %s waits for a human to look at it: sallyport servers pin %s\n  %s", key, m.Server, m.Server, strings.Join(grave, "\n  ")))
+			continue
+		}
+		shown[key] = item.Digest
+	}
+	return shown
+}
+
+// suspects are what scanners see in what nobody has accepted of a server.
+func (a *App) suspects(server string) map[manifest.Key][]pinned.Suspect {
+	c := a.config()
+	if c.Inspect == config.Off || c.Servers[server].Builtin != "" { // whose words come with this program
+		return nil
+	}
+	return pinned.New(a.pins.All(), server)
+}
+
+// grave are those of suspects that nobody accepts unseen.
+func grave(suspects []pinned.Suspect) (all []string) {
+	for _, s := range suspects {
+		if s.Grave() {
+			all = append(all, s.String())
+		}
+	}
+	return all
+}
+
 // accept pins what was shown, on the record before it is in use: one entry
 // with the keys, and with a digest over all of them before and after.
 func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]gateway.Pin, error) {
 	before, after := sha256.New(), sha256.New()
-	var keys []string
+	var keys, findings []string
+	suspects := a.suspects(server)
 	for _, pin := range a.pins.All() {
 		digest, wanted := shown[pin.Key]
 		if pin.Server != server || pin.Seen == nil || !wanted {
 			continue
 		}
 		keys = append(keys, string(pin.Key))
+		for _, s := range suspects[pin.Key] {
+			findings = append(findings, fmt.Sprintf("%s in %s", s, pin.Key))
+		}
 		fmt.Fprintf(before, "%s %s\n", pin.Key, digestOf(pin.Raw))
 		fmt.Fprintf(after, "%s %s\n", pin.Key, digest)
 	}
@@ -124,13 +164,27 @@ func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]
 		return nil, nil
 	}
 	err := a.store.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
-		Time: time.Now(), Type: sallyport.Change, Subject: "accept " + server, By: by, Reason: listed(keys),
+		Time: time.Now(), Type: sallyport.Change, Subject: "accept " + server, By: by, Reason: listed(keys), Findings: most(findings),
 		Before: sallyport.Digest(before.Sum(nil)), After: sallyport.Digest(after.Sum(nil)),
 	}})
 	if err != nil {
 		return nil, err
 	}
 	return a.pins.Accept(ctx, server, shown, by, time.Now())
+}
+
+// most are as many findings as an entry has room for.
+func most(findings []string) []string {
+	const room = 64
+	for i, line := range findings {
+		if len(line) > 256 {
+			findings[i] = strings.ToValidUTF8(line[:256], "") + "…"
+		}
+	}
+	if more := len(findings) - room; more > 0 {
+		return append(findings[:room], fmt.Sprintf("and %d more", more))
+	}
+	return findings
 }
 
 // listed names keys within the room that an entry has.
@@ -182,6 +236,7 @@ func (a *App) Changes(server string) (control.Changes, error) {
 	changes := control.Changes{Server: server, Changes: []control.Change{}}
 	h := sha256.New()
 	seen := false
+	suspects := a.suspects(server)
 	for _, pin := range a.pins.All() {
 		if pin.Server != server {
 			continue
@@ -194,6 +249,10 @@ func (a *App) Changes(server string) (control.Changes, error) {
 		if kind, name := pin.Key.Split(); kind == sallyport.KindTool {
 			change.Effects = a.effects(server, name)
 		}
+		for _, s := range suspects[pin.Key] {
+			change.Findings = append(change.Findings, s.String())
+		}
+		change.Grave = grave(suspects[pin.Key])
 		changes.Changes = append(changes.Changes, change)
 		fmt.Fprintf(h, "%d:%s%d:%s%d:%s", len(pin.Key), pin.Key, len(pin.Raw), pin.Raw, len(pin.Seen), pin.Seen)
 	}

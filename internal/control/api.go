@@ -98,6 +98,10 @@ type Change struct {
 	After  json.RawMessage `json:"after"`
 	// Effects of a tool, as they will count once it is accepted.
 	Effects []string `json:"effects,omitempty"`
+	// Findings are what scanners see in it; Grave are those of them that hardly
+	// any honest server has.
+	Findings []string `json:"findings,omitempty"`
+	Grave    []string `json:"grave,omitempty"`
 }
 
 // Accept accepts what was shown.
