@@ -362,5 +362,8 @@ func (c *cli) showReplayed(t *terminal.Table, replayed control.Replayed) {
 	if replayed.Skipped > 0 {
 		summary += fmt.Sprintf("; %d left out, whose arguments or tools are not there any more", replayed.Skipped)
 	}
+	if replayed.Unlabelled > 0 {
+		summary += fmt.Sprintf("; where the arguments of %d came from was not kept, they count as the user's own", replayed.Unlabelled)
+	}
 	t.Line(summary + ".")
 }

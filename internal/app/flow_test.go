@@ -7,6 +7,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"sallyport/internal/control"
 	"sallyport/internal/store"
 )
 
@@ -50,5 +51,10 @@ func TestStarterFlow(t *testing.T) {
 	}
 	if got := call("desk__add_note", `{"id":"tic_2207","text":"asked"}`); strings.Contains(got, "Nothing has been done") {
 		t.Errorf("a note goes to nobody: %s", got)
+	}
+	// Decided again by what its entries keep, nothing changes.
+	replayed, err := a.Replay(t.Context(), control.Replay{})
+	if err != nil || replayed.Calls < 4 || replayed.Skipped+replayed.Unlabelled+len(replayed.Changed) > 0 {
+		t.Errorf("%+v %v", replayed, err)
 	}
 }

@@ -253,7 +253,8 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 		if passed && e.Approval != "" {
 			verdict = sallyport.Hold // which people agreed to, and policy alone would not
 		}
-		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Findings: foundIn(e), Verdict: verdict, Passed: passed})
+		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Findings: foundIn(e), Flow: policyhistory.FlowOf(e, call.Args),
+			Tainted: slices.Contains(e.Labels, sallyport.LabelSawUntrusted), Verdict: verdict, Passed: passed})
 		entries = append(entries, *e)
 	}
 	return calls, entries, skipped, nil
@@ -270,6 +271,11 @@ func (a *App) Replay(ctx context.Context, wanted control.Replay) (control.Replay
 		return control.Replayed{}, err
 	}
 	replayed := control.Replayed{Calls: len(calls), Skipped: skipped, Changed: []control.ReplayedCall{}}
+	for _, c := range calls {
+		if c.Flow == nil {
+			replayed.Unlabelled++
+		}
+	}
 	for _, c := range policyhistory.Replay(rules, calls) {
 		e := &entries[c.Record]
 		replayed.Changed = append(replayed.Changed, control.ReplayedCall{

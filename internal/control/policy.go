@@ -123,9 +123,11 @@ type Replay struct {
 
 // Replayed is what it would have changed.
 type Replayed struct {
-	Calls   int            `json:"calls"`   // that were judged again
-	Skipped int            `json:"skipped"` // whose payloads or tools are gone
-	Changed []ReplayedCall `json:"changed"`
+	Calls   int `json:"calls"`   // that were judged again
+	Skipped int `json:"skipped"` // whose payloads or tools are gone
+	// Unlabelled are those of which nobody kept where their arguments came from.
+	Unlabelled int            `json:"unlabelled"`
+	Changed    []ReplayedCall `json:"changed"`
 }
 
 // ReplayedCall is a recorded call that a policy decides otherwise.

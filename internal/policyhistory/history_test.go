@@ -86,6 +86,31 @@ permit (principal, action == Action::"desk/tool:refund", resource);
 	if got := Replay(keys, []Observed{observed(defs, "desk/tool:refund", `{"customer":"c","amount":5}`), withKey}); len(got) != 1 || got[0].Record != 1 {
 		t.Errorf("by what was found: %v", got)
 	}
+	// By where the arguments came from, and what the run had done until then.
+	refund := observed(defs, "desk/tool:refund", `{"customer":"c","amount":5}`)
+	suspect := refund
+	suspect.Flow = &sallyport.Flow{Unlinked: []string{"customer"}}
+	elsewhere := refund
+	elsewhere.Call = &sallyport.Call{Kind: refund.Call.Kind, Server: "desk", Name: "refund", Args: refund.Call.Args, Principal: refund.Call.Principal, Run: sallyport.Run{ID: "r_2"}}
+	clean := refund
+	clean.Flow, elsewhere.Flow = &sallyport.Flow{}, &sallyport.Flow{}
+	for _, c := range []struct {
+		rule, want string
+		calls      []Observed
+	}{
+		{`context.unlinked.contains("customer")`, "1", []Observed{refund, suspect, clean}},
+		{`!context.run.task`, "1 2", []Observed{refund, suspect, clean}},
+		{`context.run.did.contains("pay")`, "1", []Observed{clean, clean, elsewhere, refund}},
+	} {
+		flow := load(t, "permit (principal, action, resource);\nforbid (principal, action == Action::\"desk/tool:refund\", resource) when { "+c.rule+" };", defs)
+		var got []string
+		for _, changed := range Replay(flow, c.calls) {
+			got = append(got, fmt.Sprint(changed.Record))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %s", c.rule, got, c.want)
+		}
+	}
 	if got := Replay(nil, []Observed{refused}); got != nil {
 		t.Errorf("%v", got)
 	}

@@ -3,6 +3,8 @@
 package policyhistory
 
 import (
+	"slices"
+
 	"sallyport"
 	"sallyport/internal/policy"
 )
@@ -17,6 +19,7 @@ type Observed struct {
 	Tainted bool              // its run had seen what nobody vouches for
 
 	Findings []sallyport.Finding // in its arguments
+	Flow     *sallyport.Flow     // where they came from; nil when nobody kept it
 }
 
 // Changed is a recorded call about which a policy says something else.
@@ -26,12 +29,24 @@ type Changed struct {
 	Now    sallyport.Decision
 }
 
-// Replay is what a policy would have changed, in the order of the records. It
-// takes every argument for the user's own: where they came from is not told anew.
+// Replay is what a policy would have changed, in the order of the records, oldest
+// first. Where nobody kept where the arguments came from they are taken for the
+// user's own, in a run that has read and done nothing.
 func Replay(rules *policy.Rules, records []Observed) []Changed {
 	var out []Changed
+	did := map[string][]sallyport.Effect{} // by run
 	for i, r := range records {
-		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool, Flow: new(sallyport.Flow), Findings: r.Findings})
+		flow := sallyport.Flow{Task: true}
+		if r.Flow != nil {
+			flow = *r.Flow
+			flow.Run.Did = did[r.Call.Run.ID]
+		}
+		if r.Passed && r.Tool != nil {
+			did[r.Call.Run.ID] = slices.Concat(did[r.Call.Run.ID], r.Tool.Effects)
+			slices.Sort(did[r.Call.Run.ID])
+			did[r.Call.Run.ID] = slices.Compact(did[r.Call.Run.ID])
+		}
+		now := policy.Decide(rules, &sallyport.Facts{Call: r.Call, Tool: r.Tool, Flow: &flow, Findings: r.Findings})
 		if now.Verdict != r.Verdict {
 			out = append(out, Changed{i, r.Verdict, now})
 		}
