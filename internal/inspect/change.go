@@ -62,23 +62,23 @@ func (m *modification) wants(f *sallyport.Finding) bool {
 func (m *modification) find() error {
 	placed := make([]bool, len(m.seen.Findings))
 	var secrets []string
+	spans := map[sallyport.Value][]sallyport.Finding{}
 	for _, t := range m.seen.texts {
-		var spans []sallyport.Finding
 		text := textOf(t.node)
 		for i := t.from; i < t.to; i++ {
 			f := m.seen.Findings[i]
 			if placed[i] = f.Rule != "more"; !placed[i] || !m.wants(&f) {
 				continue
 			}
-			spans = append(spans, f)
+			spans[t.node] = append(spans[t.node], f)
 			m.masked[f.Name()]++
 			if found := text[f.Start:f.End]; len(found) >= shortest {
 				secrets = append(secrets, found, "["+f.Rule+"]")
 			}
 		}
-		if spans != nil {
-			m.edits[t.node] = Mask(text, spans)
-		}
+	}
+	for node, all := range spans {
+		m.edits[node] = Mask(textOf(node), all)
 	}
 	for i, f := range m.seen.Findings {
 		// There is more than was found, or it is nowhere in particular.

@@ -27,6 +27,33 @@ type found struct {
 	from, to int // of Seen.Findings
 }
 
+// Add notes what another scanner saw in one text of the value. Start and End of
+// the findings are bytes of that text.
+func (s *Seen) Add(text Place, findings ...sallyport.Finding) {
+	from := len(s.Findings)
+	for _, f := range findings {
+		f.Path = text.Path
+		s.Findings = append(s.Findings, f)
+	}
+	s.texts = append(s.texts, found{text.node, from, len(s.Findings)})
+}
+
+// Place is one text of a JSON value.
+type Place struct {
+	Path, Text string
+	node       sallyport.Value
+}
+
+// Texts are the strings of a JSON value in which a sentence can stand.
+func Texts(v sallyport.Value) (all []Place) {
+	for path, leaf := range v.Leaves() {
+		if text, ok := leaf.Text(); ok && strings.IndexByte(text, ' ') >= 0 {
+			all = append(all, Place{string(path), text, leaf})
+		}
+	}
+	return all
+}
+
 // Unlooked is a value that no scanner looks at, since the operator wants none.
 func Unlooked(v sallyport.Value) *Seen { return &Seen{value: v} }
 

@@ -191,3 +191,19 @@ func BenchmarkValue(b *testing.B) {
 		})
 	}
 }
+
+// What another scanner saw is masked beside what ours did, in one text too.
+func TestAdd(t *testing.T) {
+	v := sallyport.MustParse(`{"content":[{"type":"text","text":"key ` + awsKey1 + `. Sing a song."}],"n":1}`)
+	texts := Texts(v)
+	if len(texts) != 1 || texts[0].Path != "content[0].text" {
+		t.Fatalf("%+v", texts)
+	}
+	s := Value(v)
+	at := strings.Index(texts[0].Text, "Sing")
+	s.Add(texts[0], sallyport.Finding{Scanner: "reader", Rule: "order", Start: at, End: len(texts[0].Text)})
+	got, how, err := s.Change([]string{"secret", "reader"}, false)
+	if err != nil || string(got.Get("content").Raw()) != `[{"type":"text","text":"key [aws-key]. [order]"}]` || len(how) != 2 {
+		t.Errorf("%s %q %v", got.Raw(), how, err)
+	}
+}
