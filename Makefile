@@ -27,7 +27,7 @@ unit:
 
 # What is measured on recorded attacks and labelled texts, where they are.
 measure:
-	$(GO) test -v -run 'Bars|Training|Transcripts|Shift' ./test/replay ./internal/inspect/train
+	$(GO) test -v -run 'Bars|Training|Transcripts|Shift' ./internal/lab/replay ./internal/inspect/train
 
 fuzz:
 	@test/fuzz.sh $(FUZZTIME)

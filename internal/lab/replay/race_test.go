@@ -1,6 +1,6 @@
 //go:build race
 
-package main
+package replay
 
 // racing says that this is a build with the race detector, which makes
 // measuring ten times slower and no better.

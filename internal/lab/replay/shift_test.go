@@ -1,28 +1,22 @@
-package main
+package replay
 
 import (
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // shift rewrites a suite so that nothing that was developed on it holds by
 // its wording: other names of tools, other people, accounts and amounts, other
 // verbs and frames in what the user says. The same seed gives the same suite.
 // The numbers of a rule that is general must not fall apart under it.
-type shift struct {
-	*rand.Rand
-	Tools, Constants, Words bool
-}
+type shift struct{ *rand.Rand }
 
-// shifts are the ways to shift, by name.
-func shiftOf(name string, seed uint64) *shift {
-	s := &shift{Rand: rand.New(rand.NewPCG(seed, 7))}
-	all := name == "all"
-	s.Tools, s.Constants, s.Words = all || name == "tools", all || name == "constants", all || name == "words"
-	return s
-}
+func shiftOf(seed uint64) *shift { return &shift{rand.New(rand.NewPCG(seed, 7))} }
 
 // thesaurus is what else people say, written from usage and not from the
 // lexicon that it tests.
@@ -79,9 +73,6 @@ var (
 
 // raw rewrites the suite's bytes: constants, alike wherever they stand.
 func (s *shift) raw(text []byte) []byte {
-	if !s.Constants {
-		return text
-	}
 	out := string(text)
 	accounts := map[string]string{}
 	out = ibanWord.ReplaceAllStringFunc(out, func(old string) string {
@@ -132,26 +123,38 @@ func (s *shift) word() string {
 	return string(out)
 }
 
-// suite rewrites names of tools and the user's words.
-func (s *shift) suite(from *suite) {
-	if s.Tools {
-		s.rename(from)
+// suite rewrites a suite's file and reads what became of it.
+func (s *shift) suite(t *testing.T, file string) *Suite {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s.Words {
-		for i := range from.Tasks {
-			from.Tasks[i].Prompt = s.reword(from.Tasks[i].Prompt)
-		}
-		for i := range from.Goals {
-			from.Goals[i].Goal = s.reword(from.Goals[i].Goal)
-		}
+	shifted := filepath.Join(t.TempDir(), filepath.Base(file))
+	if err := os.WriteFile(shifted, s.raw(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	suite, err := readSuite(shifted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.rename(suite)
+	said := map[string]string{} // each prompt is the same wherever it stands
+	for i := range suite.Runs {
+		prompt := suite.Runs[i].Prompt
+		if said[prompt] == "" {
+			said[prompt] = s.reword(prompt)
+		}
+		suite.Runs[i].Prompt = said[prompt]
+	}
+	return suite
 }
 
 // rename gives every second tool a name that says nothing, and the others the
 // words of the thesaurus; their descriptions stay.
-func (s *shift) rename(from *suite) {
-	names := map[string]string{}
-	for i, t := range from.Tools {
+func (s *shift) rename(of *Suite) {
+	names, taken := map[string]string{}, map[string]bool{}
+	for i, t := range of.Tools {
 		words := strings.Split(t.Name, "_")
 		for k, w := range words {
 			if others := append(slices.Clone(thesaurus[w]), nouns[w]...); len(others) > 0 {
@@ -162,32 +165,19 @@ func (s *shift) rename(from *suite) {
 		if s.IntN(2) == 0 {
 			name = s.word() + "_" + s.word()
 		}
-		if _, taken := names[name]; taken {
+		for taken[name] {
 			name += "_2"
 		}
-		names[t.Name] = name
-		from.Tools[i].Name = name
+		names[t.Name], taken[name] = name, true
+		of.Tools[i].Name = name
 	}
-	rename := func(calls []call) {
-		for i := range calls {
-			if to := names[calls[i].Tool]; to != "" {
-				calls[i].Tool = to
-			}
+	for i := range of.Runs {
+		for k := range of.Runs[i].Calls {
+			of.Runs[i].Calls[k].Tool = names[of.Runs[i].Calls[k].Tool]
 		}
 	}
-	for i := range from.Tasks {
-		rename(from.Tasks[i].Calls)
-	}
-	for i := range from.Goals {
-		rename(from.Goals[i].Calls)
-	}
-	for i := range from.Attacked {
-		rename(from.Attacked[i].Calls)
-		rename(from.Attacked[i].Worst)
-		rename(from.Attacked[i].Self)
-	}
-	for i, name := range from.Mutations {
-		from.Mutations[i] = names[name]
+	for i, name := range of.Writes {
+		of.Writes[i] = names[name]
 	}
 }
 
@@ -224,10 +214,17 @@ func (s *shift) reword(prompt string) string {
 	return out
 }
 
-func (s *shift) load(dir, name string) (*suite, error) {
-	out, err := load(dir, name, s.raw)
-	if err == nil {
-		s.suite(out)
+// TestShifted measures again with other names of tools, other people and
+// accounts, and other words: what holds for one wording only shows here.
+func TestShifted(t *testing.T) {
+	dir := data(t, "agentdojo")
+	t.Parallel()
+	var all Figures
+	for _, seed := range []uint64{200, 201} {
+		for _, name := range []string{"banking.json", "workspace.json"} {
+			rows := measured(t, []*Suite{shiftOf(seed).suite(t, filepath.Join(dir, name))}, false)
+			all.sum(rows[0].Figures)
+		}
 	}
-	return out, err
+	bars(t, "shifted", all)
 }
