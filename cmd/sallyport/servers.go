@@ -219,10 +219,10 @@ func (c *cli) toolsCommand() *cobra.Command {
 					return err
 				}
 				return c.print(tools, func(t *terminal.Table) {
-					t.Row("TOOL", "EFFECTS", "AUDIENCE", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR")
+					t.Row("TOOL", "EFFECTS", "STATE", "DIGEST", "ALLOWED FOR", "ASKED FOR", "AUDIENCE")
 					for _, tool := range tools {
-						t.Row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.Audience, tool.State, tool.Digest,
-							strings.Join(tool.Allowed, ","), strings.Join(tool.Asked, ","))
+						t.Row(tool.Server+"/"+tool.Name, strings.Join(tool.Effects, ","), tool.State, tool.Digest,
+							strings.Join(tool.Allowed, ","), strings.Join(tool.Asked, ","), tool.Audience)
 					}
 				})
 			})
