@@ -77,6 +77,7 @@ type App struct {
 	pins       *gateway.Pins
 	gateway    *gateway.Gateway
 	memories   *memory.Memories
+	judges     judge.Judges
 	servers    *upstream.Servers
 	sink       *sink.Sink
 	demos      demos
@@ -169,10 +170,12 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
 	a.memories = memory.New(past.Past{Store: a.store, Runs: a.runs}, a, scope.Default)
+	a.judges.Off = func() bool { return a.config().Inspect == config.Off }
+	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
-		Approvals: a.store, Memories: a.memories, Inspector: &judge.Scanners{Off: func() bool { return a.config().Inspect == config.Off }}, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
+		Approvals: a.store, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
 	})
 	if err != nil {
 		return nil, err
@@ -278,6 +281,7 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 	if err != nil {
 		return err
 	}
+	a.judges.Configure(c.Judges(secrets.Get))
 	servers, missing := reachable(c, secrets.Get, &a.demos)
 	if err := a.distrustOthers(ctx, c); err != nil {
 		return err

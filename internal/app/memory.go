@@ -5,6 +5,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/past"
+	"sallyport/internal/judge"
 	"sallyport/internal/memory"
 	"sallyport/internal/provenance"
 )
@@ -28,4 +29,17 @@ func (a *App) Use(server, tool string) memory.Use {
 // Written implements memory.Servers.
 func (a *App) Written(ctx context.Context, server string, most int) ([]memory.Act, bool, error) {
 	return past.Past{Store: a.store, Runs: a.runs}.Written(ctx, server, most)
+}
+
+// narrowed are memories of which a judge narrows what a task needs.
+type narrowed struct {
+	*memory.Memories
+	judges *judge.Judges
+}
+
+// Flow implements gateway.Memories.
+func (n narrowed) Flow(ctx context.Context, call *sallyport.Call, tool *sallyport.Definition) *sallyport.Flow {
+	flow := n.Memories.Flow(ctx, call, tool)
+	n.judges.Narrow(ctx, call, tool, flow)
+	return flow
 }

@@ -205,6 +205,9 @@ func (a *App) examineMode(add examiner) {
 	if a.config().Inspect == config.Off {
 		add(control.Warning, "set inspect: on", "no scanner looks at what passes: policies get no findings, and @mask masks nothing (inspect: off)")
 	}
+	for _, told := range a.config().Judge.Told() {
+		add(control.Note, "", "%s", told)
+	}
 	if a.config().Pin == config.PinTrustFirstUse {
 		add(control.Warning, "set pin: ask", "what a new server offers is accepted without anybody looking (pin: trust-first-use)")
 	}

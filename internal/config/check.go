@@ -25,6 +25,7 @@ func (r *reader) check() {
 	r.checkWords()
 	r.checkListen()
 	r.checkInspect()
+	r.checkJudges()
 	for _, name := range slices.Sorted(maps.Keys(r.config.Servers)) {
 		r.checkServer(name, r.config.Servers[name])
 	}

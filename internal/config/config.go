@@ -42,6 +42,8 @@ type Config struct {
 	// Inspect is "on" (default) or "off": then no scanner looks at anything,
 	// policies find no findings, and nothing is masked.
 	Inspect Inspect `yaml:"inspect"`
+	// Judge names models that look at what passes, too.
+	Judge Judging `yaml:"judge"`
 	// Policy lists *.cedar files and directories of them. Default: policy.
 	Policy []string `yaml:"policy"`
 	// Servers are the MCP servers behind the gateway, by name: a-z, 0-9 and -.
@@ -316,6 +318,7 @@ func (c *Config) defaults(base string) {
 	set(&c.Mode, Enforce)
 	set(&c.Pin, PinAsk)
 	set(&c.Inspect, On)
+	c.Judge.defaults()
 	set(&c.Limits.Body, 8<<20)
 	set(&c.Limits.Result, 32<<20)
 	set(&c.Approvals.Expire, Duration(time.Hour))
@@ -436,7 +439,7 @@ func (c *Config) Declared() policy.Declared {
 		Servers: slices.Sorted(maps.Keys(c.Servers)), Agents: slices.Sorted(maps.Keys(c.Agents)),
 		Users: slices.Sorted(maps.Keys(c.Users)), Roles: c.Roles, Tenants: c.Tenants,
 		Groups: slices.Sorted(maps.Keys(groups)), Attributes: slices.Sorted(maps.Keys(attributes)),
-		Findings: findingNames(),
+		Findings: c.findingNames(),
 	}
 }
 

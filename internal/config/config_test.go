@@ -314,3 +314,56 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestJudgeProblems(t *testing.T) {
+	for text, want := range map[string]string{
+		`{calls: {url: "http://models.example/v1", model: m}}`:        "use https",
+		`{calls: {url: "https://models.example/v1?key=k", model: m}}`: "a key goes into key",
+		`{calls: {url: "https://k:k@models.example/v1", model: m}}`:   "a key goes into key",
+		`{calls: {model: m}}`:                                                    "the calls needs an http or https URL",
+		`{scope: {url: "https://models.example/v1"}}`:                            "need a model",
+		`{classifier: {url: "https://models.example/", model: m, labels: [X]}}`:  "a classifier has none",
+		`{classifier: {url: "https://models.example/"}}`:                         "needs the labels",
+		`{classifier: {url: "https://models.example/", labels: [X], above: 2}}`:  "above from 0 to 1",
+		`{classifier: {url: "https://models.example/", labels: [X], tokens: 5}}`: "tokens are of",
+		`{calls: {url: "https://models.example/v1", model: m, labels: [X]}}`:     "the others have neither",
+		`{calls: {url: "https://models.example/v1", model: m, servers: [desk]}}`: "the others have none",
+		`{reader: {url: "https://models.example/v1", model: m}}`:                 "it needs some",
+		`{reader: {url: "https://models.example/v1", model: m, servers: [dsk]}}`: `there is no server "dsk"`,
+		`{calls: {url: "https://models.example/v1", model: m, within: 2m}}`:      "1ms to 1m",
+		`{calls: {url: "https://models.example/v1", model: m, wthin: 2s}}`:       `there is no key "wthin"`,
+		`{judge: {url: "https://models.example/v1", model: m}}`:                  `"judge"`,
+	} {
+		_, err := Parse("sallyport.yaml", []byte("servers: {desk: {builtin: desk}}\njudge: "+text+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// A key that is missing leaves a judge that fails, not none.
+func TestJudges(t *testing.T) {
+	c := must(t, `
+servers: {desk: {builtin: desk}}
+judge:
+  calls: {url: "https://models.example/v1", model: m, key: {secret: models}, tokens: 7}
+  reader: {url: "http://localhost:1/v1", model: r, key: {secret: none}, servers: [desk]}
+  classifier: {url: "http://[::1]:1/predict", labels: [X]}
+`)
+	j := c.Judges(func(name string) (string, bool) { return "k-1", name == "models" })
+	if j.Scope != nil || j.Checker.Key != "k-1" || j.Checker.Err != nil || j.Checker.Within != 10*time.Second || j.Checker.Tokens != 7 {
+		t.Errorf("%+v", j.Checker)
+	}
+	if j.Reader.Err == nil || !slices.Equal(j.ReaderOf, []string{"desk"}) || j.Classifier.Above != 0.9 || j.Classifier.Within != 2*time.Second {
+		t.Errorf("%+v %+v", j.Reader, j.Classifier)
+	}
+	names := c.Declared().Findings
+	for _, name := range []string{"secret/jwt", "checker/unneeded", "reader/order", "external/flagged", "reader/failed"} {
+		if !slices.Contains(names, name) {
+			t.Errorf("policies can't ask for %s", name)
+		}
+	}
+	if slices.ContainsFunc(must(t, "servers: {desk: {builtin: desk}}").Declared().Findings, func(name string) bool { return strings.HasPrefix(name, "checker") }) {
+		t.Error("policies can ask what nobody says")
+	}
+}

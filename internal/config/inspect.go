@@ -1,10 +1,5 @@
 package config
 
-import "sallyport/internal/inspect"
-
-// findingNames are the names of findings that policies may ask for.
-func findingNames() []string { return inspect.Names }
-
 // Inspect says whether scanners look at what passes.
 type Inspect string
 

@@ -19,6 +19,9 @@ func Looser(old, next *Config) []string {
 	if old.Pin == PinAsk && next.Pin != PinAsk {
 		add("pin: the first sight of a server is no longer looked at")
 	}
+	if !reflect.DeepEqual(old.Judge, next.Judge) {
+		add("judge: others judge, or are told what passes")
+	}
 	if old.Inspect == On && next.Inspect != On {
 		add("inspect: scanners no longer look at what passes, and nothing is masked")
 	}

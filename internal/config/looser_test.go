@@ -117,6 +117,7 @@ func TestLooser(t *testing.T) {
 		{"agent's role", "bot: {role: support, ", "bot: {", "agent bot: role"},
 		{"agents are gone", "agents: {bot: {role: support, for: ana, tenant: acme}}\nsources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}\nlisteners: [{address: \"127.0.0.1:1\", agent: bot}]\n", "", ""},
 		{"role", "roles: [support]\n", "roles: [support, admin]\n", "role admin is declared"},
+		{"another judge", "mode: enforce", "mode: enforce\njudge: {calls: {url: \"https://models.example/v1\", model: small}}", "others judge"},
 		{"scanners off", "mode: enforce", "mode: enforce\ninspect: off", "scanners no longer look"},
 		{"tenant", "tenants: [acme]", "tenants: [acme, globex]", "tenant globex is declared"},
 	} {
@@ -159,7 +160,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true,
+		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}

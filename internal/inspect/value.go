@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"sallyport"
 )
@@ -47,7 +48,7 @@ type Place struct {
 // Texts are the strings of a JSON value in which a sentence can stand.
 func Texts(v sallyport.Value) (all []Place) {
 	for path, leaf := range v.Leaves() {
-		if text, ok := leaf.Text(); ok && strings.IndexByte(text, ' ') >= 0 {
+		if text, ok := leaf.Text(); ok && (len(text) > 40 || strings.IndexFunc(text, unicode.IsSpace) >= 0) {
 			all = append(all, Place{string(path), text, leaf})
 		}
 	}

@@ -10,7 +10,6 @@ package memory
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"sallyport"
@@ -91,6 +90,7 @@ type Memories struct {
 	used  []string         // runs, the one that was asked for longest ago first
 	heard map[ear]bool     // what the record has of Heard
 	kept  map[string]*kept // by server, of those that are memories
+	tools *toolset
 }
 
 // ear is where a run hears what is on no record, and what was found in it, ""
@@ -124,9 +124,8 @@ type memory struct {
 	named  []string        // what those calls returned
 	size   int             // of named, in bytes
 
-	minted bool               // tools and scope are those of words and pins
-	pins   []sallyport.Digest // of the tools
-	tools  map[string]*scope.Tool
+	minted bool // the scope is that of words and tools
+	tools  *toolset
 	scope  *scope.Scope // nil while nobody told the task
 }
 
@@ -139,7 +138,7 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mint(m.servers.Definitions())
+	r.mint(m.toolsOf(m.servers.Definitions()))
 	use := m.servers.Use(call.Server, call.Name)
 	if use.Memory && m.keep(ctx, call.Server) != nil {
 		return nil
@@ -210,6 +209,18 @@ func (r *memory) dictated(t sallyport.Trace) bool {
 		return t.Origin.Writer == sallyport.WriterUser
 	}
 	return !slices.ContainsFunc(t.Sources, func(s sallyport.Source) bool { return s.Call != "" })
+}
+
+// Words are what the user told a run, the task first. An error means that nobody
+// knows.
+func (m *Memories) Words(ctx context.Context, run sallyport.Run) ([]string, error) {
+	r, err := m.of(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.words), nil
 }
 
 // Did takes note of a call that goes to its server.
@@ -406,61 +417,6 @@ func (r *memory) saw(call, server, tool string, result sallyport.Value, d proven
 		}
 	}
 }
-
-// mint reads the scope again when there are new words or other tools.
-func (r *memory) mint(definitions []sallyport.Definition) {
-	var pins []sallyport.Digest
-	for i := range definitions {
-		if definitions[i].Kind == sallyport.KindTool {
-			pins = append(pins, definitions[i].Digest)
-		}
-	}
-	if r.minted && slices.Equal(pins, r.pins) {
-		return
-	}
-	r.pins, r.minted, r.tools, r.scope = pins, true, map[string]*scope.Tool{}, nil
-	var tools []*scope.Tool
-	for i := range definitions {
-		if d := &definitions[i]; d.Kind == sallyport.KindTool {
-			t := toolOf(d)
-			r.tools[d.Action()], tools = t, append(tools, t)
-		}
-	}
-	if len(r.words) > 0 {
-		r.scope = scope.Mint(scope.ReadTask(r.words...), tools)
-	}
-}
-
-func (r *memory) tool(call *sallyport.Call, definition *sallyport.Definition) *scope.Tool {
-	if t := r.tools[call.Action()]; t != nil {
-		return t
-	}
-	if definition != nil && definition.Kind == sallyport.KindTool {
-		return toolOf(definition)
-	}
-	t := &scope.Tool{Server: call.Server, Name: call.Name, Effects: effectsOf(definition)}
-	if uri, ok := call.Args.Get("uri").Text(); ok && !strings.HasPrefix(uri, "http:") && !strings.HasPrefix(uri, "https:") {
-		// A name within the server: it leads nowhere else.
-		t.Roles = map[string]scope.Role{"uri": scope.RoleQuery}
-	}
-	return t
-}
-
-func toolOf(d *sallyport.Definition) *scope.Tool {
-	description, _ := d.Raw.Get("description").Text()
-	return &scope.Tool{Server: d.Server, Name: d.Name, Description: description, Schema: d.Raw.Get("inputSchema"), Effects: effectsOf(d)}
-}
-
-// effectsOf are those of a tool; prompts and resources are read.
-func effectsOf(d *sallyport.Definition) []sallyport.Effect {
-	if d == nil || d.Kind != sallyport.KindTool {
-		return onlyRead
-	}
-	return d.Effects
-}
-
-// onlyRead are the effects of what does nothing but read.
-var onlyRead = []sallyport.Effect{sallyport.Read}
 
 // remembered shows scope the records of which a run remembers, and of them the
 // fields that are fields for sure: what somebody may have written to look like
