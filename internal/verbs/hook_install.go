@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -109,6 +110,9 @@ func (k Kit) install(ctx context.Context, flags settingsFlags) error {
 	changed, err := importer.InstallHooks(path, hooks, hookMark)
 	if err != nil {
 		return err
+	}
+	if text, err := os.ReadFile(path); err != nil || !json.Valid(text) {
+		fmt.Fprintf(k.Errs, "sallyport: WARNING: %s has comments or trailing commas. Claude Code ignores such settings as a whole, and then the hooks, too: take them out.\n", path)
 	}
 	text := "Claude Code asks Sallyport from its next start on (" + path + ")."
 	if flags.tokenFile == "" {
