@@ -169,7 +169,7 @@ human or timed out.`,
 		commands []*cobra.Command
 	}{
 		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
-		{"steer", []*cobra.Command{kit.Approvals(), c.serversCommand(), c.policyCommand(), c.agentsCommand(), kit.Runs(), kit.Sources(), kit.Hook(), c.enrollCommand()}},
+		{"steer", []*cobra.Command{kit.Approvals(), c.serversCommand(), c.policyCommand(), kit.Agents(), kit.Runs(), kit.Sources(), kit.Hook(), c.enrollCommand()}},
 		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), group("lab", "Try recorded runs against a policy", replay.Verb(replay.Kit{Out: c.out, Errs: c.errs, Print: c.print, Usage: usage})), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {

@@ -1,4 +1,4 @@
-// Package verbs is the verbs of the command line about runs, sources and approvals.
+// Package verbs is the verbs of the command line about agents, runs, sources and approvals.
 package verbs
 
 import (
