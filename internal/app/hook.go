@@ -1,10 +1,14 @@
 package app
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"time"
 
+	"sallyport"
 	"sallyport/internal/config"
+	"sallyport/internal/control"
 	"sallyport/internal/hookdoor"
 	"sallyport/internal/hookdoor/own"
 )
@@ -27,10 +31,28 @@ func (a *App) hooks(c *config.Config) *hookdoor.Door {
 	})
 }
 
+// examineHooks says what stays open where a client carries out tools itself.
+func (a *App) examineHooks(add examiner) {
+	c := a.config()
+	if c.ClientServer() == "" {
+		return
+	}
+	one := slices.ContainsFunc(slices.Collect(maps.Values(c.Sources)), func(s config.Source) bool {
+		return s.Kind == string(sallyport.StrengthHook) && len(s.Agents) == 1
+	})
+	if !one {
+		add(control.Warning, "declare a source of kind hook with one agent, below sources:", "hooks of Claude Code are known by the credential of a run alone, and what users type does not count as their word")
+	}
+	add(control.Note, "", "hooks stop a client that asks: an agent with a shell under your user can read the hook's token, say what you would say, take the hooks out, or start programs that no hook sees (docs/hooks.md)")
+}
+
 // own is what no tool of a client may touch: whoever can write it decides.
 func (a *App) own() own.Things {
 	c := a.config()
 	things := own.Things{Paths: append([]string{a.options.Dir, a.configPath, c.Dir}, c.Policy...)}
+	if c.TLS != nil {
+		things.Paths = append(things.Paths, c.TLS.Cert, c.TLS.Key)
+	}
 	things.Home, _ = os.UserHomeDir() // else ~ leads to the root, and nothing of ours is there
 	return things
 }

@@ -73,7 +73,7 @@ func hookedWith(t *testing.T, config, policy string) *client {
 	}
 	c := &client{t: t, dir: dir, tokens: map[string]string{}}
 	c.start()
-	for _, name := range []string{"hook", "wide", "ci"} {
+	for name := range c.app.config().Sources {
 		if c.tokens[name], _, err = c.app.identities.AddSource(t.Context(), name, time.Hour); err != nil {
 			t.Fatal(err)
 		}
@@ -545,5 +545,22 @@ func TestHooksNeedTheServer(t *testing.T) {
 	decision, reason := verdict(t, c.say(before("Bash", map[string]any{"command": "ls"}, "u")))
 	if decision != "deny" || !strings.Contains(reason, "builtin: claude-code") {
 		t.Errorf("%s %s", decision, reason)
+	}
+}
+
+// The doctor says what hooks can't stop, and what of them is not set up.
+func TestHooksAreExamined(t *testing.T) {
+	said := func(c *client) (all string) {
+		for _, check := range c.app.Doctor(t.Context()).Checks {
+			all += check.What + "\n"
+		}
+		return all
+	}
+	if got := said(hooked(t)); !strings.Contains(got, "an agent with a shell under your user") || strings.Contains(got, "does not count as their word") {
+		t.Error(got)
+	}
+	c := hookedWith(t, strings.Replace(hookConfig, "  hook: {kind: hook, agents: [claude]}\n", "", 1), hookPolicy)
+	if got := said(c); !strings.Contains(got, "does not count as their word") {
+		t.Error(got)
 	}
 }

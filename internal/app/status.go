@@ -173,6 +173,7 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	}
 	a.examineServers(add)
 	a.examineAgents(add)
+	a.examineHooks(add)
 	a.examineLog(ctx, add)
 	return report
 }

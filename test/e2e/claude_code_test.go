@@ -108,11 +108,11 @@ func (m *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // claude is Claude Code with the hooks installed, and the gateway that they ask.
 type claude struct {
-	t             *testing.T
-	dir, program  string // of the client
-	binary        string
-	model         *scripted
-	endpoint, cfg string
+	t            *testing.T
+	dir, program string // of the client
+	binary       string
+	model        *scripted
+	endpoint     string // of the model
 }
 
 func newClaude(t *testing.T) *claude {
