@@ -17,6 +17,17 @@ type Tool struct {
 	// Roles overrides what an argument is for, by its path without indexes:
 	// "recipients", "customer.email".
 	Roles map[string]Role
+
+	learned *profile // what Learn has read, nil before
+}
+
+// Learn reads off the tool's words what it does, once for all scopes that are
+// minted with it.
+func (t *Tool) Learn() {
+	if !t.Reads() {
+		p := profileOf(t)
+		t.learned = &p
+	}
 }
 
 // Reads reports whether the tool does nothing but read.
