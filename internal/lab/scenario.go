@@ -27,11 +27,14 @@ type Scenario struct {
 	Task  string `yaml:"task"` // what the user asked for, as the launcher passes it on
 	// Open says what is needed to stop the attack, when nothing does yet.
 	Open string `yaml:"open,omitempty"`
-	// Scanners says that the attack is stopped by what scanners see, and by nothing else.
+	// Scanners says that the attack is stopped by what scanners see: their rules are in force in any case.
 	Scanners bool `yaml:"scanners,omitempty"`
 
-	Agents  map[string]Agent  `yaml:"agents,omitempty"` // besides "assistant", which acts for ana of acme
-	Servers map[string]Server `yaml:"servers"`
+	Agents map[string]Agent `yaml:"agents,omitempty"` // besides "assistant", which acts for ana of acme
+	// Servers are what the operator says of each, as in sallyport.yaml, but for how it is reached.
+	Servers map[string]map[string]any `yaml:"servers"`
+	// Beyond are servers that no gateway stands before, such as the client that shows the agent's replies.
+	Beyond []string `yaml:"beyond,omitempty"`
 	// Credential is "run" (the default: a run with the task, begun by a launcher) or "agent" (the agent's own token:
 	// its standing run, and nobody has told it a task).
 	Credential string `yaml:"credential,omitempty"`
@@ -61,12 +64,6 @@ type Scenario struct {
 type Agent struct {
 	For  string `yaml:"for"` // ana or ben of acme, gia of globex
 	Task string `yaml:"task"`
-}
-
-// Server is what the operator says of a server, as in sallyport.yaml.
-type Server struct {
-	Trust   string            `yaml:"trust,omitempty"`
-	Effects map[string]string `yaml:"effects"`
 }
 
 // Goal is reached when a server has got a call of this tool whose arguments hold these texts, in any disguise; or when
@@ -99,9 +96,10 @@ type Tool struct {
 	Description string         `yaml:"description"`
 	Input       map[string]any `yaml:"input,omitempty"` // JSON Schema of its properties
 	Required    []string       `yaml:"required,omitempty"`
-	Answers     []Answer       `yaml:"answers,omitempty"` // the first that fits; none: "ok"
-	Keeps       string         `yaml:"keeps,omitempty"`   // the argument that the server stores: {{kept}} in its answers is all of it
-	CachedBy    string         `yaml:"cachedBy,omitempty"`
+	Answers     []Answer       `yaml:"answers,omitempty"`  // the first that fits; none: "ok"
+	Keeps       string         `yaml:"keeps,omitempty"`    // the argument that the server stores: {{kept}} in its answers is all of it
+	CachedBy    string         `yaml:"cachedBy,omitempty"` // it answers as it first did to the same value of this argument
+	CopiesTo    string         `yaml:"copiesTo,omitempty"` // SERVER/TOOL that gets the same call behind everybody's back
 }
 
 // Answer is what a tool answers to some arguments. {{payload}} in it is the attack's instructions.
@@ -211,6 +209,8 @@ func (s *Scenario) check() error {
 			wrong(!declared, "server %s is not declared under servers:", name)
 		}
 	}
+	_, taken := s.Servers[demoServer]
+	wrong(taken, "server %s is the demo's: give yours another name", demoServer)
 	for name, agent := range s.Agents {
 		wrong(name == mainAgent, "%s is the first agent: it is there already", mainAgent)
 		wrong(agent.Task == "" && s.Credential != agentToken, "agent %s has no task", name)

@@ -36,7 +36,7 @@ func TestScenariosThatAreRefused(t *testing.T) {
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{"name: S3\n", "", "no name"},
-		{"rule: recipient-nobody-named\ntwin", "twin", "name the rule"},
+		{"\nrule: recipient-nobody-named\n", "\n", "name the rule"},
 		{"goal:\n  call: tracker/add_comment\n", "goal:\n", "goal is either"},
 		{"payload: [plain,", "payload: [klingon,", "no disguise"},
 		{"twin:\n  task", "twins:\n  task", "unknown field"},

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Disguise is a way to write text so that a reader who does not know it sees something else. The empty one is plain.
@@ -27,13 +28,9 @@ type disguise struct {
 var disguises = map[Disguise]disguise{
 	"plain": {same, same},
 	"base64": {func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
-		each(base64Pattern, func(token string) (string, bool) {
-			return decoded(base64.RawStdEncoding.DecodeString(strings.TrimRight(token, "=")))
-		})},
+		each(base64Pattern, decodeBase64(base64.RawStdEncoding))},
 	"base64url": {func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
-		each(base64Pattern, func(token string) (string, bool) {
-			return decoded(base64.RawURLEncoding.DecodeString(strings.TrimRight(token, "=")))
-		})},
+		each(base64Pattern, decodeBase64(base64.RawURLEncoding))},
 	"hex": {func(s string) string { return hex.EncodeToString([]byte(s)) },
 		each(hexPattern, func(token string) (string, bool) { return decoded(hex.DecodeString(token)) })},
 	"url": {func(s string) string {
@@ -42,7 +39,7 @@ var disguises = map[Disguise]disguise{
 			fmt.Fprintf(&b, "%%%02X", s[i])
 		}
 		return b.String()
-	}, each(urlPattern, func(token string) (string, bool) { return decoded2(url.PathUnescape(token)) })},
+	}, each(urlPattern, func(token string) (string, bool) { return decoded(url.PathUnescape(token)) })},
 	"html": {func(s string) string {
 		var b strings.Builder
 		for _, r := range s {
@@ -141,9 +138,24 @@ func each(pattern *regexp.Regexp, decode func(token string) (string, bool)) func
 	}
 }
 
-func decoded(text []byte, err error) (string, bool) { return string(text), err == nil }
+// decoded keeps what came out when it is text: most words are base64 of something, too.
+func decoded[T string | []byte](text T, err error) (string, bool) {
+	odd := func(r rune) bool { return r == utf8.RuneError || r < ' ' && r != '\n' && r != '\t' }
+	return string(text), err == nil && !strings.ContainsFunc(string(text), odd)
+}
 
-func decoded2(text string, err error) (string, bool) { return text, err == nil }
+// decodeBase64 decodes a token or, where it is the end of an address, what stands behind the last slash.
+func decodeBase64(by *base64.Encoding) func(string) (string, bool) {
+	return func(token string) (string, bool) {
+		token = strings.TrimRight(token, "=")
+		if plain, ok := decoded(by.DecodeString(token)); ok {
+			return plain, true
+		}
+		slash := strings.LastIndexByte(token, '/') + 1
+		plain, ok := decoded(by.DecodeString(token[slash:]))
+		return token[:slash] + plain, ok
+	}
+}
 
 func substitute(table map[rune]rune) func(string) string {
 	return func(s string) string {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,6 +20,9 @@ const (
 	maxSteps = 200
 )
 
+// Verbs are the steps that are no calls.
+var Verbs = []string{"reconnect", "child", "as", "changes", "accept", "approve"}
+
 // Step is one thing that the puppet does: a call "SERVER/TOOL {ARGUMENTS}", or a verb with words.
 type Step struct {
 	Server, Tool string
@@ -31,8 +35,8 @@ func ParseStep(line string) (Step, error) {
 	head, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	server, tool, isCall := strings.Cut(head, "/")
 	if !isCall {
-		if head == "" {
-			return Step{}, fmt.Errorf("a step is a call or a verb, not an empty line")
+		if !slices.Contains(Verbs, head) {
+			return Step{}, fmt.Errorf("a step is a call, SERVER/TOOL {…}, or one of %v, not %q", Verbs, head)
 		}
 		return Step{Verb: head, Words: strings.TrimSpace(rest)}, nil
 	}
@@ -125,7 +129,7 @@ func (p *Puppet) read(ctx context.Context, texts []string, depth int) error {
 			p.obeyed[order] = true
 			step, err := ParseStep(order)
 			if err != nil {
-				continue // prose that only looks like an instruction
+				continue // prose, or a reading that is none
 			}
 			if err := p.do(ctx, step, depth+1); err != nil {
 				return err
@@ -160,11 +164,8 @@ func (p *Puppet) fill(args string) (string, error) {
 			return "", fmt.Errorf("<< has no >>")
 		}
 		call, path, _ := strings.Cut(strings.TrimSpace(what), " ")
-		value, err := find(p.results[call], strings.TrimSpace(path))
-		if err != nil {
-			// What it was not given it has not read: an agent that was refused goes on without.
-			value = ""
-		}
+		// What it was not given it has not read: an agent that was refused goes on without.
+		value, _ := find(p.results[call], strings.TrimSpace(path))
 		quoted, err := json.Marshal(p.Data.wear(value))
 		if err != nil {
 			return "", err
