@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,5 +38,22 @@ func TestClientTools(t *testing.T) {
 	_, err = Parse("x.yaml", []byte("servers:\n  a: {builtin: claude-code}\n  b: {builtin: claude-code}\n"))
 	if err == nil || !strings.Contains(err.Error(), "already") {
 		t.Error(err)
+	}
+}
+
+// What docs/hooks.md shows must load.
+func TestHooksDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/hooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := yamlBlock.FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d configurations are shown", len(blocks))
+	}
+	for _, block := range blocks {
+		if _, err := Parse("docs/hooks.md", []byte(block[1])); err != nil {
+			t.Error(err)
+		}
 	}
 }
