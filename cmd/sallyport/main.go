@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/control"
-	"sallyport/internal/lab/replay"
 	"sallyport/internal/terminal"
 	"sallyport/internal/verbs"
 )
@@ -170,7 +169,7 @@ human or timed out.`,
 	}{
 		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
 		{"steer", []*cobra.Command{kit.Approvals(), c.serversCommand(), c.policyCommand(), kit.Agents(), kit.Runs(), kit.Sources(), kit.Hook(), c.enrollCommand()}},
-		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), group("lab", "Try recorded runs against a policy", replay.Verb(replay.Kit{Out: c.out, Errs: c.errs, Print: c.print, Usage: usage})), c.doctorCommand(), c.versionCommand()}},
+		{"look", []*cobra.Command{c.toolsCommand(), c.logCommand(), c.labCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {
 		for _, command := range group.commands {
 			command.GroupID = group.id
