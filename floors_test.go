@@ -89,17 +89,21 @@ var floors = map[string]int{
 	"sallyport/internal/app/pinned": 3, // what scanners see in pins
 	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
-	"sallyport/internal/app/ruling": 5, // reads and keeps the operator's files as one
-	"sallyport/internal/app/past":   4, // translates what the record says
-	"sallyport/internal/app/follow": 3, // touches files: which have changed
-	"sallyport/internal/app/watch":  4, // touches servers: what they say of themselves, as it changes
-	"sallyport/internal/verbs":      5, // asks a gateway what a person asks for
-	"sallyport/internal/app":        5, // wires by hand
-	"sallyport/internal/proposal":   5, // makes files of what import found, for a human to confirm
-	"sallyport/internal/lab/puppet": 1, // pure: an agent that obeys whatever it reads
-	"sallyport/internal/lab":        5, // plays attacks on a gateway that is handed to it
-	"sallyport/internal/lab/replay": 6, // wires by hand: recorded runs through a gateway of their own
-	"sallyport/cmd/sallyport":       6, // verbs and output
+	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
+	"sallyport/internal/app/past":         4, // translates what the record says
+	"sallyport/internal/app/follow":       3, // touches files: which have changed
+	"sallyport/internal/app/watch":        4, // touches servers: what they say of themselves, as it changes
+	"sallyport/internal/verbs":            5, // asks a gateway what a person asks for
+	"sallyport/internal/app":              5, // wires by hand
+	"sallyport/internal/proposal":         5, // makes files of what import found, for a human to confirm
+	"sallyport/internal/redteam/argument": 1, // pure: what arguments can hold, and what an attacker puts there
+
+	"sallyport/internal/lab/puppet":    1, // pure: an agent that obeys whatever it reads
+	"sallyport/internal/lab":           5, // plays attacks on a gateway that is handed to it
+	"sallyport/internal/lab/replay":    6, // wires by hand: recorded runs through a gateway of their own
+	"sallyport/internal/redteam":       6, // attacks a gateway that is handed to it
+	"sallyport/internal/redteam/world": 6, // what is attacked, as files and pins say it
+	"sallyport/cmd/sallyport":          6, // verbs and output
 }
 
 // sideways lists the imports within one floor that are allowed, and why.
@@ -110,6 +114,8 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:           "bridges what wire names",
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/form"}:  "its own parts, which know nothing of runs",
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}: "its own parts, which know nothing of runs",
+	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                "a verb of the command line, with its output there",
+	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:       "its own part, which knows nothing of attacks",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:              "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:           "the offline verbs of policy run the decision itself",
 
