@@ -8,9 +8,11 @@
 package memory
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"sallyport"
 	"sallyport/internal/provenance"
@@ -87,7 +89,9 @@ type Memories struct {
 
 	mu    sync.Mutex
 	runs  map[string]*memory
-	used  []string         // runs, the one that was asked for longest ago first
+	used  *list.List       // of ids of runs, the one that was asked for longest ago first
+	turns int              // how often one was asked for
+	most  int64            // bytes that all may take
 	heard map[ear]bool     // what the record has of Heard
 	kept  map[string]*kept // by server, of those that are memories
 	tools *toolset
@@ -99,7 +103,6 @@ type ear struct{ run, server, found string }
 
 // Bounds. A run whose memory is dropped is read from the record again.
 const (
-	maxRuns = 256  // that are kept in memory at once
 	maxActs = 2000 // of a run that are read again
 	maxEars = 4096 // of which we know that they are on the record
 
@@ -109,12 +112,14 @@ const (
 // New makes memories of nothing yet. Level says how much of what is not
 // certain counts as linked to the task.
 func New(past Past, servers Servers, level scope.Level) *Memories {
-	return &Memories{past: past, servers: servers, level: level, runs: map[string]*memory{}, kept: map[string]*kept{}}
+	return &Memories{past: past, servers: servers, level: level, runs: map[string]*memory{}, used: list.New(), most: maxHeld, kept: map[string]*kept{}}
 }
 
 // memory is what one run has seen.
 type memory struct {
 	mu     sync.Mutex
+	place  *list.Element // in used; Memories.mu guards it
+	bytes  atomic.Int64  // that it takes
 	loaded bool
 	seen   *provenance.Memory
 	did    []sallyport.Effect
@@ -292,6 +297,7 @@ func (m *Memories) change(run string, by func(*memory)) {
 	defer r.mu.Unlock()
 	if r.loaded {
 		by(r)
+		r.weigh()
 	}
 }
 
@@ -306,26 +312,15 @@ func (m *Memories) of(ctx context.Context, run sallyport.Run) (*memory, error) {
 		r = &memory{}
 		m.runs[id] = r
 	}
-	m.touch(id)
+	m.touch(id, r)
 	m.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.loaded {
 		return r, nil
 	}
+	defer r.weigh()
 	return r, m.load(ctx, r, run)
-}
-
-// touch makes a run the one that was used last, and drops the one that was not
-// used for longest. The caller holds mu.
-func (m *Memories) touch(run string) {
-	if i := slices.Index(m.used, run); i >= 0 {
-		m.used = slices.Delete(m.used, i, i+1)
-	}
-	if m.used = append(m.used, run); len(m.used) > maxRuns {
-		delete(m.runs, m.used[0])
-		m.used = slices.Delete(m.used, 0, 1)
-	}
 }
 
 // load reads a run from the record. A call that is open just now, and one whose

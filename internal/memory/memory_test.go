@@ -154,7 +154,8 @@ func TestMemoryIsNotShed(t *testing.T) {
 		t.Errorf("another run has read it, too: %+v", f)
 	}
 	// Dropped for want of room, it is read from the record again.
-	for i := range maxRuns + 1 {
+	m.most = 20 * runCost
+	for i := range 3 * turnsKept {
 		flowOf(m, r, callOf(fmt.Sprint("filler", i), "c", "mail", "read_mail", `{"id":"1"}`))
 	}
 	if m.runs["parent"] != nil {
