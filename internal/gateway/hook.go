@@ -47,7 +47,7 @@ func (g *Gateway) identify(ctx context.Context, credential sallyport.Credential,
 func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed bool) (refused, err error) {
 	j, refused := t.judge(ctx, result)
 	t.gateway.Memories.Saw(t.judged, result, namesOf(j.found))
-	entry := sallyport.Entry{Outcome: sallyport.OutcomeOK, Reason: textOf(refused), Findings: findings(j.found)}
+	entry := sallyport.Entry{Outcome: sallyport.OutcomeOK, Reason: textOf(refused), Findings: findings(j.found), Modified: j.modified, Observed: j.modified != nil}
 	if failed {
 		entry.Outcome = sallyport.OutcomeToolErr
 	}

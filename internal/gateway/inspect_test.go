@@ -203,6 +203,59 @@ func TestTaskResultsAreMasked(t *testing.T) {
 	}
 }
 
+// An error of a task, an update of a resource and an answer under no ticket are
+// texts like any other.
+func TestOtherTextsAreInspected(t *testing.T) {
+	g, w := open(t)
+	w.observe = false
+	findingRules(t, g, `@mask("secret") permit (principal, action, resource);`)
+	call := pay()
+	call.ID, call.Principal, call.Run = "c_9", w.principal, w.run
+	g.RestoreTask("t_1", call)
+	w.query = func(q *Query) (Answer, error) {
+		if q.Method == "tasks/result" {
+			return Answer{Error: sallyport.MustParse(`{"code":-32000,"message":"no ` + aKey + `"}`)}, nil
+		}
+		return Answer{Result: sallyport.MustParse(`{"_meta":{"note":"key ` + aKey + `"}}`)}, nil
+	}
+	answer, err := g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "tasks/result", Params: sallyport.MustParse(`{"taskId":"t_1"}`)})
+	if err != nil || string(answer.Error.Get("message").Raw()) != `"no [aws-key]"` {
+		t.Errorf("%s, %v", answer.Error.Raw(), err)
+	}
+	w.memory()
+	if _, err := g.Query(t.Context(), sallyport.Credential{}, &Query{Server: "shop", Method: "logging/setLevel", Params: sallyport.MustParse(`{}`)}); err != nil || !strings.HasSuffix(w.memory(), " secret/aws-key") {
+		t.Errorf("under no ticket: %v", err)
+	}
+	var told string
+	defer g.Attach("s_1", func(_ string, m wire.Message) { told = string(m.Params.Raw()) })()
+	g.sessions.subscribed(&Ticket{Call: &sallyport.Call{Server: "shop", Session: "s_1", Principal: w.principal, Args: sallyport.MustParse(`{"uri":"shop://a"}`)},
+		judged: &sallyport.Call{Kind: sallyport.KindSubscribe, Server: "shop", Principal: w.principal, Args: sallyport.MustParse(`{"uri":"shop://a"}`)}, gateway: g})
+	g.Heard("shop", "s_1", wire.Message{Method: "notifications/resources/updated", Params: sallyport.MustParse(`{"uri":"shop://a","title":"key ` + aKey + `"}`)})
+	if told != `{"uri":"shop://a","title":"key [aws-key]"}` {
+		t.Errorf("told %s", told)
+	}
+}
+
+// What the agent has already is remembered as it was, and kept masked.
+func TestWhatIsWitnessedIsInspected(t *testing.T) {
+	g, w := open(t)
+	w.observe = false
+	findingRules(t, g, `@mask("secret") permit (principal, action, resource);`)
+	ticket, err := g.Open(t.Context(), sallyport.Credential{}, pay())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refused, err := ticket.Witness(t.Context(), sallyport.MustParse(withAKey), false); refused != nil || err != nil {
+		t.Fatal(refused, err)
+	}
+	if got := w.memory(); !strings.HasSuffix(got, "saw "+withAKey+" secret/aws-key") {
+		t.Errorf("remembered %s", got)
+	}
+	if got := string(w.lastResult()); got != withNoKey || len(w.last().Findings) != 1 || !w.last().Observed {
+		t.Errorf("kept %s", got)
+	}
+}
+
 // What a list says of resources is changed, too.
 func TestListsAreMasked(t *testing.T) {
 	g, w := open(t)

@@ -294,6 +294,7 @@ func TestScope(t *testing.T) {
 		{"needed", &tools[0], sallyport.Flow{Task: true}, ""},
 		{"not needed", &tools[2], sallyport.Flow{Task: true}, "does not count this tool"},
 		{"needed, and outside already", &tools[0], sallyport.Flow{Task: true, Outside: "no mail"}, "no mail"},
+		{"not needed, and outside already", &tools[2], sallyport.Flow{Task: true, Outside: "no mail"}, "no mail"},
 		{"reading", &tools[1], sallyport.Flow{Task: true}, ""},
 		{"no task", &tools[2], sallyport.Flow{}, ""},
 	} {
@@ -330,6 +331,18 @@ func maps(a, b map[string]func(*api, *Endpoint)) map[string]func(*api, *Endpoint
 		b[name] = f
 	}
 	return b
+}
+
+// A question goes where the operator said, and the key with it.
+func TestNoRedirect(t *testing.T) {
+	elsewhere := newAPI(t, `{"needed":true}`)
+	redirect := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/v1/chat/completions", http.StatusTemporaryRedirect))
+	defer redirect.Close()
+	e := elsewhere.endpoint()
+	e.URL = redirect.URL + "/v1"
+	if got := namesOf(judgesOf(Config{Checker: e}, "Pay Ana.").Arguments(t.Context(), callOf(&tools[2], `{}`), &tools[2])); got != "checker/failed" || elsewhere.asked != nil {
+		t.Errorf("%q, and elsewhere %q is asked", got, elsewhere.asked)
+	}
 }
 
 // A day has so many tokens: what is asked is reserved, and what it took counts.

@@ -43,6 +43,10 @@ func (s Suspect) Grave() bool {
 // New is what is seen in the items of a server that nobody has accepted as they
 // are now, beside all that was accepted of the other servers.
 func New(pins []gateway.Pin, server string) map[manifest.Key][]Suspect {
+	return look(pins, server, inspect.Definition, inspect.Shadowing)
+}
+
+func look(pins []gateway.Pin, server string, definition func(sallyport.Value) []sallyport.Finding, shadowing func([]*sallyport.Definition) []inspect.Shadow) map[manifest.Key][]Suspect {
 	all := map[manifest.Key][]Suspect{}
 	var definitions []*sallyport.Definition
 	for _, pin := range pins {
@@ -58,10 +62,10 @@ func New(pins []gateway.Pin, server string) map[manifest.Key][]Suspect {
 		kind, name := pin.Key.Split()
 		definitions = append(definitions, &sallyport.Definition{Server: pin.Server, Kind: kind, Name: name, Raw: raw, Since: since})
 		if pin.Server == server && pin.Seen != nil {
-			all[pin.Key] = item(raw)
+			all[pin.Key] = item(raw, definition)
 		}
 	}
-	found, ok := shadows(definitions)
+	found, ok := shadows(definitions, shadowing)
 	for key := range all {
 		if _, name := key.Split(); ok {
 			all[key] = append(all[key], of(found, server, name)...)
@@ -89,21 +93,21 @@ func of(found []inspect.Shadow, server, name string) (all []Suspect) {
 
 // item is what is seen in one item. A scanner that crashes has failed, and
 // nobody accepts unseen what brought it down.
-func item(raw sallyport.Value) (all []Suspect) {
+func item(raw sallyport.Value, definition func(sallyport.Value) []sallyport.Finding) (all []Suspect) {
 	defer func() {
 		if recover() != nil {
 			all = []Suspect{failed}
 		}
 	}()
-	for _, f := range inspect.Definition(raw) {
+	for _, f := range definition(raw) {
 		all = append(all, Suspect{Finding: f})
 	}
 	return all
 }
 
-func shadows(definitions []*sallyport.Definition) (all []inspect.Shadow, ok bool) {
+func shadows(definitions []*sallyport.Definition, shadowing func([]*sallyport.Definition) []inspect.Shadow) (all []inspect.Shadow, ok bool) {
 	defer func() { recover() }() // not ok
-	return inspect.Shadowing(definitions), true
+	return shadowing(definitions), true
 }
 
 var failed = Suspect{Finding: sallyport.Finding{Scanner: sallyport.AllScanners, Rule: sallyport.Unseen, Score: 1}}

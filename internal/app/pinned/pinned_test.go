@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/inspect"
 	"sallyport/internal/manifest"
 )
 
@@ -71,5 +72,19 @@ func TestSuspectString(t *testing.T) {
 	s := Suspect{sallyport.Finding{Scanner: "shadow", Rule: "names-tool", Path: "description", Start: 7, End: 18}, "post/send_letter"}
 	if got, want := s.String(), "shadow/names-tool at description bytes 7-18, of post/send_letter"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// Nobody accepts unseen what brings a scanner down.
+func TestCrashes(t *testing.T) {
+	pins := []gateway.Pin{pin("rain", "tool:get_rain", "", `{"name":"get_rain"}`)}
+	none := func([]*sallyport.Definition) []inspect.Shadow { return nil }
+	for name, got := range map[string]map[manifest.Key][]Suspect{
+		"definition": look(pins, "rain", func(sallyport.Value) []sallyport.Finding { panic("index out of range") }, none),
+		"shadowing":  look(pins, "rain", inspect.Definition, func([]*sallyport.Definition) []inspect.Shadow { panic("index out of range") }),
+	} {
+		if all := got["tool:get_rain"]; len(all) != 1 || all[0].Name() != "scanner/failed" || !all[0].Grave() {
+			t.Errorf("%s: %v", name, all)
+		}
 	}
 }
