@@ -223,19 +223,24 @@ var months = [...]string{
 
 // Month reads the English name of a month, whole or its first three letters.
 func Month(text string, at int) (m, end int) {
-	for end = at; end < len(text) && end-at < 10 && Folded[text[end]] >= 'a'; end++ {
-	}
-	if end-at < 3 {
+	if at+3 > len(text) {
 		return 0, at
 	}
-	word := strings.ToLower(text[at:end])
+	// Every word of what is read comes by here, and hardly any is a month.
+	a, b, c := Folded[text[at]], Folded[text[at+1]], Folded[text[at+2]]
 	for i, name := range months {
-		if word == name || word == name[:3] || word == "sept" && i == 8 {
-			if end < len(text) && text[end] == '.' {
-				end++
-			}
-			return i + 1, end
+		if name[0] != a || name[1] != b || name[2] != c {
+			continue
 		}
+		for end = at; end < len(text) && end-at < 10 && Folded[text[end]] >= 'a'; end++ {
+		}
+		if word := strings.ToLower(text[at:end]); word != name && word != name[:3] && word != "sept" {
+			return 0, at
+		}
+		if end < len(text) && text[end] == '.' {
+			end++
+		}
+		return i + 1, end
 	}
 	return 0, at
 }
