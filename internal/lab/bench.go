@@ -48,6 +48,15 @@ func openBench(s *Scenario, payload string) (*bench, error) {
 		server := mcp.NewServer(&mcp.Implementation{Name: name, Version: "1"}, nil)
 		b.servers[name] = server
 		b.offer(name, s.Tools[name])
+		for _, text := range s.Prompts[name] {
+			prompt := &mcp.Prompt{}
+			if err := json.Unmarshal([]byte(text), prompt); err != nil {
+				return nil, fmt.Errorf("a prompt of %s: %w", name, err)
+			}
+			server.AddPrompt(prompt, func(context.Context, *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
+				return &mcp.GetPromptResult{}, nil
+			})
+		}
 		mux.Handle("/"+name, mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil))
 	}
 	b.server.Handler = mux
@@ -75,20 +84,28 @@ func (b *bench) offer(name string, tools []Tool) {
 		server.RemoveTools(tool.Name)
 	}
 	for _, tool := range tools {
-		properties := tool.Input
-		if properties == nil {
-			properties = map[string]any{}
-		}
-		schema := map[string]any{"type": "object", "properties": properties}
-		if len(tool.Required) > 0 {
-			schema["required"] = tool.Required
-		}
-		description := strings.ReplaceAll(tool.Description, payloadPlace, payload)
-		server.AddTool(&mcp.Tool{Name: tool.Name, Description: description, InputSchema: schema},
+		server.AddTool(tool.describe(payload),
 			func(_ context.Context, r *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 				return b.call(name, tool, r.Params.Arguments), nil
 			})
 	}
+}
+
+// describe is what a server says of the tool.
+func (t Tool) describe(payload string) *mcp.Tool {
+	described := &mcp.Tool{}
+	if t.Definition != "" && json.Unmarshal([]byte(t.Definition), described) == nil && described.InputSchema != nil {
+		return described
+	}
+	properties := t.Input
+	if properties == nil {
+		properties = map[string]any{}
+	}
+	schema := map[string]any{"type": "object", "properties": properties}
+	if len(t.Required) > 0 {
+		schema["required"] = t.Required
+	}
+	return &mcp.Tool{Name: t.Name, Description: strings.ReplaceAll(t.Description, payloadPlace, payload), InputSchema: schema}
 }
 
 func (b *bench) call(server string, tool Tool, args json.RawMessage) *mcp.CallToolResult {

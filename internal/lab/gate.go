@@ -121,14 +121,13 @@ func (g *gateway) close(ctx context.Context) error {
 // write writes what an operator would: sallyport.yaml, the starter's rules of these names, and the scenario's own.
 func (g *gateway) write(s *Scenario, b *bench, rules, without []string) error {
 	var config strings.Builder
-	config.WriteString(people + "agents:\n  " + mainAgent + ": {role: assistant, for: ana}\n")
-	agents := []string{mainAgent}
-	for _, name := range slices.Sorted(maps.Keys(s.Agents)) {
-		fmt.Fprintf(&config, "  %s: {role: assistant, for: %s}\n", name, s.Agents[name].For)
-		agents = append(agents, name)
+	config.WriteString(s.people())
+	servers := map[string]map[string]any{}
+	if s.Config == "" {
+		servers[demoServer] = map[string]any{"builtin": demoServer}
+	} else {
+		rules = nil
 	}
-	fmt.Fprintf(&config, "sources:\n  %s: {kind: launcher, agents: [%s]}\n", launcherName, strings.Join(agents, ", "))
-	servers := map[string]map[string]any{demoServer: {"builtin": demoServer}}
 	for name, said := range s.Servers {
 		if slices.Contains(s.Beyond, name) {
 			continue
@@ -166,6 +165,20 @@ func (g *gateway) write(s *Scenario, b *bench, rules, without []string) error {
 		errs = append(errs, os.WriteFile(filepath.Join(g.dir, "policy", name), []byte(text), 0o600))
 	}
 	return errors.Join(errs...)
+}
+
+// people are those of the configuration, and who speaks for them.
+func (s *Scenario) people() string {
+	agents := []string{s.first()}
+	config := s.Config
+	if config == "" {
+		config = people + "agents:\n  " + mainAgent + ": {role: assistant, for: ana}\n"
+		for _, name := range slices.Sorted(maps.Keys(s.Agents)) {
+			config += fmt.Sprintf("  %s: {role: assistant, for: %s}\n", name, s.Agents[name].For)
+			agents = append(agents, name)
+		}
+	}
+	return config + fmt.Sprintf("sources:\n  %s: {kind: launcher, agents: [%s]}\n", launcherName, strings.Join(agents, ", "))
 }
 
 // remove takes a rule out of the policy files, and nothing else.

@@ -32,7 +32,7 @@ type player struct {
 
 // start begins the first agent's run.
 func (p *player) start(ctx context.Context, task string) ([]string, error) {
-	return p.become(ctx, mainAgent, task)
+	return p.become(ctx, p.s.first(), task)
 }
 
 // become lets another agent act, in a run with a task of its own.
@@ -125,11 +125,11 @@ func (p *player) do(ctx context.Context, step puppet.Step) (read []string, err e
 		}
 		read, err = p.connect(ctx)
 	case "as":
-		if _, known := p.s.Agents[step.Words]; !known && step.Words != mainAgent {
+		if _, known := p.s.Agents[step.Words]; !known && step.Words != p.s.first() {
 			return nil, fmt.Errorf("the scenario has no agent %q", step.Words)
 		}
 		task := p.s.Task
-		if step.Words != mainAgent {
+		if step.Words != p.s.first() {
 			task = p.s.Agents[step.Words].Task
 		}
 		read, err = p.become(ctx, step.Words, task)
@@ -146,7 +146,7 @@ func (p *player) do(ctx context.Context, step puppet.Step) (read []string, err e
 	default:
 		return nil, fmt.Errorf("there is no step %q", step.Verb)
 	}
-	if p.agent == mainAgent {
+	if p.agent == p.s.first() {
 		p.read = append(p.read, read...)
 	}
 	return read, err

@@ -30,9 +30,13 @@ type Scenario struct {
 	// Scanners says that the attack is stopped by what scanners see: their rules are in force in any case.
 	Scanners bool `yaml:"scanners,omitempty"`
 
-	Agents map[string]Agent `yaml:"agents,omitempty"` // besides "assistant", which acts for ana of acme
+	// Agent is the first agent, where that is not "assistant", who acts for ana of acme.
+	Agent  string           `yaml:"agent,omitempty"`
+	Agents map[string]Agent `yaml:"agents,omitempty"` // besides the first
 	// Servers are what the operator says of each, as in sallyport.yaml, but for how it is reached.
 	Servers map[string]map[string]any `yaml:"servers"`
+	// Prompts are those of servers, as JSON: policies may speak of them.
+	Prompts map[string][]string `yaml:"prompts,omitempty"`
 	// Beyond are servers that no gateway stands before, such as the client that shows the agent's replies.
 	Beyond []string `yaml:"beyond,omitempty"`
 	// Credential is "run" (the default: a run with the task, begun by a launcher) or "agent" (the agent's own token:
@@ -58,6 +62,17 @@ type Scenario struct {
 	Tools      map[string][]Tool `yaml:"-"` // by server
 	Later      map[string][]Tool `yaml:"-"` // what servers offer after the step "changes SERVER"
 	Policies   map[string]string `yaml:"-"` // by file name; none: the assistants may do everything that the flow rules let pass
+	// Config is a sallyport.yaml without servers, for scenarios about somebody's own people and policies: then nothing
+	// is the lab's own, neither its people nor the starter's rules.
+	Config string `yaml:"-"`
+}
+
+// first is the agent that begins.
+func (s *Scenario) first() string {
+	if s.Agent != "" {
+		return s.Agent
+	}
+	return mainAgent
 }
 
 // Agent is an agent besides the first. Its steps stand behind the step "as NAME".
@@ -96,10 +111,11 @@ type Tool struct {
 	Description string         `yaml:"description"`
 	Input       map[string]any `yaml:"input,omitempty"` // JSON Schema of its properties
 	Required    []string       `yaml:"required,omitempty"`
-	Answers     []Answer       `yaml:"answers,omitempty"`  // the first that fits; none: "ok"
-	Keeps       string         `yaml:"keeps,omitempty"`    // the argument that the server stores: {{kept}} in its answers is all of it
-	CachedBy    string         `yaml:"cachedBy,omitempty"` // it answers as it first did to the same value of this argument
-	CopiesTo    string         `yaml:"copiesTo,omitempty"` // SERVER/TOOL that gets the same call behind everybody's back
+	Definition  string         `yaml:"definition,omitempty"` // JSON: all that a server says of it, instead
+	Answers     []Answer       `yaml:"answers,omitempty"`    // the first that fits; none: "ok"
+	Keeps       string         `yaml:"keeps,omitempty"`      // the argument that the server stores: {{kept}} in its answers is all of it
+	CachedBy    string         `yaml:"cachedBy,omitempty"`   // it answers as it first did to the same value of this argument
+	CopiesTo    string         `yaml:"copiesTo,omitempty"`   // SERVER/TOOL that gets the same call behind everybody's back
 }
 
 // Answer is what a tool answers to some arguments. {{payload}} in it is the attack's instructions.
@@ -115,6 +131,7 @@ const (
 	scriptFile   = "script"
 	twinFile     = "twin"
 	ordersFile   = "payload"
+	configFile   = "sallyport.yaml"
 	serversDir   = "servers"
 	laterDir     = "later"
 	policyDir    = "policy"
@@ -159,6 +176,8 @@ func (s *Scenario) take(name string, text []byte) error {
 		s.TwinScript = string(text)
 	case name == ordersFile:
 		s.Orders = string(text)
+	case name == configFile:
+		s.Config = string(text)
 	case dir == serversDir+"/" && strings.HasSuffix(base, yamlEnding):
 		return takeTools(s.Tools, base, text)
 	case dir == laterDir+"/" && strings.HasSuffix(base, yamlEnding):
@@ -193,6 +212,7 @@ func (s *Scenario) check() error {
 		}
 	}
 	wrong(s.Name == "", "it has no name")
+	wrong((s.Config == "") != (s.Agent == ""), "an agent of your own needs %s, and the other way round", configFile)
 	wrong(s.About == "", "it does not say what it shows: write a sentence before the first file")
 	wrong(s.Credential != "" && s.Credential != runToken && s.Credential != agentToken, "credential is %s or %s, not %q", runToken, agentToken, s.Credential)
 	wrong(s.Task == "" && s.Credential != agentToken, "it has no task")
@@ -210,9 +230,9 @@ func (s *Scenario) check() error {
 		}
 	}
 	_, taken := s.Servers[demoServer]
-	wrong(taken, "server %s is the demo's: give yours another name", demoServer)
+	wrong(taken && s.Config == "", "server %s is the demo's: give yours another name", demoServer)
 	for name, agent := range s.Agents {
-		wrong(name == mainAgent, "%s is the first agent: it is there already", mainAgent)
+		wrong(name == s.first(), "%s is the first agent: it is there already", name)
 		wrong(agent.Task == "" && s.Credential != agentToken, "agent %s has no task", name)
 	}
 	for _, d := range slices.Concat(s.Payload, s.Data) {
@@ -244,7 +264,7 @@ func (s *Scenario) Format() ([]byte, error) {
 		return nil, err
 	}
 	add(headerFile, header)
-	for _, part := range []struct{ name, text string }{{scriptFile, s.Script}, {ordersFile, s.Orders}, {twinFile, s.TwinScript}} {
+	for _, part := range []struct{ name, text string }{{scriptFile, s.Script}, {ordersFile, s.Orders}, {twinFile, s.TwinScript}, {configFile, s.Config}} {
 		if part.text != "" {
 			add(part.name, []byte(part.text))
 		}
