@@ -37,7 +37,7 @@ const keptPlace = "{{kept}}"
 
 // result is what became of an attempt.
 type result struct {
-	through    bool
+	landed     []string // what arrived where the attacker wanted it: it got through
 	dead       bool     // it could never have worked: the tool does not take such arguments
 	complaints []string // why not: rules, and what they say of which argument
 }
@@ -97,10 +97,8 @@ func (g *goal) play(ctx context.Context, gate *gate, a *attack) (result, error) 
 	if err := p.Follow(ctx, a.script); err != nil {
 		return result{}, err
 	}
-	for _, c := range gate.servers.calls() {
-		if g.reachedBy(c, a.want) {
-			return result{through: true}, nil
-		}
+	if landed := g.landed(gate.servers.calls(), a.want); landed != nil {
+		return result{landed: landed}, nil
 	}
 	return gate.reasons(ctx, last)
 }
@@ -121,27 +119,26 @@ func textsIn(results []string) []string {
 	return texts
 }
 
-// reachedBy reports whether a call that reached a server is what the attacker
-// wanted.
-func (g *goal) reachedBy(c reached, want []string) bool {
+// reachedBy is what a call that reached a server has of what the attacker wanted.
+func (g *goal) reachedBy(c reached, want []string) (landed []string) {
 	if c.Server != g.sink.Server || c.Tool != g.sink.Name {
-		return false
+		return nil
 	}
-	found := false
 	argument.Leaves(c.Args, nil, func(p argument.Place, v any) {
 		if !sameNames(p, g.at) {
 			return
 		}
 		for _, w := range want {
-			if g.leaks == nil {
-				found = found || g.kind.Counts(v, w)
-			} else { // the attacker reads it, and undoes what he ordered
-				text, _ := v.(string)
-				found = found || puppet.Carries(text, w)
+			text := fmt.Sprint(v)
+			switch {
+			case g.leaks == nil && g.kind.Counts(v, w):
+				landed = append(landed, text)
+			case g.leaks != nil && puppet.Carries(text, w): // the attacker reads it, and undoes what he ordered
+				landed = append(landed, w)
 			}
 		}
 	})
-	return found
+	return landed
 }
 
 // sameNames reports whether two places are the same but for indexes.

@@ -18,24 +18,14 @@ import (
 	"sallyport"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/lab"
 	"sallyport/internal/redteam/world"
 )
-
-// Gate is a gateway that serves.
-type Gate struct {
-	URL     string       // where agents connect
-	Control http.Handler // every verb of the command line
-	Close   func(ctx context.Context) error
-}
-
-// Open starts a gateway with a state directory and a configuration, and returns
-// when it has seen its servers.
-type Open func(ctx context.Context, dir, config string) (Gate, error)
 
 // gate is a throw-away gateway: the real one, with the user's policy and
 // declarations, on a temporary state directory and before simulated servers.
 type gate struct {
-	Gate
+	lab.Gate
 	dir      string
 	servers  *servers
 	serving  *http.Server
@@ -52,7 +42,7 @@ const (
 )
 
 // openGate starts a gateway on what the world says, for these agents.
-func openGate(ctx context.Context, open Open, w *world.World, agents []string) (_ *gate, err error) {
+func openGate(ctx context.Context, open lab.Open, w *world.World, agents []string) (_ *gate, err error) {
 	g := &gate{servers: newServers(w), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}, standing: map[string]string{}}
 	defer func() {
 		if err != nil {

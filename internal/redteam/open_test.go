@@ -6,18 +6,19 @@ import (
 	"log/slog"
 
 	"sallyport/internal/app"
+	"sallyport/internal/lab"
 )
 
 // open starts the real gateway, as the command line does.
-func open(ctx context.Context, dir, config string) (Gate, error) {
+func open(ctx context.Context, dir, config string) (lab.Gate, error) {
 	a, err := app.Open(ctx, app.Options{Dir: dir, Config: config, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return Gate{}, err
+		return lab.Gate{}, err
 	}
 	if err := a.Start(ctx); err != nil {
-		return Gate{}, errors.Join(err, a.Close(ctx))
+		return lab.Gate{}, errors.Join(err, a.Close(ctx))
 	}
 	a.Settle(ctx)
 	a.Reload(ctx)
-	return Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
+	return lab.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 
+	"sallyport/internal/lab"
 	"sallyport/internal/redteam/world"
 )
 
@@ -82,6 +83,7 @@ type Path struct {
 
 	goal   *goal
 	attack *attack
+	landed []string
 }
 
 // Family is a kind of variation and how many goals it reached, alone or with
@@ -93,7 +95,7 @@ type Family struct {
 
 // Run attacks a world until every goal was tried as often as wanted, or ctx
 // ends: then what was found so far is reported.
-func Run(ctx context.Context, open Open, w *world.World, options Options) (_ *Report, err error) {
+func Run(ctx context.Context, open lab.Open, w *world.World, options Options) (_ *Report, err error) {
 	agents, err := w.Agents(options.Agent)
 	if err != nil {
 		return nil, err
@@ -206,7 +208,7 @@ func (r *Report) add(f *found) {
 		goal.Effects = append(goal.Effects, string(e))
 	}
 	for _, o := range f.through {
-		goal.Paths = append(goal.Paths, Path{Attempt: o.attempt, Moves: o.attack.plan.moves(), goal: g, attack: o.attack})
+		goal.Paths = append(goal.Paths, Path{Attempt: o.attempt, Moves: o.attack.plan.moves(), goal: g, attack: o.attack, landed: o.landed})
 	}
 	r.Goals = append(r.Goals, goal)
 }

@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/lab"
 	"sallyport/internal/manifest"
 	"sallyport/internal/redteam/world"
 )
@@ -234,5 +235,39 @@ forbid (principal, action in Action::"effect:send", resource) when { !context.un
 	}
 	if plain(one) == plain(other) {
 		t.Error("another seed, and the same attempts")
+	}
+}
+
+// What got through is written as the lab plays it, and gets through there: with
+// the same policy, people, definitions and texts.
+func TestScenarios(t *testing.T) {
+	w, _ := officeWith(t, mayAll+`@id("from-text")
+forbid (principal, action == Action::"mail/tool:send_mail", resource) when { context.untrusted.contains("to") };
+`)
+	r := assault(t, w, 20, 1)
+	dir := t.TempDir()
+	if err := r.Write(dir, w); err != nil {
+		t.Fatal(err)
+	}
+	played := 0
+	for _, g := range r.Goals {
+		if len(g.Paths) == 0 {
+			continue
+		}
+		text, err := os.ReadFile(g.Paths[0].File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := lab.ParseScenario(text)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if result := lab.Play(t.Context(), open, s, false); result.State != lab.Opened {
+			t.Errorf("%s: %+v\n%s", g.Paths[0].File, result, text)
+		}
+		played++
+	}
+	if played < 6 {
+		t.Errorf("only %d were played", played)
 	}
 }

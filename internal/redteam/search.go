@@ -22,6 +22,7 @@ type found struct {
 type opened struct {
 	attempt int
 	attack  *attack
+	landed  []string
 }
 
 // tried is an attempt that did not, with what the attacker has learned from it.
@@ -99,11 +100,11 @@ func (s *searching) try(ctx context.Context, p plan) error {
 	if err != nil {
 		return err
 	}
-	if r.through {
+	if r.landed != nil {
 		if s.found.first == 0 {
 			s.found.first = s.found.attempts
 		}
-		s.found.through = append(s.found.through, opened{s.found.attempts, s.goal.attack(p, s.surveyed)})
+		s.found.through = append(s.found.through, opened{s.found.attempts, s.goal.attack(p, s.surveyed), r.landed})
 		return nil
 	}
 	for _, c := range r.complaints {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/lab"
 	"sallyport/internal/redteam/world"
 	"sallyport/internal/terminal"
 )
@@ -19,7 +20,7 @@ import (
 // Kit is what the command line has at hand.
 type Kit struct {
 	Errs  io.Writer
-	Open  Open
+	Open  lab.Open
 	State func(config string) (dir string, err error) // the state directory that is meant
 	Print func(value any, show func(*terminal.Table)) error
 	Usage func(format string, args ...any) error
@@ -29,11 +30,11 @@ type Kit struct {
 }
 
 type flags struct {
-	config, agent string
-	demo          bool
-	attempts      int
-	seed          uint64
-	time          time.Duration
+	config, agent, out string
+	demo               bool
+	attempts           int
+	seed               uint64
+	time               time.Duration
 }
 
 // Verb attacks the user's own policy.
@@ -54,7 +55,7 @@ yet, the demo is attacked.
 The exit code is 4 when something got through.`,
 		Example: `  sallyport redteam run
   sallyport redteam run --agent support-bot --attempts 20
-  sallyport redteam run --demo`,
+  sallyport redteam run --demo --out found`,
 		Args: k.Args,
 		RunE: func(cmd *cobra.Command, _ []string) error { return k.run(cmd.Context(), f) },
 	}
@@ -64,6 +65,7 @@ The exit code is 4 when something got through.`,
 	run.Flags().IntVar(&f.attempts, "attempts", 100, "how often each goal is tried")
 	run.Flags().Uint64Var(&f.seed, "seed", 1, "the same seed makes the same attempts")
 	run.Flags().DurationVar(&f.time, "time", 10*time.Minute, "stop after this time, and report what was found until then")
+	run.Flags().StringVar(&f.out, "out", "", "write each way through into this directory, as a scenario for \"sallyport lab run\"")
 	return run
 }
 
@@ -83,6 +85,11 @@ func (k Kit) run(ctx context.Context, f flags) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // interrupted: half a report would look like a whole one
+	}
+	if f.out != "" {
+		if err := report.Write(f.out, w); err != nil {
+			return err
+		}
 	}
 	if err := k.Print(report, func(t *terminal.Table) { show(t, report) }); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
@@ -115,20 +116,14 @@ func (w *World) Write(dir, url string, agents []string) error {
 	for _, key := range outsideKeys {
 		delete(tree, key)
 	}
-	servers, _ := tree["servers"].(map[string]any)
-	for name, s := range servers {
-		server, ok := s.(map[string]any)
-		if !ok {
-			return fmt.Errorf("server %s has no settings", name)
-		}
-		if server["builtin"] != nil && server["trust"] == nil {
-			server["trust"] = "first-party" // what being built in means
-		}
-		for _, key := range reachKeys {
-			delete(server, key)
-		}
+	servers, err := w.Said()
+	if err != nil {
+		return err
+	}
+	for name, server := range servers {
 		server["url"], server["transport"] = url+name, "http"
 	}
+	tree["servers"] = servers
 	var users []string
 	for _, agent := range agents {
 		users = append(users, w.Config.Agents[agent].For)
@@ -153,6 +148,51 @@ func (w *World) Write(dir, url string, agents []string) error {
 		}
 	}
 	return nil
+}
+
+// People are the configuration without its servers, as YAML: who there is, for
+// scenarios.
+func (w *World) People() (string, error) {
+	tree, err := tree(w.text)
+	if err != nil {
+		return "", err
+	}
+	for _, key := range append([]string{"servers", "sources"}, outsideKeys...) {
+		delete(tree, key)
+	}
+	tree["listen"], tree["policy"] = "127.0.0.1:0", []string{"policy"}
+	text, err := yaml.Marshal(tree)
+	return string(text), err
+}
+
+// Said is what the operator says of each server, but for how it is reached.
+func (w *World) Said() (map[string]map[string]any, error) {
+	tree, err := tree(w.text)
+	if err != nil {
+		return nil, err
+	}
+	said := map[string]map[string]any{}
+	servers, _ := tree["servers"].(map[string]any)
+	for name, s := range servers {
+		if said[name], err = saidOf(name, s); err != nil {
+			return nil, err
+		}
+	}
+	return said, nil
+}
+
+func saidOf(name string, s any) (map[string]any, error) {
+	server, ok := s.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("server %s has no settings", name)
+	}
+	if server["builtin"] != nil && server["trust"] == nil {
+		server["trust"] = "first-party" // what being built in means
+	}
+	for _, key := range reachKeys {
+		delete(server, key)
+	}
+	return server, nil
 }
 
 // Policies are the policy files under names of their own below "policy".
