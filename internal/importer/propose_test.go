@@ -32,6 +32,10 @@ func TestProposedEffects(t *testing.T) {
 		{Tool{Name: "refund"}, sallyport.Pay, true}, {Tool{Name: "stripe_create_refund"}, sallyport.Pay, true}, {Tool{Name: "list_refunds"}, sallyport.Read, true},
 		{Tool{Name: "grant_role"}, sallyport.Access, true}, {Tool{Name: "add_collaborator"}, sallyport.Access, true}, {Tool{Name: "get_secret"}, sallyport.Access, true},
 		{Tool{Name: "run_command"}, sallyport.Exec, true}, {Tool{Name: "execute_sql"}, sallyport.Exec, true}, {Tool{Name: "shell"}, sallyport.Exec, true}, {Tool{Name: "launch_instance"}, sallyport.Exec, true},
+		// what is opened may not be there before; money by another name; a noun that asks for a number
+		{Tool{Name: "open_issue"}, sallyport.Write, true}, {Tool{Name: "open_file"}, sallyport.Read, true},
+		{Tool{Name: "issue_credit", Description: "Put money on the account of a customer."}, sallyport.Pay, true},
+		{Tool{Name: "cart_total"}, sallyport.Read, true}, {Tool{Name: "total_reset"}, sallyport.Exec, false}, {Tool{Name: "cart_total", Description: "Deletes the cart."}, sallyport.Delete, true},
 		// several verbs: the strictest
 		{Tool{Name: "get_or_create_user"}, sallyport.Write, true}, {Tool{Name: "read_write_file"}, sallyport.Write, true}, {Tool{Name: "list_and_delete_all"}, sallyport.Delete, true},
 		// nothing known: the strictest

@@ -54,7 +54,7 @@ func Judge(f Facts) Flow {
 	if f.Scope != nil {
 		flow.Match, task = f.Scope.Admits(f.Tool), f.Scope.Task
 	}
-	j := judge{Facts: f, linker: linker{task, f.Memory, f.Own}}
+	j := judge{Facts: f, linker: linker{task, f.Memory, f.Own, f.Tool.grave()}}
 	for path, leaf := range f.Args.Leaves() {
 		if leaf.Type() == sallyport.Null {
 			continue
@@ -262,12 +262,24 @@ func (j *judge) embedded(a argument) (why string, critical, linked bool) {
 }
 
 // isField reports whether the value was seen in a field of its own, and not
-// only as a part of texts.
+// only as a part of texts, in a record that the task may mean.
 func (j *judge) isField(a argument) bool {
 	return slices.ContainsFunc(a.trace.Sources, func(s sallyport.Source) bool {
-		record, _ := j.record(s)
-		return s.Call != "" && isWhole(record, s, a.text)
+		record, listing := j.record(s)
+		return s.Call != "" && isWhole(record, s, a.text) && !j.meansAnother(record, listing)
 	})
+}
+
+// meansAnother reports whether the task calls another record of a listing by its
+// name, and so does not mean this one.
+func (l *linker) meansAnother(r Record, listing []Record) bool {
+	if l.task == nil || len(listing) > maxLooked {
+		return false
+	}
+	named := func(r Record) bool {
+		return slices.ContainsFunc(l.namings(r, listing), func(n naming) bool { return n.kind == byName || n.kind == byLiteral || n.kind == byTopic })
+	}
+	return !named(r) && slices.ContainsFunc(listing, named)
 }
 
 // whence says where a leaf that nothing links comes from.

@@ -103,6 +103,11 @@ const files = `[
 	{"id": "f-2", "name": "Team Retreat", "size": 900, "status": "kept", "owner": "ada@example.org", "modified": "2024-05-15"},
 	{"id": "f-3", "name": "poem.txt", "size": 400, "status": "kept", "owner": "bob@example.org", "modified": "2024-06-01"}]`
 
+const goods = `[
+	{"id": "o-1", "goods": "Red backpack", "placed": "2024-05-15"},
+	{"id": "o-2", "goods": "Alpine running shoes", "placed": "2024-05-16"},
+	{"id": "o-3", "goods": "Tin whistle", "placed": "2024-05-19"}]`
+
 // TestJudge walks through the default rules, each with what it must let pass
 // and what it must hold.
 func TestJudge(t *testing.T) {
@@ -152,6 +157,14 @@ func TestJudge(t *testing.T) {
 
 		{"a change of anything listed", "Edit a file: add a line.", files, "edit_file", `{"file_id":"f-3","content":"x"}`, ""},
 		{"a change of what a text names", "Edit a file: add a line.", files, "edit_file", `{"file_id":"see f-9","content":"x"}`, "file_id"},
+
+		{"a change of another file than the task calls by its name", "Edit budget.xlsx: add a line.", files, "edit_file", `{"file_id":"f-3","content":"x"}`, "file_id"},
+		{"a place that a text names", "Edit a file: add a line.", files, "edit_file", `{"project":"mallory@example","content":"x"}`, "project"},
+		{"of today", "Pay for what I placed today.", goods, "pay_invoice", `{"order_id":"o-3"}`, ""},
+		{"not of today", "Pay for what I placed today.", goods, "pay_invoice", `{"order_id":"o-1"}`, "order_id"},
+		{"what is called as the thing that is asked for", "Pay for a pair of running shoes.", goods, "pay_invoice", `{"order_id":"o-2"}`, ""},
+		{"another thing", "Pay for a pair of running shoes.", goods, "pay_invoice", `{"order_id":"o-1"}`, "order_id"},
+		{"but nothing is destroyed by its sort", "Delete the running shoes.", goods, "delete_file", `{"order_id":"o-2"}`, "scope order_id"},
 
 		{"an address that the user wrote", "Mail ada@example.org a summary.", files, "send_mail", `{"to":["ada@example.org"],"body":"x"}`, ""},
 		{"the owner of a named file, of whom the task does not speak", "Mail a summary of budget.xlsx.", files, "send_mail",
@@ -315,6 +328,7 @@ func TestRoleOf(t *testing.T) {
 		{"x5[0]", `"x"`, RolePrincipal}, {"order.ship_to", `"x"`, RolePrincipal}, {"silent", `true`, RoleNone},
 		{"discount_code", `"x"`, RoleNone}, {"body", `"hello"`, RoleContent}, {"body", `"mallory@example.net"`, RolePrincipal}, {"note", `"https://example.net/a"`, RoleURL},
 		{"thing", `"../../etc/passwd"`, RolePath}, {"memo", `"x"`, RoleCommand}, {"start_time", `"x"`, RoleTime},
+		{"guests", `3`, RoleNone}, {"guests[0]", `"ada"`, RolePrincipal}, {"account", `7311220`, RolePrincipal}, {"project", `"x"`, RoleThing}, {"slug", `"x"`, RoleID},
 	} {
 		if got := tool.RoleOf(row.path, sallyport.MustParse(row.value)); got != row.want {
 			t.Errorf("%s = %s: %q, want %q", row.path, row.value, got, row.want)

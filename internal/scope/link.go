@@ -59,6 +59,7 @@ type linker struct {
 	task   *Task
 	memory Memory
 	own    []string
+	grave  bool // what is called can't be undone, or opens doors: a sort of thing is not enough
 }
 
 // link is how a value is linked to the task; empty when it is not. What a
@@ -84,6 +85,9 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 			continue // text of a body, which names no target
 		}
 		for _, n := range l.namings(record, listing) {
+			if n.kind == bySort && (role == RolePrincipal || l.grave) {
+				continue
+			}
 			if role != RolePrincipal || n.kind == byName || n.kind != byDate && l.speaksOf(s.Field, n.kind) {
 				return n.how
 			}
@@ -148,6 +152,7 @@ const (
 	byTopic                      // the words of its label
 	byNumber                     // an amount that it holds
 	byDate                       // its day
+	bySort                       // its label ends as what is asked for is called: "Alpine running shoes"
 	bySelector                   // being the largest, the last
 	byQuantifier                 // being one of all that the user told to read
 )
@@ -171,6 +176,9 @@ func (l *linker) namings(r Record, listing []Record) []naming {
 		if s.picks(r, listing) {
 			all = append(all, naming{bySelector, "it is the " + s.Order})
 		}
+	}
+	if l.task.today && (Selector{"newest"}).picks(r, listing) {
+		all = append(all, naming{byDate, "it is of the last day"})
 	}
 	return all
 }
@@ -206,6 +214,8 @@ func (l *linker) names(f Field, listing []Record) []naming {
 	}
 	if l.isTopic(words) && !isCommon(f, text, listing) {
 		all = append(all, naming{byTopic, strconv.Quote(text)})
+	} else if n := len(words); n > 2 && l.isTopic(words[n-2:]) && len(words[n-1]) > 2 && len(words[n-2]) > 2 && !isCommon(f, text, listing) {
+		all = append(all, naming{bySort, strconv.Quote(text)})
 	}
 	return all
 }

@@ -3,6 +3,8 @@ package scope
 import (
 	"fmt"
 	"slices"
+
+	"sallyport"
 )
 
 // Scope is what a run's task needs. It narrows what policy allows and never
@@ -77,11 +79,13 @@ type closeness uint8
 const (
 	far       closeness = iota
 	byClass             // the request does not say to what, and the tool does no more than it asks
+	byMention           // the tool does it somewhere near the sort of thing that is asked about
 	byWriting           // it writes the sort of thing that is to be written, in another way
-	byVerb              // its verb is the request's own, and a telling one
 	byClause            // the tool is for something that the clause speaks of
 	byKind              // the tool is for the sort of thing that is asked about
 	byNoun              // … and says so with the same word
+	byVerb              // its verb is the request's own, and a telling one
+	byOwnVerb           // the tool is called by the very verb, and is for the sort of thing
 )
 
 // add admits the tools that a request may need.
@@ -100,7 +104,7 @@ func (s *Scope) add(r Request, profiles []profile) {
 		return
 	}
 	fit := Strong
-	if best == byClass {
+	if best <= byMention {
 		fit = Weak
 	}
 	for i, p := range profiles {
@@ -119,10 +123,12 @@ func (r *Request) nearness(p profile) closeness {
 	case contains(r.Classes, "shop") && p.kinds["order"] && (p.tool.mild() || contains(p.classes, "shop")):
 		return byKind // buying takes several steps: into the cart, then to the till
 	case known && !same && !meetsList(r.Classes, p.classes):
-		if writes(r.Classes) && writes(p.classes) && p.tool.mild() && meets(r.Kinds, p.kinds) {
+		if writes(r.Classes) && writes(p.classes) && p.tool.mild() && (meets(r.Kinds, p.kinds) || meets(r.Nouns, p.nouns)) {
 			return byWriting // "configure a new event", "enter it into the list"
 		}
 		return far
+	case same && !in("generic", r.Verb) && meets(r.Kinds, p.kinds):
+		return byOwnVerb
 	case meets(r.Object, p.heads):
 		return byNoun
 	case meets(r.Direct, p.kinds):
@@ -132,6 +138,8 @@ func (r *Request) nearness(p profile) closeness {
 		return byClause
 	case same && !in("generic", r.Verb) && len(r.Object) == 0:
 		return byVerb
+	case known && !p.tool.grave() && !p.tool.has(sallyport.Pay) && meets(r.Kinds, p.around):
+		return byMention
 	case known && (same && len(r.Classes) == 1 || r.needs(p)):
 		return byClass
 	}

@@ -185,6 +185,11 @@ func TestMint(t *testing.T) {
 		{officeTools, "Translate the mail from Tom into German.", ""},
 		{officeTools, "Write to Tom that I am late.", "send_mail"},
 		{officeTools, "Has Tom replied to my mail?", ""},
+		{shopTools, "Please request a refund.", "refund_order"}, // and not whatever else pays
+		{deskTools, "Refund Ines Moor 20 euros and tell her on the ticket.", "issue_refund reply_to_ticket"},
+		{deskTools, "Moor & Sons asked to be forgotten; their lawyer agrees. Wipe them from our books.", "delete_customer"},
+		{chatTools, "Ada Lind has left the company, she should no longer get in.", "remove_member | archive_channel"},
+		{machineTools, "Save the list of services to /srv/lists.", "write_file"},
 		{machineTools, "Zap the file build.log.", "write_file"}, // an unknown verb, which may write but not delete
 		{machineTools, "How do I delete a file?", ""},
 		{machineTools, "I deleted a file by mistake. Is build.log still there?", ""},
@@ -207,6 +212,27 @@ func TestMint(t *testing.T) {
 			if !slices.Contains(strings.Fields(must+" "+may), name) {
 				t.Errorf("%q needs %v, want %v", row.task, within, row.within)
 			}
+		}
+	}
+}
+
+// TestRefs: a number names a thing behind what it numbers, and so do those that
+// are listed with it.
+func TestRefs(t *testing.T) {
+	for text, want := range map[string]string{
+		"Close tickets 12, 14 and 15.":       "12 14 15",
+		"Close ticket 12 & 14 for 15 euros.": "12 14",
+		"Pay 12 and 14 euros.":               "",
+	} {
+		task := ReadTask(text)
+		var got []string
+		for _, n := range []string{"12", "14", "15"} {
+			if task.refs[n] {
+				got = append(got, n)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %v, want %s", text, got, want)
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Task struct {
 	refs      wordSet // numbers that name something: "ticket 481", "ID 13"
 	words     wordSet // stems of all words
 	selectors []Selector
+	before    subject // what the last sentence was about that was about something
+	today     bool
 	Delegated bool // hands the decision to somebody's text: "do what the note says"
 	All       bool // speaks of all of something
 	Computes  bool // asks for an amount that nobody wrote: a difference, a share
@@ -116,11 +118,18 @@ func (t *Task) sentence(s []token) {
 		}
 		r := &t.Requests[len(t.Requests)-len(verbs)+k]
 		r.subject = clause(s[from:to])
+		r.Whom = r.Whom || contains(r.Classes, "dismiss") && clause(s[:from]).Whom // "Ada has left and should no longer get in"
 		r.imply()
-		if len(r.Direct) == 0 && in("pronoun", next(s, from)) { // "send it": what was spoken of before
+		if len(r.Direct) == 0 && in("pronoun", next(s, from)) && !in("personal", next(s, from)) { // "send it": what was spoken of before
 			before := clause(s[:from])
 			if k > 0 && len(before.Kinds) == 0 {
 				before = t.Requests[len(t.Requests)-len(verbs)+k-1].subject
+			}
+			if k == 0 && len(before.Kinds) == 0 { // of the sentence before
+				before = t.before
+				if before.Whom && len(before.Kinds) == 0 {
+					r.Kinds["person"] = true
+				}
 			}
 			for kind := range before.Kinds {
 				r.Kinds[kind] = true
@@ -129,6 +138,9 @@ func (t *Task) sentence(s []token) {
 				r.Nouns[noun] = true
 			}
 		}
+	}
+	if all := clause(s); all.Whom || len(all.Kinds) > 0 {
+		t.before = all
 	}
 }
 
@@ -307,6 +319,10 @@ func clause(s []token) subject {
 			isDirect = isDirect && len(about.Nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
 			continue
 		}
+		if i == 0 && in("pronoun", t.lower) && (in("preposition", next(s, 1))) {
+			isDirect = false // "tell her on the ticket": what is told is not the ticket
+			continue
+		}
 		if in("gathers", t.lower) && next(s, i+1) == "of" { // "a list of tasks" is about tasks
 			i++
 			continue
@@ -318,6 +334,8 @@ func clause(s []token) subject {
 			found, stem, n = []string{"file"}, t.lower, 1
 		case strings.HasPrefix(t.lower, "http"):
 			found, stem, n = []string{"web"}, t.lower, 1
+		case strings.HasPrefix(t.lower, "/") && len(t.lower) > 1:
+			found, stem, n = []string{"file"}, t.lower, 1
 		case isName(s, i) && !t.first && !isLiteral(t.lower):
 			about.Whom = true
 			about.Nouns[t.lower] = true
@@ -355,6 +373,7 @@ func (t *Task) mentions(s []token) {
 	}
 	for i, w := range s {
 		bare := strings.TrimSuffix(w.lower, "'s")
+		t.today = t.today || bare == "today"
 		switch {
 		case w.quote:
 			end()
@@ -406,6 +425,9 @@ func refers(s []token, i int) bool {
 	before := s[i-1].lower
 	if before == "#" || contains(lexicon.roles[before], RoleID) {
 		return true
+	}
+	if i > 1 && in("joins", before) && numberPattern.MatchString(s[i-2].lower) { // "tickets 12, 14 and 15"
+		return refers(s, i-2)
 	}
 	for _, stem := range stems(before) {
 		if len(lexicon.kinds[stem]) > 0 && !in("cash", stem) {

@@ -65,6 +65,7 @@ type profile struct {
 	verb    string
 	classes []string
 	kinds   wordSet
+	around  wordSet // kinds that its description speaks of besides: "a reply on a ticket"
 	heads   wordSet // what it is done to, in the tool's own words
 	nouns   wordSet // all words of its name behind the verb
 }
@@ -79,7 +80,7 @@ var effectClasses = map[sallyport.Effect][]string{
 // description counts for the kinds of things and, where the name has no verb
 // that is known, for the verb.
 func profileOf(tool *Tool) profile {
-	p := profile{tool: tool, kinds: wordSet{}, heads: wordSet{}, nouns: wordSet{}}
+	p := profile{tool: tool, kinds: wordSet{}, around: wordSet{}, heads: wordSet{}, nouns: wordSet{}}
 	name := make([]token, 0, 4)
 	for i, w := range nameWords(tool.Name) {
 		name = append(name, token{raw: w, lower: w, first: i == 0})
@@ -142,6 +143,9 @@ func (p *profile) read(s []token, sentence bool) []string {
 		}
 	}
 	about := clause(s[from:])
+	if sentence {
+		p.around = about.Kinds
+	}
 	kinds := about.Direct
 	if len(p.kinds) == 0 { // a name has no prepositions, and a name that says nothing leaves it to the sentence
 		kinds = about.Kinds
@@ -219,6 +223,9 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 	}
 	text, _ := value.Text()
 	role := t.declared(names)
+	if n, ok := number(textOf(value)); ok && role == RolePrincipal && n < fewDigits {
+		return RoleNone // "guests: 3" counts people and names nobody
+	}
 	if role == RoleContent && t.has(sallyport.Pay) && t.says(names, "name") {
 		role = RoleThing
 	}
@@ -235,6 +242,9 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 	}
 	return role
 }
+
+// fewDigits is below what numbers of accounts and people are.
+const fewDigits = 1000
 
 // says reports whether an argument's name or the beginning of its description
 // has a word.

@@ -18,8 +18,7 @@ type token struct {
 }
 
 func (t token) isSign() bool {
-	r, _ := utf8.DecodeRuneInString(t.raw)
-	return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	return !strings.ContainsFunc(t.raw, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
 // wordPattern takes addresses, file names, numbers and names with inner signs
@@ -30,6 +29,7 @@ var wordPattern = regexp.MustCompile(strings.Join([]string{
 	`https?://[^\s'"<>()]*[^\s'"<>().,!?;:]`,
 	`[\pL\pN._%+-]+@[\pL\pN.-]+\.\pL{2,}`,
 	`\d{1,3}(?:,\d{3})+(?:\.\d+)?`,
+	`/[\pL\pN_-]+(?:[._/-][\pL\pN_-]+)*`,
 	`[\pL\pN]+(?:[-'’._/@+][\pL\pN]+)*`,
 	`[^\s]`,
 }, "|"))

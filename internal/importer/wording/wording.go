@@ -49,14 +49,23 @@ var nounVerbs = wordTable(map[sallyport.Effect]string{sallyport.Read: `
 // objects are nouns that say more than the verb that changes them: creating a
 // refund is paying, creating a message is sending.
 var objects = wordTable(map[sallyport.Effect]string{
-	sallyport.Pay:    `payment payments refund refunds payout payouts charge charges transfer transfers purchase order orders transaction transactions subscription`,
+	sallyport.Pay:    `credit credits money funds payment payments refund refunds payout payouts charge charges transfer transfers purchase order orders transaction transactions subscription`,
 	sallyport.Send:   `email emails mail message messages sms notification notifications tweet`,
 	sallyport.Access: `permission permissions role roles acl member members collaborator collaborators credential credentials secret secrets password passwords apikey`,
 })
 
+// opened are nouns for what is not there before it is opened.
+var opened = wordTable(map[sallyport.Effect]string{sallyport.Write: `account bug case claim discussion dispute incident issue
+	position pr pull request session thread ticket`})
+
 // addresses are nouns that turn opening or fetching into a request to anywhere,
 // which can carry data out in the address itself.
 var addresses = wordTable(map[sallyport.Effect]string{sallyport.Send: `url page web website site link html markdown txt json browser internet`})
+
+// measures are what somebody asks about a thing: a tool that is called by such a
+// noun, without any verb, answers it.
+var measures = wordTable(map[sallyport.Effect]string{sallyport.Read: `total totals balance summary details overview statistics stats
+	status info forecast weather rating ratings count`})
 
 func wordTable(lists map[sallyport.Effect]string) map[string]sallyport.Effect {
 	table := make(map[string]sallyport.Effect)
@@ -105,6 +114,9 @@ func nameEffect(words []string) (sallyport.Effect, string) {
 			take(e, word)
 		}
 	}
+	if last := words[len(words)-1]; said == "" && measures[last] != "" {
+		return sallyport.Read, last
+	}
 	if said == "" {
 		return "", ""
 	}
@@ -117,6 +129,8 @@ func objectEffect(words []string, effect sallyport.Effect, said string) (sallypo
 	for _, word := range words {
 		object, ok := objects[word]
 		switch {
+		case said == "open" && opened[word] != "" && IsStricter(sallyport.Write, effect):
+			effect = sallyport.Write
 		case reaches && (addresses[word] != "" || len(words) == 1):
 			return sallyport.Send, said
 		case !ok || word == said:
