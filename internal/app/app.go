@@ -122,6 +122,9 @@ func (a *App) setConfig(c *config.Config) {
 	names = slices.DeleteFunc(names, func(name string) bool { return name == c.ClientServer() })
 	a.current.Store(&current{c, names})
 	a.observe.Store(c.Mode == config.Observe)
+	if a.memories != nil {
+		a.memories.Reread()
+	}
 }
 
 // Open opens a state directory and everything in it, and serves nothing yet.

@@ -28,7 +28,7 @@ func (a *App) Use(server, tool string) memory.Use {
 
 // Written implements memory.Servers.
 func (a *App) Written(ctx context.Context, server string, most int) ([]memory.Act, bool, error) {
-	return past.Past{Store: a.store, Runs: a.runs}.Written(ctx, server, most)
+	return past.Past{Store: a.store, Runs: a.runs}.Written(ctx, server, most, a.config().Servers[server].Arguments != nil)
 }
 
 // narrowed are memories of which a judge narrows what a task needs.

@@ -71,6 +71,14 @@ func (m *Memories) keep(ctx context.Context, server string) error {
 	return nil
 }
 
+// Reread has it all read from the record again, by what the operator says of the
+// servers now: other arguments may be the keys of items.
+func (m *Memories) Reread() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept = map[string]*kept{}
+}
+
 // wrote takes note of what somebody wrote. The caller holds mu.
 func (k *kept) wrote(key string, known bool, t taint) {
 	k.all = k.all.and(t)

@@ -145,6 +145,22 @@ func TestMemoryOfUnknownWriters(t *testing.T) {
 	}
 }
 
+// When another argument becomes the key, an item is found under its new one.
+func TestMemoryIsReadAgain(t *testing.T) {
+	r := notes()
+	m := New(r, r, scope.Default)
+	r.does(m, "a", "c_1", "mail", "read_mail", `{"id":"1"}`, evil)
+	r.does(m, "a", "c_2", "notes", "write_note", `{"name":"n1","text":"shelf"}`, `{}`)
+	for name, text := range map[string]string{"write_note": "text", "read_note": "name"} {
+		r.uses["notes/"+name] = Use{Memory: true, Meanings: map[string]scope.Role{text: scope.RoleID}}
+	}
+	m.Reread()
+	r.does(m, "b", "c_3", "notes", "read_note", `{"name":"shelf"}`, note)
+	if f := flowOf(m, r, callOf("b", "c_4", "mail", "read_mail", `{}`)); !f.Run.SawUntrusted {
+		t.Errorf("%+v", f.Run)
+	}
+}
+
 // Many items are as good as none: the whole server takes what is on one of them.
 func TestMemoryOfManyItems(t *testing.T) {
 	k := &kept{items: map[string]taint{}, loaded: true}

@@ -78,9 +78,9 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 func names(lines []string) []string { return append([]string{}, gateway.FindingNames(lines)...) }
 
 // Written are the calls that may have changed what a server keeps, for
-// memory.Servers. What people answered to a question of the server is kept there,
-// too.
-func (p Past) Written(ctx context.Context, server string, most int) (acts []memory.Act, more bool, err error) {
+// memory.Servers, with their arguments where those tell items apart. What people
+// answered to a question of the server is kept there, too.
+func (p Past) Written(ctx context.Context, server string, most int, items bool) (acts []memory.Act, more bool, err error) {
 	found, err := p.Store.Query(ctx, store.Filter{Server: server, Type: sallyport.Intent, Limit: most + 1})
 	if err != nil {
 		return nil, false, err
@@ -100,7 +100,7 @@ func (p Past) Written(ctx context.Context, server string, most int) (acts []memo
 			continue
 		}
 		act := memory.Act{Call: e.Call, Server: e.Server, Tool: e.Name, Effects: e.Effects, Labels: e.Labels}
-		if e.Kind == sallyport.KindTool {
+		if items && e.Kind == sallyport.KindTool {
 			opened, err := p.Store.Open(ctx, e.Index)
 			if err != nil {
 				return nil, false, err
