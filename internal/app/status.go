@@ -111,12 +111,7 @@ func (a *App) Tools() []control.Tool {
 		if audience, said := c.Audience(pin.Server, name); said {
 			tool.Audience = audience.String()
 		}
-		for path, role := range c.Meanings(pin.Server, name) {
-			if tool.Means == nil {
-				tool.Means = map[string]string{}
-			}
-			tool.Means[path] = string(role)
-		}
+		tool.Means = c.Meanings(pin.Server, name)
 		raw, err := sallyport.Parse(pin.Raw)
 		switch {
 		case pin.Raw == nil:

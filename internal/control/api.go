@@ -3,6 +3,8 @@ package control
 import (
 	"encoding/json"
 	"time"
+
+	"sallyport/internal/scope"
 )
 
 // Address is where agents connect.
@@ -72,10 +74,10 @@ type Tool struct {
 	Effects    []string `json:"effects"`
 	Undeclared bool     `json:"undeclared,omitempty"`
 	// Audience is who can read what is sent to it, where that is declared.
-	Audience string            `json:"audience,omitempty"`
-	Means    map[string]string `json:"means,omitempty"`  // what arguments are for, where that is declared
-	Digest   string            `json:"digest,omitempty"` // of the accepted definition
-	State    string            `json:"state"`            // pinned, quarantined, new
+	Audience string                `json:"audience,omitempty"`
+	Means    map[string]scope.Role `json:"means,omitempty"`  // what arguments are for, where that is declared
+	Digest   string                `json:"digest,omitempty"` // of the accepted definition
+	State    string                `json:"state"`            // pinned, quarantined, new
 	// Allowed and Asked are the agents for whom policy does not refuse the
 	// tool whatever the arguments; for Asked a human is asked at least.
 	Allowed []string `json:"allowed"`

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"maps"
 	"regexp"
@@ -168,29 +169,9 @@ func StarterPolicy(role string, proposals []Proposal) string {
 }
 
 // flowRules are about what is read, and what must not be read by others.
-const flowRules = `
-@id("ask-private")
-@ask("owner")
-@because("This shows to more people what only some may read, and nobody has asked for that.")
-forbid (
-  principal,
-  action,
-  resource
-)
-when { !context.exposed.isEmpty() };
-
-// Reading is free, but an address that was put together can carry what the agent
-// has read to whoever answers there.
-@id("ask-address")
-@ask("owner")
-@because("The agent has read what others wrote, and nobody has written the address that it wants to read.")
-forbid (
-  principal,
-  action in Action::"effect:read",
-  resource
-)
-when { context.run.sawUntrusted && !context.unlinked.isEmpty() };
-`
+//
+//go:embed flow.cedar
+var flowRules string
 
 // writePermits writes what a role may do with one server. Running things is
 // permitted tool by tool: the group effect:exec also holds every tool that
