@@ -24,7 +24,7 @@ func place(t *testing.T) (dir string, things Things) {
 	}
 	for name, to := range map[string]string{
 		"project/state": ".sallyport", "project/src/up": "..", "project/new": ".sallyport/not-there-yet",
-		"project/round": "round", "linked": "project/.sallyport",
+		"project/round": "round", "linked": "project/.sallyport", "project/out": "../home/.claude", "project/abs": filepath.Join(dir, "project/.sallyport"),
 	} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -67,6 +67,8 @@ func TestPaths(t *testing.T) {
 		"a link to what is not there":   {"Write", map[string]any{"file_path": project + "/new"}, true},
 		"a link up":                     {"Edit", map[string]any{"file_path": project + "/src/up/rules/a.cedar"}, true},
 		"up behind a link":              {"Read", map[string]any{"file_path": dir + "/linked/../sallyport.yaml"}, true},
+		"up before a link":              {"Read", map[string]any{"file_path": project + "/out/../rules/a.cedar"}, true},
+		"a link from the root":          {"Read", map[string]any{"file_path": project + "/abs/log.key"}, true},
 		"a link without an end":         {"Read", map[string]any{"file_path": project + "/round"}, true},
 		"home":                          {"Read", map[string]any{"file_path": "~/hook.token"}, true},
 		"file URL":                      {"Read", map[string]any{"file_path": "file://" + project + "/rules/a.cedar"}, true},
@@ -95,6 +97,13 @@ func TestPaths(t *testing.T) {
 		if got := things.Touched(c.tool, project, object(t, c.input)); (got != "") != c.touches {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+	behind := Things{Paths: []string{filepath.Join(dir, "linked")}} // the state directory is named by a link
+	if got := behind.Touched("Read", project, object(t, map[string]any{"file_path": ".sallyport/log.key"})); got == "" {
+		t.Error("what a link of ours leads to")
+	}
+	if got := things.Touched("Bash", project+"/src", object(t, map[string]any{"command": "ls rules; cd .. && ls rules"})); got == "" {
+		t.Error("the same word in another folder")
 	}
 	if got := things.Touched("Read", "", object(t, map[string]any{"file_path": project + "/rules/x"})); got == "" {
 		t.Error("an absolute path, and nobody knows where the client is")
