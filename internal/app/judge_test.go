@@ -98,7 +98,9 @@ forbid (principal, action, resource) when { context.run.outside };
 	if err != nil || len(found) != 1 || !slices.Contains(found[0].Entry.Findings, "checker/failed") {
 		t.Errorf("on the record: %+v, %v", found, err)
 	}
-	if !slices.ContainsFunc(a.Doctor(t.Context()).Checks, func(c control.Check) bool { return strings.Contains(c.What, "is told tasks, and the arguments of calls") }) {
+	if !slices.ContainsFunc(a.Doctor(t.Context()).Checks, func(c control.Check) bool {
+		return strings.Contains(c.What, "is told tasks, and the arguments of calls")
+	}) {
 		t.Error("doctor does not say who is told what")
 	}
 }
