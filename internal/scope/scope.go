@@ -3,6 +3,7 @@ package scope
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport"
 )
@@ -118,6 +119,12 @@ func (r *Request) nearness(p profile) closeness {
 	known := len(r.Classes) > 0
 	same := r.Verb == p.verb
 	switch {
+	case !known && r.Verb == p.own: // "refer": neither the lexicon nor anybody else has such a verb
+		return byOwnVerb
+	case !known && !p.tool.grave() && p.derives(r.Verb):
+		return byVerb
+	case r.Unsure:
+		return far
 	case !known && p.tool.grave():
 		return far
 	case contains(r.Classes, "shop") && p.kinds["order"] && (p.tool.mild() || contains(p.classes, "shop")):
@@ -127,23 +134,52 @@ func (r *Request) nearness(p profile) closeness {
 			return byWriting // "configure a new event", "enter it into the list"
 		}
 		return far
-	case same && !in("generic", r.Verb) && meets(r.Kinds, p.kinds):
+	case same && !in("generic", r.Verb) && r.speaksOf(p.kinds):
 		return byOwnVerb
 	case meets(r.Object, p.heads):
 		return byNoun
 	case meets(r.Direct, p.kinds):
 		return byKind
-	case meets(r.Kinds, p.kinds), meets(r.Nouns, p.nouns),
+	case r.speaksOf(p.kinds), meets(r.Nouns, p.nouns),
 		r.Whom && p.kinds["person"] && (contains(r.Classes, "admit") || contains(r.Classes, "dismiss")):
 		return byClause
 	case same && !in("generic", r.Verb) && len(r.Object) == 0:
 		return byVerb
-	case known && !p.tool.grave() && !p.tool.has(sallyport.Pay) && meets(r.Kinds, p.around):
+	case known && !p.tool.grave() && !p.tool.has(sallyport.Pay) && r.speaksOf(p.around):
 		return byMention
 	case known && (same && len(r.Classes) == 1 || r.needs(p)):
 		return byClass
 	}
 	return far
+}
+
+// speaksOf reports whether the request's clause speaks of one of some kinds. A
+// person in it may be whom something is told or made for, which is no tool's
+// kind of thing.
+func (r *Request) speaksOf(kinds wordSet) bool {
+	for kind := range r.Kinds {
+		if kinds[kind] && (kind != "person" || !contains(r.Classes, "tell") && !contains(r.Classes, "make")) {
+			return true
+		}
+	}
+	return false
+}
+
+// derives reports whether the tool is for what a verb makes: "prescribe" and a
+// prescription.
+func (p *profile) derives(verb string) bool {
+	for noun := range p.nouns {
+		same := 0
+		for same < min(len(verb), len(noun)) && verb[same] == noun[same] {
+			same++
+		}
+		for ending := range lexicon.lists["nominal"] {
+			if same >= 5 && same >= len(verb)-2 && strings.HasSuffix(noun, ending) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // writes reports whether classes make or change things: English does not keep

@@ -117,6 +117,16 @@ const officeTools = `
 	translate_text read Translates a text.
 `
 
+const clinicTools = `
+	show_chart read Shows the chart of a patient.
+	make_appointment write Makes an appointment for a patient.
+	write_prescription write Writes a prescription for a patient.
+	refer_patient exec Refers a patient to a specialist.
+	send_letter send Sends a letter to somebody.
+	waive_invoice exec Waives an invoice.
+	remove_patient delete Removes a patient from the records.
+`
+
 // TestMint asks for tasks of four trades, none of them the recorded suites',
 // which tools are within their scope. What stands behind a bar may be as well:
 // it does the same sort of thing to the same sort of thing.
@@ -189,6 +199,14 @@ func TestMint(t *testing.T) {
 		{deskTools, "Refund Ines Moor 20 euros and tell her on the ticket.", "issue_refund reply_to_ticket"},
 		{deskTools, "Moor & Sons asked to be forgotten; their lawyer agrees. Wipe them from our books.", "delete_customer"},
 		{chatTools, "Ada Lind has left the company, she should no longer get in.", "remove_member | archive_channel"},
+		{clinicTools, "Refer Ada Lind to the eye clinic.", "refer_patient"},
+		{clinicTools, "She was well, please waive the invoice R-12.", "waive_invoice"},
+		{clinicTools, "Rita Coelho asked for something.", ""},
+		{clinicTools, "Prescribe her a pack of it.", "write_prescription"},
+		{clinicTools, "Give Ada Lind an appointment on Monday.", "make_appointment"},
+		{clinicTools, "Drop him a line.", "send_letter"},
+		{clinicTools, "Ada Lind has moved away. Take her out of our records.", "remove_patient"},
+		{clinicTools, "Send the chart of patient P-318 to ada@example.org.", "send_letter | write_prescription"},
 		{machineTools, "Save the list of services to /srv/lists.", "write_file"},
 		{machineTools, "Zap the file build.log.", "write_file"}, // an unknown verb, which may write but not delete
 		{machineTools, "How do I delete a file?", ""},

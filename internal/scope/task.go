@@ -35,6 +35,7 @@ type Task struct {
 type Request struct {
 	Verb    string
 	Classes []string // of the verb, as lexicon.txt has them; none when it does not know the verb
+	Unsure  bool     // it may be no verb at all: only a tool that is called by it says so
 	Negated bool     // "don't send"
 	subject
 }
@@ -109,6 +110,9 @@ func (t *Task) sentence(s []token) {
 		} else if n == 0 && seemsVerb(s, i, len(verbs) > 0) {
 			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Negated: negated(s, i)})
 			verbs = append(verbs, i+1)
+		} else if n == 0 && mayBeVerb(s, i) {
+			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Unsure: true, Negated: negated(s, i)})
+			verbs = append(verbs, i+1)
 		}
 	}
 	for k, from := range verbs {
@@ -120,6 +124,9 @@ func (t *Task) sentence(s []token) {
 		r.subject = clause(s[from:to])
 		r.Whom = r.Whom || contains(r.Classes, "dismiss") && clause(s[:from]).Whom // "Ada has left and should no longer get in"
 		r.imply()
+		if in("personal", next(s, from)) && !contains(r.Classes, "tell") { // "take her out"
+			r.Kinds["person"] = true
+		}
 		if len(r.Direct) == 0 && in("pronoun", next(s, from)) && !in("personal", next(s, from)) { // "send it": what was spoken of before
 			before := clause(s[:from])
 			if k > 0 && len(before.Kinds) == 0 {
@@ -190,8 +197,11 @@ func (r *Request) imply() {
 				delete(r.Object, noun)
 			}
 		}
-		if len(said) > 0 {
+		switch {
+		case len(said) > 0:
 			r.Classes = said
+		case r.Direct["event"]: // "give him an appointment"
+			r.Classes = union(r.Classes, []string{"make", "book"})
 		}
 	}
 	kinds := lexicon.kinds[r.Verb]
@@ -294,6 +304,13 @@ func seemsVerb(s []token, i int, asked bool) bool {
 	}
 	object := in("determiner", s[k].lower) || s[k].quote || isLiteral(s[k].lower)
 	return object && (asked || !joined) && places(s, i)
+}
+
+// mayBeVerb reports whether an unknown word stands where a verb asks for
+// something, before a name: "Refer Ada to the clinic".
+func mayBeVerb(s []token, i int) bool {
+	return !s[i].quote && !s[i].isSign() && !in("stop", s[i].lower) && isLower(s[i].lower) && len(s[i].lower) > 2 &&
+		i+1 < len(s) && isName(s, i+1) && places(s, i)
 }
 
 func isLower(word string) bool {

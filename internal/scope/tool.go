@@ -63,6 +63,7 @@ func (t *Tool) mild() bool {
 type profile struct {
 	tool    *Tool
 	verb    string
+	own     string // what its name begins with, where that is no verb that is known
 	classes []string
 	kinds   wordSet
 	around  wordSet // kinds that its description speaks of besides: "a reply on a ticket"
@@ -90,6 +91,9 @@ func profileOf(tool *Tool) profile {
 		first = all[0]
 	}
 	p.classes = p.read(name, false)
+	if p.verb == "" && len(name) > 0 {
+		p.own = name[0].lower
+	}
 	told := p.read(first, true)
 	if !p.covers() { // "forward_money": its verb says less than the tool does
 		p.classes = union(p.classes, told)

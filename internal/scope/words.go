@@ -147,6 +147,12 @@ func verbAt(tokens []token, i int) (classes []string, verb string, length int) {
 	if length > 1 || tokens[i].quote {
 		return classes, verb, length
 	}
+	if i+2 < len(tokens) && in("personal", tokens[i+1].lower) { // "drop him a line"
+		without := append([]token{tokens[i]}, tokens[i+2:min(len(tokens), i+2+lexicon.longest)]...)
+		if classes, verb, n := phrase(lexicon.classes, without, 0); n > 1 {
+			return classes, verb, n + 1
+		}
+	}
 	for k := i + 2; k < min(len(tokens), i+8) && !tokens[k].isSign(); k++ {
 		if !in("particle", tokens[k].lower) {
 			continue
