@@ -73,7 +73,7 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 	if slices.ContainsFunc(l.own, func(own string) bool { return strings.EqualFold(own, strings.TrimSpace(text)) }) {
 		return "the user's own"
 	}
-	if l.task == nil {
+	if l.task == nil || role == RolePrincipal && l.given(text) {
 		return ""
 	}
 	for _, s := range t.Sources {
@@ -94,6 +94,15 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 		}
 	}
 	return ""
+}
+
+// given reports whether the user has given an address himself where another one
+// is about to be used. Then no record supplies it: whoever can write a record
+// that the task names (a ticket, say) would be the recipient in its place. An
+// account is different: the one that a task names may be what is paid from.
+func (l *linker) given(text string) bool {
+	return emailPattern.MatchString(strings.ToLower(strings.TrimSpace(text))) && !l.task.All &&
+		slices.ContainsFunc(l.task.Literals, emailPattern.MatchString)
 }
 
 // refers reports whether the user's words mean a thing by this id: a number
