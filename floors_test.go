@@ -98,6 +98,7 @@ var floors = map[string]int{
 	"sallyport/internal/proposal":         5, // makes files of what import found, for a human to confirm
 	"sallyport/internal/redteam/argument": 1, // pure: what arguments can hold, and what an attacker puts there
 
+	"sallyport/internal/lab/scenario":  2, // attacks as files
 	"sallyport/internal/lab/puppet":    1, // pure: an agent that obeys whatever it reads
 	"sallyport/internal/lab":           5, // plays attacks on a gateway that is handed to it
 	"sallyport/internal/lab/replay":    6, // wires by hand: recorded runs through a gateway of their own

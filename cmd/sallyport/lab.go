@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/app"
 	"sallyport/internal/lab"
 	"sallyport/internal/lab/replay"
+	"sallyport/internal/lab/scenario"
 )
 
 func (c *cli) labCommand() *cobra.Command {
@@ -19,14 +20,14 @@ func (c *cli) labCommand() *cobra.Command {
 }
 
 // openLab starts a gateway as "up" does, and returns when it has seen its servers.
-func openLab(ctx context.Context, dir, config string) (lab.Gate, error) {
+func openLab(ctx context.Context, dir, config string) (scenario.Gate, error) {
 	a, err := app.Open(ctx, app.Options{Dir: dir, Config: config, Version: version(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return lab.Gate{}, err
+		return scenario.Gate{}, err
 	}
 	if err := a.Start(ctx); err != nil {
-		return lab.Gate{}, errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+		return scenario.Gate{}, errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 	}
 	a.Settle(ctx)
-	return lab.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
+	return scenario.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
 }

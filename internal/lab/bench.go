@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/lab/puppet"
+	"sallyport/internal/lab/scenario"
 )
 
 // bench is the servers of a scenario, as real MCP servers over HTTP on this machine.
@@ -22,7 +23,7 @@ type bench struct {
 	servers map[string]*mcp.Server
 
 	mu      sync.Mutex
-	offered map[string][]Tool
+	offered map[string][]scenario.Tool
 	payload string
 	got     []got
 	kept    map[string][]string // by server: what it was given to store
@@ -36,12 +37,12 @@ type got struct {
 }
 
 // openBench serves until close. payload is what stands for {{payload}} at first.
-func openBench(s *Scenario, payload string) (*bench, error) {
+func openBench(s *scenario.Scenario, payload string) (*bench, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{base: "http://" + listener.Addr().String(), servers: map[string]*mcp.Server{}, offered: map[string][]Tool{}}
+	b := &bench{base: "http://" + listener.Addr().String(), servers: map[string]*mcp.Server{}, offered: map[string][]scenario.Tool{}}
 	b.begin(payload)
 	mux := http.NewServeMux()
 	for name := range s.Servers {
@@ -74,7 +75,7 @@ func (b *bench) begin(payload string) {
 }
 
 // offer makes a server have these tools and no others.
-func (b *bench) offer(name string, tools []Tool) {
+func (b *bench) offer(name string, tools []scenario.Tool) {
 	server := b.servers[name]
 	b.mu.Lock()
 	before, payload := b.offered[name], b.payload
@@ -84,7 +85,7 @@ func (b *bench) offer(name string, tools []Tool) {
 		server.RemoveTools(tool.Name)
 	}
 	for _, tool := range tools {
-		server.AddTool(tool.describe(payload),
+		server.AddTool(describe(tool, payload),
 			func(_ context.Context, r *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 				return b.call(name, tool, r.Params.Arguments), nil
 			})
@@ -92,7 +93,7 @@ func (b *bench) offer(name string, tools []Tool) {
 }
 
 // describe is what a server says of the tool.
-func (t Tool) describe(payload string) *mcp.Tool {
+func describe(t scenario.Tool, payload string) *mcp.Tool {
 	described := &mcp.Tool{}
 	if t.Definition != "" && json.Unmarshal([]byte(t.Definition), described) == nil && described.InputSchema != nil {
 		return described
@@ -105,10 +106,10 @@ func (t Tool) describe(payload string) *mcp.Tool {
 	if len(t.Required) > 0 {
 		schema["required"] = t.Required
 	}
-	return &mcp.Tool{Name: t.Name, Description: strings.ReplaceAll(t.Description, payloadPlace, payload), InputSchema: schema}
+	return &mcp.Tool{Name: t.Name, Description: strings.ReplaceAll(t.Description, scenario.PayloadPlace, payload), InputSchema: schema}
 }
 
-func (b *bench) call(server string, tool Tool, args json.RawMessage) *mcp.CallToolResult {
+func (b *bench) call(server string, tool scenario.Tool, args json.RawMessage) *mcp.CallToolResult {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.got = append(b.got, got{server, tool.Name, args})
@@ -131,9 +132,9 @@ func (b *bench) call(server string, tool Tool, args json.RawMessage) *mcp.CallTo
 	return result
 }
 
-func (b *bench) answer(server string, tool Tool, given map[string]any) *mcp.CallToolResult {
+func (b *bench) answer(server string, tool scenario.Tool, given map[string]any) *mcp.CallToolResult {
 	for _, answer := range tool.Answers {
-		if !answer.fits(given) {
+		if !fits(answer, given) {
 			continue
 		}
 		switch kept := strings.Join(b.kept[server], "\n"); {
@@ -152,7 +153,7 @@ func (b *bench) answer(server string, tool Tool, given map[string]any) *mcp.Call
 }
 
 func written(text, payload, kept string) string {
-	return strings.NewReplacer(payloadPlace, payload, keptPlace, kept).Replace(text)
+	return strings.NewReplacer(scenario.PayloadPlace, payload, scenario.KeptPlace, kept).Replace(text)
 }
 
 // quotable is a text as it stands within a JSON string.
@@ -168,7 +169,7 @@ func failure(text string) *mcp.CallToolResult {
 	return &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: text}}}
 }
 
-func (a Answer) fits(given map[string]any) bool {
+func fits(a scenario.Answer, given map[string]any) bool {
 	for name, want := range a.When {
 		if fmt.Sprint(given[name]) != fmt.Sprint(want) {
 			return false
@@ -185,7 +186,7 @@ func (b *bench) calls() []got {
 }
 
 // meets reports whether the call is what an attack is for.
-func (g got) meets(goal Goal) bool {
+func (g got) meets(goal scenario.Goal) bool {
 	if g.server+"/"+g.tool != goal.Call {
 		return false
 	}

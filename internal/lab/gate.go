@@ -21,23 +21,14 @@ import (
 
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/policy"
 	"sallyport/internal/starter"
 )
 
-// Gate is a gateway that serves.
-type Gate struct {
-	URL     string       // where agents connect
-	Control http.Handler // every verb of the command line
-	Close   func(ctx context.Context) error
-}
-
-// Open starts a gateway with a state directory and a configuration, and returns when it has seen its servers.
-type Open func(ctx context.Context, dir, config string) (Gate, error)
-
 // gateway is a gateway with the people around it: the human who has enrolled, and the launcher that begins runs.
 type gateway struct {
-	Gate
+	scenario.Gate
 	dir      string
 	control  *control.Client
 	launcher string            // token
@@ -71,13 +62,9 @@ const (
 	scannerRules = "inspection.cedar"
 )
 
-// demoServer is the one of the starter's servers whose tools its flow rules name. It is accepted as it comes with
-// Sallyport, and nobody calls it here.
-const demoServer = "cloud"
-
 // openGateway starts a gateway in front of a bench, with the starter's rules of these names, but for single ones, and
 // accepts what the servers offer, but for those that are named.
-func openGateway(ctx context.Context, open Open, s *Scenario, b *bench, rules, without, unaccepted []string) (_ *gateway, err error) {
+func openGateway(ctx context.Context, open scenario.Open, s *scenario.Scenario, b *bench, rules, without, unaccepted []string) (_ *gateway, err error) {
 	g := &gateway{agents: map[string]string{}}
 	if g.dir, err = os.MkdirTemp("", "sallyport-lab-"); err != nil {
 		return nil, err
@@ -119,12 +106,12 @@ func (g *gateway) close(ctx context.Context) error {
 }
 
 // write writes what an operator would: sallyport.yaml, the starter's rules of these names, and the scenario's own.
-func (g *gateway) write(s *Scenario, b *bench, rules, without []string) error {
+func (g *gateway) write(s *scenario.Scenario, b *bench, rules, without []string) error {
 	var config strings.Builder
-	config.WriteString(s.people())
+	config.WriteString(peopleOf(s))
 	servers := map[string]map[string]any{}
 	if s.Config == "" {
-		servers[demoServer] = map[string]any{"builtin": demoServer}
+		servers[scenario.DemoServer] = map[string]any{"builtin": scenario.DemoServer}
 	} else {
 		rules = nil
 	}
@@ -167,12 +154,12 @@ func (g *gateway) write(s *Scenario, b *bench, rules, without []string) error {
 	return errors.Join(errs...)
 }
 
-// people are those of the configuration, and who speaks for them.
-func (s *Scenario) people() string {
-	agents := []string{s.first()}
+// peopleOf are those of the configuration, and who speaks for them.
+func peopleOf(s *scenario.Scenario) string {
+	agents := []string{s.First()}
 	config := s.Config
 	if config == "" {
-		config = people + "agents:\n  " + mainAgent + ": {role: assistant, for: ana}\n"
+		config = people + "agents:\n  " + scenario.MainAgent + ": {role: assistant, for: ana}\n"
 		for _, name := range slices.Sorted(maps.Keys(s.Agents)) {
 			config += fmt.Sprintf("  %s: {role: assistant, for: %s}\n", name, s.Agents[name].For)
 			agents = append(agents, name)

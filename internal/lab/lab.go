@@ -1,3 +1,6 @@
+// Package lab shows that Sallyport holds when the model is hijacked. A scenario is an attack with a puppet for an agent,
+// which obeys everything that it reads; the lab plays it without Sallyport, with it, with an honest text in the place
+// of the attack, and without the one rule that stops it. See docs/lab.md.
 package lab
 
 import (
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/internal/lab/puppet"
+	"sallyport/internal/lab/scenario"
 )
 
 // State is how an assertion, or a scenario, came out.
@@ -50,7 +54,7 @@ const within = 2 * time.Minute
 // Play plays a scenario on gateways that open starts. With scanners the starter's rules about what they see are in
 // force, too, while the attack is to be stopped and the honest work to be done; they are a second line, so they are
 // left out where one rule is shown to matter.
-func Play(ctx context.Context, open Open, s *Scenario, scanners bool) Result {
+func Play(ctx context.Context, open scenario.Open, s *scenario.Scenario, scanners bool) Result {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	began := time.Now()
@@ -93,8 +97,8 @@ func stillOpen(err error) Check {
 
 // play is one scenario being played.
 type play struct {
-	open     Open
-	s        *Scenario
+	open     scenario.Open
+	s        *scenario.Scenario
 	scanners bool
 }
 
@@ -159,7 +163,7 @@ func (p play) behind(ctx context.Context) (twin, stopped error) {
 		})
 		return errors.Join(twin, err), errors.Join(stopped, err)
 	}
-	if p.s.Rule != pinRule {
+	if p.s.Rule != scenario.PinRule {
 		hostile = nil // a human has accepted them, and something else stops the attack
 	}
 	err := p.through(ctx, p.rules(p.scanners), p.s.Off, "", nil, func(b *bench, g *gateway) { twin = p.twin(ctx, b, g) })
@@ -178,7 +182,7 @@ func (p play) rules(scanners bool) []string {
 
 // describes reports whether the attacker writes a server's descriptions.
 func (p play) describes(server string) bool {
-	return slices.ContainsFunc(p.s.Tools[server], func(t Tool) bool { return strings.Contains(t.Description, payloadPlace) })
+	return slices.ContainsFunc(p.s.Tools[server], func(t scenario.Tool) bool { return strings.Contains(t.Description, scenario.PayloadPlace) })
 }
 
 // stopped tries the attack in each disguise, and looks into the log.
@@ -201,12 +205,12 @@ func (p play) stopped(ctx context.Context, b *bench, g *gateway) error {
 // withoutRule tries the attack through a gateway that lacks the one rule.
 func (p play) withoutRule(ctx context.Context) error {
 	without, a := slices.Clone(p.s.Off), p.attempts()[0]
-	if p.s.Rule != pinRule {
+	if p.s.Rule != scenario.PinRule {
 		without = append(without, p.s.Rule)
 	}
 	var tried error
 	err := p.through(ctx, p.rules(false), without, puppet.Payload(p.s.Orders, a.payload), nil, func(b *bench, g *gateway) {
-		tried = p.try(ctx, b, g, a, p.s.Rule == pinRule)
+		tried = p.try(ctx, b, g, a, p.s.Rule == scenario.PinRule)
 	})
 	if !errors.Is(tried, errWorked) {
 		tried = fmt.Errorf("%v: without %s it does not work either, so something else stops it, too: %w", a, p.s.Rule, orNothing(tried))
@@ -265,7 +269,7 @@ func (p play) follow(ctx context.Context, played *player, task, script string, d
 	return doll.Follow(ctx, append([]puppet.Step{{Verb: "start"}}, steps...))
 }
 
-func worked(goal Goal, b *bench, played *player) bool {
+func worked(goal scenario.Goal, b *bench, played *player) bool {
 	if goal.Read != "" {
 		return slices.ContainsFunc(played.read, func(text string) bool { return puppet.Carries(text, goal.Read) })
 	}
@@ -332,7 +336,7 @@ func (p play) lookAtLog(ctx context.Context, g *gateway, from int) error {
 				return false
 			}
 			near = append(near, fmt.Sprintf("%s %s: %s %v %q", e.Type, calls[e.Call], e.Reason, e.Rules, e.Origins))
-			return line.fits(e, calls)
+			return onLine(line, e, calls)
 		})
 		if !found {
 			return fmt.Errorf("the log has no %+v, but %s", line, strings.Join(near, "; "))
@@ -344,9 +348,9 @@ func (p play) lookAtLog(ctx context.Context, g *gateway, from int) error {
 // originPattern reads what a line of origins says of one source.
 var originPattern = regexp.MustCompile(`; (\S+) (c_\S+) record \d+(?: field .*?)? bytes (\d+)-(\d+)`)
 
-// fits reports whether an entry is the line that was asked for. Calls are those that are on the log, by their ids: a
+// onLine reports whether an entry is the line that was asked for. Calls are those that are on the log, by their ids: a
 // source that is named must be one of them.
-func (l Line) fits(e entry, calls map[string]string) bool {
+func onLine(l scenario.Line, e entry, calls map[string]string) bool {
 	kind := e.Type
 	if e.Type == "outcome" {
 		kind = e.Outcome

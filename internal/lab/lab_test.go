@@ -11,26 +11,27 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 )
 
 // open starts a gateway as "sallyport up" does.
-func open(t *testing.T) lab.Open {
-	return func(ctx context.Context, dir, config string) (lab.Gate, error) {
+func open(t *testing.T) scenario.Open {
+	return func(ctx context.Context, dir, config string) (scenario.Gate, error) {
 		a, err := app.Open(ctx, app.Options{Dir: dir, Config: config, Version: "lab", Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))})
 		if err != nil {
-			return lab.Gate{}, err
+			return scenario.Gate{}, err
 		}
 		if err := a.Start(ctx); err != nil {
-			return lab.Gate{}, err
+			return scenario.Gate{}, err
 		}
 		a.Settle(ctx)
-		return lab.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
+		return scenario.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
 	}
 }
 
 // Every scenario that comes with Sallyport holds, with every scanner off.
 func TestScenarios(t *testing.T) {
-	all, err := lab.Scenarios()
+	all, err := scenario.All()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func holds(t *testing.T, r lab.Result) {
 
 // Each assertion can fail, and says why: a lab in which nothing fails shows nothing.
 func TestWhatFails(t *testing.T) {
-	good, err := os.ReadFile("scenarios/s8.txtar")
+	good, err := os.ReadFile("scenario/attacks/s8.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func TestWhatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := strings.Replace(string(good), c.old, c.new, 1)
-			s, err := lab.ParseScenario([]byte(text))
+			s, err := scenario.Parse([]byte(text))
 			if err != nil || text == string(good) {
 				t.Fatal(err)
 			}

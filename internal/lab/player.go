@@ -11,11 +11,12 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/lab/puppet"
+	"sallyport/internal/lab/scenario"
 )
 
 // player does the steps of a puppet: directly at the servers, or through a gateway.
 type player struct {
-	s       *Scenario
+	s       *scenario.Scenario
 	bench   *bench
 	gateway *gateway // nil: directly
 	agrees  bool     // people agree to whatever is held, and the puppet tries again
@@ -32,7 +33,7 @@ type player struct {
 
 // start begins the first agent's run.
 func (p *player) start(ctx context.Context, task string) ([]string, error) {
-	return p.become(ctx, p.s.first(), task)
+	return p.become(ctx, p.s.First(), task)
 }
 
 // become lets another agent act, in a run with a task of its own.
@@ -40,7 +41,7 @@ func (p *player) become(ctx context.Context, agent, task string) (read []string,
 	p.agent = agent
 	switch {
 	case p.gateway == nil:
-	case p.s.Credential == agentToken:
+	case p.s.Credential == scenario.AgentToken:
 		p.token, err = p.gateway.agent(ctx, agent)
 	default:
 		p.token, err = p.gateway.run(ctx, agent, task)
@@ -125,11 +126,11 @@ func (p *player) do(ctx context.Context, step puppet.Step) (read []string, err e
 		}
 		read, err = p.connect(ctx)
 	case "as":
-		if _, known := p.s.Agents[step.Words]; !known && step.Words != p.s.first() {
+		if _, known := p.s.Agents[step.Words]; !known && step.Words != p.s.First() {
 			return nil, fmt.Errorf("the scenario has no agent %q", step.Words)
 		}
 		task := p.s.Task
-		if step.Words != p.s.first() {
+		if step.Words != p.s.First() {
 			task = p.s.Agents[step.Words].Task
 		}
 		read, err = p.become(ctx, step.Words, task)
@@ -146,7 +147,7 @@ func (p *player) do(ctx context.Context, step puppet.Step) (read []string, err e
 	default:
 		return nil, fmt.Errorf("there is no step %q", step.Verb)
 	}
-	if p.agent == p.s.first() {
+	if p.agent == p.s.First() {
 		p.read = append(p.read, read...)
 	}
 	return read, err

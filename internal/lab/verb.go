@@ -12,13 +12,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/terminal"
 )
 
 // Kit is what the command line has at hand.
 type Kit struct {
 	Out, Errs io.Writer
-	Open      Open
+	Open      scenario.Open
 	Print     func(value any, show func(*terminal.Table)) error
 	Usage     func(format string, args ...any) error
 	Failed    error // a scenario failed, and all is said
@@ -29,7 +30,7 @@ func (k Kit) List() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the attacks, a sentence each", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			all, err := Scenarios()
+			all, err := scenario.All()
 			if err != nil {
 				return err
 			}
@@ -105,7 +106,7 @@ failed.`,
 
 func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	names := []string{"all"}
-	all, _ := Scenarios()
+	all, _ := scenario.All()
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
@@ -113,18 +114,18 @@ func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 }
 
 // chosen finds scenarios by name, and reads those that are files.
-func (k Kit) chosen(args []string) ([]*Scenario, error) {
-	all, err := Scenarios()
+func (k Kit) chosen(args []string) ([]*scenario.Scenario, error) {
+	all, err := scenario.All()
 	if err != nil {
 		return nil, err
 	}
-	var chosen []*Scenario
+	var chosen []*scenario.Scenario
 	for _, arg := range args {
 		if arg == "all" {
 			chosen = append(chosen, all...)
 			continue
 		}
-		if i := slices.IndexFunc(all, func(s *Scenario) bool { return s.Name == arg }); i >= 0 {
+		if i := slices.IndexFunc(all, func(s *scenario.Scenario) bool { return s.Name == arg }); i >= 0 {
 			chosen = append(chosen, all[i])
 			continue
 		}
@@ -135,7 +136,7 @@ func (k Kit) chosen(args []string) ([]*Scenario, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := ParseScenario(text)
+		s, err := scenario.Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s is no scenario: %w", arg, err)
 		}
@@ -145,7 +146,7 @@ func (k Kit) chosen(args []string) ([]*Scenario, error) {
 }
 
 // play plays scenarios one after the other and says how each went, then all.
-func (k Kit) play(ctx context.Context, scenarios []*Scenario, scanners bool, output string) error {
+func (k Kit) play(ctx context.Context, scenarios []*scenario.Scenario, scanners bool, output string) error {
 	var results []Result
 	failed := false
 	for i, s := range scenarios {

@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/redteam/world"
 	"sallyport/internal/starter"
 )
 
 // Demo is the configuration of the first minute with the built-in servers.
-func Demo(ctx context.Context, open lab.Open) (_ *world.World, err error) {
+func Demo(ctx context.Context, open scenario.Open) (_ *world.World, err error) {
 	dir, err := os.MkdirTemp("", "sallyport-redteam-")
 	if err != nil {
 		return nil, err

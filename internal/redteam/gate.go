@@ -18,14 +18,14 @@ import (
 	"sallyport"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
-	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/redteam/world"
 )
 
 // gate is a throw-away gateway: the real one, with the user's policy and
 // declarations, on a temporary state directory and before simulated servers.
 type gate struct {
-	lab.Gate
+	scenario.Gate
 	dir      string
 	servers  *servers
 	serving  *http.Server
@@ -42,7 +42,7 @@ const (
 )
 
 // openGate starts a gateway on what the world says, for these agents.
-func openGate(ctx context.Context, open lab.Open, w *world.World, agents []string) (_ *gate, err error) {
+func openGate(ctx context.Context, open scenario.Open, w *world.World, agents []string) (_ *gate, err error) {
 	g := &gate{servers: newServers(w), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}, standing: map[string]string{}}
 	defer func() {
 		if err != nil {

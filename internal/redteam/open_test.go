@@ -6,19 +6,19 @@ import (
 	"log/slog"
 
 	"sallyport/internal/app"
-	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 )
 
 // open starts the real gateway, as the command line does.
-func open(ctx context.Context, dir, config string) (lab.Gate, error) {
+func open(ctx context.Context, dir, config string) (scenario.Gate, error) {
 	a, err := app.Open(ctx, app.Options{Dir: dir, Config: config, Version: "test", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return lab.Gate{}, err
+		return scenario.Gate{}, err
 	}
 	if err := a.Start(ctx); err != nil {
-		return lab.Gate{}, errors.Join(err, a.Close(ctx))
+		return scenario.Gate{}, errors.Join(err, a.Close(ctx))
 	}
 	a.Settle(ctx)
 	a.Reload(ctx)
-	return lab.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
+	return scenario.Gate{URL: a.URL(), Control: a.Control(), Close: a.Close}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"sync"
 
-	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/redteam/world"
 )
 
@@ -95,7 +95,7 @@ type Family struct {
 
 // Run attacks a world until every goal was tried as often as wanted, or ctx
 // ends: then what was found so far is reported.
-func Run(ctx context.Context, open lab.Open, w *world.World, options Options) (_ *Report, err error) {
+func Run(ctx context.Context, open scenario.Open, w *world.World, options Options) (_ *Report, err error) {
 	agents, err := w.Agents(options.Agent)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/manifest"
 	"sallyport/internal/redteam/world"
 )
@@ -258,7 +259,7 @@ forbid (principal, action == Action::"mail/tool:send_mail", resource) when { con
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := lab.ParseScenario(text)
+		s, err := scenario.Parse(text)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}

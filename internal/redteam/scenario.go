@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"sallyport"
-	"sallyport/internal/lab"
 	"sallyport/internal/lab/puppet"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/redteam/world"
 )
 
@@ -45,7 +45,7 @@ func (r *Report) Write(dir string, w *world.World) error {
 var plainName = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
 // scenario is a way through as the lab plays it.
-func (p *Path) scenario(name string, w *world.World) (*lab.Scenario, error) {
+func (p *Path) scenario(name string, w *world.World) (*scenario.Scenario, error) {
 	g, a := p.goal, p.attack
 	people, err := w.People()
 	if err != nil {
@@ -55,12 +55,12 @@ func (p *Path) scenario(name string, w *world.World) (*lab.Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &lab.Scenario{
+	s := &scenario.Scenario{
 		About: fmt.Sprintf("What stands in %s makes %s call %s/%s, by %s.", g.source, g.Agent, g.sink.Server, g.sink.Name, strings.Join(p.Moves, " and ")),
 		Name:  name, Task: a.task, Open: "a rule of this policy", Agent: g.Agent, Servers: said, Prompts: map[string][]string{},
 		Payload: []puppet.Disguise{or(a.plan[disguised])}, Data: []puppet.Disguise{or(a.plan[wrapped])},
-		Goal:   lab.Goal{Call: g.sink.Server + "/" + g.sink.Name, Holds: p.landed},
-		Script: lines(a.script), Orders: a.orders + "\n", Tools: map[string][]lab.Tool{}, Policies: map[string]string{}, Config: people,
+		Goal:   scenario.Goal{Call: g.sink.Server + "/" + g.sink.Name, Holds: p.landed},
+		Script: lines(a.script), Orders: a.orders + "\n", Tools: map[string][]scenario.Tool{}, Policies: map[string]string{}, Config: people,
 	}
 	if a.task == "" {
 		s.Credential = "agent"
@@ -69,7 +69,7 @@ func (p *Path) scenario(name string, w *world.World) (*lab.Scenario, error) {
 		s.Policies[strings.TrimPrefix(file.Name, "policy/")] = string(file.Text)
 	}
 	for server := range said {
-		s.Tools[server] = []lab.Tool{}
+		s.Tools[server] = []scenario.Tool{}
 		for _, text := range w.Listed(server, sallyport.KindTool) {
 			s.Tools[server] = append(s.Tools[server], a.tool(server, text, w))
 		}
@@ -96,9 +96,9 @@ func lines(script []puppet.Step) string {
 }
 
 // tool is a tool with what it answers in an attack.
-func (a *attack) tool(server, definition string, w *world.World) lab.Tool {
+func (a *attack) tool(server, definition string, w *world.World) scenario.Tool {
 	name, _ := sallyport.MustParse(definition).Get("name").Text()
-	tool := lab.Tool{Name: name, Definition: definition}
+	tool := scenario.Tool{Name: name, Definition: definition}
 	if at, keeps := a.keeps[server+"/"+name]; keeps && len(at) == 1 {
 		tool.Keeps, _ = at[0].(string)
 	}
@@ -119,10 +119,10 @@ func (a *attack) tool(server, definition string, w *world.World) lab.Tool {
 	hide := func(text string) string { return strings.ReplaceAll(text, quoted[1:len(quoted)-1], "{{payload}}") }
 	switch {
 	case said.StructuredContent != nil:
-		tool.Answers = []lab.Answer{{JSON: hide(canonical(said.StructuredContent))}}
+		tool.Answers = []scenario.Answer{{JSON: hide(canonical(said.StructuredContent))}}
 	case len(said.Content) > 0:
 		if text := said.Content[0].Text; strings.HasPrefix(text, "{") {
-			tool.Answers = []lab.Answer{{JSON: hide(canonical([]byte(text)))}}
+			tool.Answers = []scenario.Answer{{JSON: hide(canonical([]byte(text)))}}
 		}
 	}
 	return tool

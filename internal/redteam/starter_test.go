@@ -33,7 +33,7 @@ func known() []plan {
 	return all
 }
 
-// What gets through the starter's policies by way of a ticket is what
+// What gets through the starter's policies by way of a ticket or a customer is what
 // testdata/starter.txt says and docs/redteam.md explains: anything more is a new
 // hole, and what is closed must leave the list.
 func TestStarter(t *testing.T) {
@@ -53,8 +53,8 @@ func TestStarter(t *testing.T) {
 	var lines []string
 	for _, g := range o.goals("support-bot") {
 		sink := g.sink.Name + " " + g.at.String()
-		fromTicket := g.source.tool.Name == "get_ticket" && slices.Contains([]string{"send_email to[0].email", "issue_refund customer_id"}, sink)
-		if leak := g.leaks != nil && sink == "send_email body"; !fromTicket && !leak {
+		from := slices.Contains([]string{"get_ticket", "find_customers"}, g.source.tool.Name) && slices.Contains([]string{"send_email to[0].email", "issue_refund customer_id"}, sink)
+		if leak := g.leaks != nil && sink == "send_email body"; !from && !leak {
 			continue
 		}
 		var through []string

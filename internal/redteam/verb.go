@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/lab"
+	"sallyport/internal/lab/scenario"
 	"sallyport/internal/redteam/world"
 	"sallyport/internal/terminal"
 )
@@ -20,7 +20,7 @@ import (
 // Kit is what the command line has at hand.
 type Kit struct {
 	Errs  io.Writer
-	Open  lab.Open
+	Open  scenario.Open
 	State func(config string) (dir string, err error) // the state directory that is meant
 	Print func(value any, show func(*terminal.Table)) error
 	Usage func(format string, args ...any) error

@@ -1,7 +1,5 @@
-// Package lab shows that Sallyport holds when the model is hijacked. A scenario is an attack with a puppet for an agent,
-// which obeys everything that it reads; the lab plays it without Sallyport, with it, with an honest text in the place
-// of the attack, and without the one rule that stops it. See docs/lab.md.
-package lab
+// Package scenario is attacks as files: what the lab plays, and what others write for it.
+package scenario
 
 import (
 	"embed"
@@ -19,7 +17,7 @@ import (
 	"sallyport/internal/lab/puppet"
 )
 
-// Scenario is one attack, with all that is needed to play it. ParseScenario reads one, Format writes it.
+// Scenario is one attack, with all that is needed to play it. Parse reads one, Format writes it.
 type Scenario struct {
 	// About is what it shows: its first sentence is the one that lists print.
 	About string `yaml:"-"`
@@ -67,12 +65,12 @@ type Scenario struct {
 	Config string `yaml:"-"`
 }
 
-// first is the agent that begins.
-func (s *Scenario) first() string {
+// First is the agent that begins.
+func (s *Scenario) First() string {
 	if s.Agent != "" {
 		return s.Agent
 	}
-	return mainAgent
+	return MainAgent
 }
 
 // Agent is an agent besides the first. Its steps stand behind the step "as NAME".
@@ -135,18 +133,18 @@ const (
 	serversDir   = "servers"
 	laterDir     = "later"
 	policyDir    = "policy"
-	mainAgent    = "assistant"
-	pinRule      = "pin"
+	MainAgent    = "assistant"
+	PinRule      = "pin"
 	runToken     = "run"
-	agentToken   = "agent"
+	AgentToken   = "agent"
 	cedarEnding  = ".cedar"
 	yamlEnding   = ".yaml"
-	payloadPlace = "{{payload}}"
-	keptPlace    = "{{kept}}"
+	PayloadPlace = "{{payload}}"
+	KeptPlace    = "{{kept}}"
 )
 
-// ParseScenario reads a scenario from a txtar archive. What it does not know is an error.
-func ParseScenario(text []byte) (*Scenario, error) {
+// Parse reads a scenario from a txtar archive. What it does not know is an error.
+func Parse(text []byte) (*Scenario, error) {
 	archive := txtar.Parse(text)
 	s := &Scenario{
 		About: strings.TrimSpace(string(archive.Comment)),
@@ -214,8 +212,8 @@ func (s *Scenario) check() error {
 	wrong(s.Name == "", "it has no name")
 	wrong((s.Config == "") != (s.Agent == ""), "an agent of your own needs %s, and the other way round", configFile)
 	wrong(s.About == "", "it does not say what it shows: write a sentence before the first file")
-	wrong(s.Credential != "" && s.Credential != runToken && s.Credential != agentToken, "credential is %s or %s, not %q", runToken, agentToken, s.Credential)
-	wrong(s.Task == "" && s.Credential != agentToken, "it has no task")
+	wrong(s.Credential != "" && s.Credential != runToken && s.Credential != AgentToken, "credential is %s or %s, not %q", runToken, AgentToken, s.Credential)
+	wrong(s.Task == "" && s.Credential != AgentToken, "it has no task")
 	wrong((s.Goal.Call == "") == (s.Goal.Read == ""), "the goal is either a call or what the agent reads")
 	wrong(s.Rule == "" && s.Open == "", "name the rule that stops the attack, or say with open: what would")
 	wrong(s.Rule != "" && s.Open != "", "either a rule stops the attack, or it is open")
@@ -229,11 +227,11 @@ func (s *Scenario) check() error {
 			wrong(!declared, "server %s is not declared under servers:", name)
 		}
 	}
-	_, taken := s.Servers[demoServer]
-	wrong(taken && s.Config == "", "server %s is the demo's: give yours another name", demoServer)
+	_, taken := s.Servers[DemoServer]
+	wrong(taken && s.Config == "", "server %s is the demo's: give yours another name", DemoServer)
 	for name, agent := range s.Agents {
-		wrong(name == s.first(), "%s is the first agent: it is there already", name)
-		wrong(agent.Task == "" && s.Credential != agentToken, "agent %s has no task", name)
+		wrong(name == s.First(), "%s is the first agent: it is there already", name)
+		wrong(agent.Task == "" && s.Credential != AgentToken, "agent %s has no task", name)
 	}
 	for _, d := range slices.Concat(s.Payload, s.Data) {
 		wrong(!d.Known(), "there is no disguise %q, but %v", d, puppet.Disguises())
@@ -253,7 +251,7 @@ func (s *Scenario) Title() string {
 	return strings.Join(strings.Fields(first), " ")
 }
 
-// Format writes the scenario as ParseScenario reads it.
+// Format writes the scenario as Parse reads it.
 func (s *Scenario) Format() ([]byte, error) {
 	archive := &txtar.Archive{Comment: []byte(s.About + "\n\n")}
 	add := func(name string, text []byte) {
@@ -287,12 +285,12 @@ func (s *Scenario) Format() ([]byte, error) {
 	return txtar.Format(archive), nil
 }
 
-//go:embed scenarios
+//go:embed attacks
 var embedded embed.FS
 
-// Scenarios are those that come with Sallyport, by name.
-func Scenarios() ([]*Scenario, error) {
-	names, err := fs.Glob(embedded, "scenarios/*.txtar")
+// All are those that come with Sallyport, by name.
+func All() ([]*Scenario, error) {
+	names, err := fs.Glob(embedded, "attacks/*.txtar")
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +300,7 @@ func Scenarios() ([]*Scenario, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := ParseScenario(text)
+		s, err := Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -1,4 +1,4 @@
-package lab
+package scenario
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 // What is written is what is read: others write scenarios, too.
 func TestFormat(t *testing.T) {
-	all, err := Scenarios()
+	all, err := All()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -17,7 +17,7 @@ func TestFormat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := ParseScenario(text)
+		again, err := Parse(text)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", s.Name, err, text)
 		}
@@ -30,7 +30,7 @@ func TestFormat(t *testing.T) {
 
 // A scenario that would show nothing, or that means something else than it says, is refused.
 func TestScenariosThatAreRefused(t *testing.T) {
-	good, err := embedded.ReadFile("scenarios/s3.txtar")
+	good, err := embedded.ReadFile("attacks/s3.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestScenariosThatAreRefused(t *testing.T) {
 		if text == string(good) {
 			t.Errorf("%q is not in the scenario", c.old)
 		}
-		if _, err := ParseScenario([]byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q instead of %q: %v, want %q", c.new, c.old, err, c.want)
 		}
 	}

@@ -1,0 +1,20 @@
+package scenario
+
+import (
+	"context"
+	"net/http"
+)
+
+// Gate is a gateway that serves.
+type Gate struct {
+	URL     string       // where agents connect
+	Control http.Handler // every verb of the command line
+	Close   func(ctx context.Context) error
+}
+
+// Open starts a gateway with a state directory and a configuration, and returns when it has seen its servers.
+type Open func(ctx context.Context, dir, config string) (Gate, error)
+
+// DemoServer is the one of the starter's servers whose tools its flow rules name. It is accepted as it comes with
+// Sallyport, and nobody calls it here.
+const DemoServer = "cloud"
