@@ -30,6 +30,11 @@ func (a *App) chores(ctx context.Context) {
 		if err := a.runs.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("runs that have expired are still kept as open", "error", err)
 		}
+		if after := time.Duration(a.config().Runs.Standing); after > 0 {
+			if err := a.runs.Renew(ctx, after); err != nil && ctx.Err() == nil {
+				a.log.Error("standing runs stand longer than the configuration says", "error", err)
+			}
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sallyport"
 	"sallyport/internal/hookdoor/table"
@@ -48,6 +49,9 @@ func (r *reader) checkWords() {
 	}
 	if c.Limits.Result < 1<<10 {
 		r.problem([]any{"limits", "result"}, "a result limit below 1KiB refuses every answer")
+	}
+	if s := time.Duration(c.Runs.Standing); s != 0 && s < time.Hour {
+		r.problem([]any{"runs", "standing"}, "standing runs stand for an hour at least, not %s", s)
 	}
 	if u, err := url.Parse(c.Telemetry.OTLP); c.Telemetry.OTLP != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		r.problem([]any{"telemetry", "otlp"}, "%q is not an http or https URL", c.Telemetry.OTLP)

@@ -69,12 +69,21 @@ type Config struct {
 	Hosts   []string `yaml:"hosts"`
 	Origins []string `yaml:"origins"`
 
+	Runs      Runs      `yaml:"runs"`
 	Approvals Approvals `yaml:"approvals"`
 	Limits    Limits    `yaml:"limits"`
 	Telemetry Telemetry `yaml:"telemetry"`
 	// Retention is how long payloads (arguments and results) are kept; the
 	// entries stay. Default 90d.
 	Retention Duration `yaml:"retention"`
+}
+
+// Runs are what is remembered of agents.
+type Runs struct {
+	// Standing is how long a standing run stands before another takes its place,
+	// which remembers nothing (DESIGN: a clock that the operator sets). 0, the
+	// default, is until a human ends it. At least an hour.
+	Standing Duration `yaml:"standing"`
 }
 
 // Approvals are questions to people.

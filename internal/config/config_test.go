@@ -200,6 +200,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"size", "limits: {body: many}\n", "is not a size"},
 		{"negative size", "limits: {body: -1}\n", "is not a size"},
 		{"tiny size", "limits: {body: 10}\n", "refuses every call"},
+		{"standing", "runs: {standing: 5m}\n", "an hour at least"},
 		{"span", "retention: soon\n", "is not a time span"},
 		{"negative span", "retention: -5h\n", "is not a time span"},
 		{"role of an agent", "users: {u: {}}\nroles: [support]\nagents: {a: {role: suport, for: u}}\n", `sallyport.yaml:3:20: no role "suport" is declared; did you mean "support"?`},

@@ -31,6 +31,9 @@ func Looser(old, next *Config) []string {
 	if next.Approvals.Expire > old.Approvals.Expire {
 		add("approvals: what people agreed to can be used longer")
 	}
+	if s := next.Runs.Standing; s != 0 && (old.Runs.Standing == 0 || s < old.Runs.Standing) {
+		add("runs: what standing runs have read is forgotten earlier")
+	}
 	if next.Retention < old.Retention {
 		add("retention: payloads are erased earlier")
 	}

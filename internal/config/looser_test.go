@@ -57,6 +57,7 @@ func TestLooser(t *testing.T) {
 		{"result down", "result: 2MiB", "result: 1MiB", ""},
 		{"approvals longer", "expire: 1h", "expire: 2h", "can be used longer"},
 		{"approvals shorter", "expire: 1h", "expire: 5m", ""},
+		{"standing runs forget", "retention: 30d", "retention: 30d\nruns: {standing: 24h}", "forgotten earlier"},
 		{"retention shorter", "retention: 30d", "retention: 1d", "erased earlier"},
 		{"retention longer", "retention: 30d", "retention: 60d", ""},
 		{"telemetry elsewhere", "127.0.0.1:4318", "evil.example", "goes to http://evil.example"},
@@ -160,7 +161,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true,
+		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true, "Runs": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}

@@ -29,6 +29,7 @@ const (
 	hookCaller
 	agentCaller
 	clockCaller
+	operatorsClock
 )
 
 // verb is something that can be done to a run.
@@ -56,6 +57,7 @@ var rights = map[callerKind]verb{
 	hookCaller:         say | see,
 	agentCaller:        child | end | see,
 	clockCaller:        end,
+	operatorsClock:     end | reset,
 }
 
 func (c Caller) may(what verb) bool { return rights[c.kind]&what == what }
@@ -87,13 +89,14 @@ func (c Caller) mayNot(what string) error {
 var (
 	callerWords = map[callerKind]string{
 		humanCaller: "operator", socketCaller: "control socket", orchestratorCaller: "orchestrator", launcherCaller: "launcher",
-		hookCaller: "hook", agentCaller: "agent", clockCaller: "expiry",
+		hookCaller: "hook", agentCaller: "agent", clockCaller: "expiry", operatorsClock: "clock",
 	}
 	callerStrengths = map[callerKind]sallyport.Strength{
 		humanCaller: sallyport.StrengthHuman, orchestratorCaller: sallyport.StrengthOrchestrator,
 		launcherCaller: sallyport.StrengthLauncher, hookCaller: sallyport.StrengthHook,
 	}
-	expiry = Caller{kind: clockCaller}
+	expiry  = Caller{kind: clockCaller}
+	renewal = Caller{kind: operatorsClock}
 )
 
 // By is how the log names the caller.

@@ -544,6 +544,27 @@ func (r *Runs) Sweep(ctx context.Context) error {
 	return r.finish(ctx, expiry, ended, roots...)
 }
 
+// Renew ends the standing runs that have stood for so long, which clears what is
+// remembered of them: the operator's clock (configuration, runs: standing). Of
+// one of which nothing is kept the time counts from now.
+func (r *Runs) Renew(ctx context.Context, after time.Duration) error {
+	var errs []error
+	for _, k := range r.current.Load().everyone {
+		one := r.find(r.standing(k.run.ID))
+		switch {
+		case one == nil || !one.Ended.IsZero():
+		case one.Began.IsZero():
+			s := r.slotOf(one)
+			r.replace(s, func(now run) run { now.Began = r.now(); return now })
+			errs = append(errs, r.keep(ctx, s))
+		case r.now().Sub(one.Began) >= after:
+			_, err := r.reset(ctx, renewal, one)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // stop marks runs as ended, with all that are below them.
 func (r *Runs) stop(by string, which func(*run) bool) (ended []*slot) {
 	r.ending.Lock()

@@ -808,6 +808,49 @@ func TestRunsExpire(t *testing.T) {
 	}
 }
 
+// The clock that the operator set ends standing runs like the human does, counted
+// from when it first saw them.
+func TestStandingRunsAreRenewed(t *testing.T) {
+	s := newSociety(t)
+	_, first, _ := s.in("bot")
+	s.begun("bot", "child", NewRun{})
+	renewed := func() string {
+		t.Helper()
+		if err := s.Renew(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		_, in, err := s.in("bot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in.ID
+	}
+	if renewed() != first.ID {
+		t.Error("a run that was not seen before was ended at once")
+	}
+	s.clock.time = s.clock.time.Add(time.Hour - time.Second)
+	if renewed() != first.ID {
+		t.Error("ended too early")
+	}
+	s.clock.time = s.clock.time.Add(time.Second)
+	second := renewed()
+	if second == first.ID {
+		t.Fatal("it stands for ever")
+	}
+	s.refused("child", "not known here")
+	if renewed() != second {
+		t.Error("the new one was ended at once")
+	}
+	s.clock.time = s.clock.time.Add(2 * time.Hour)
+	if renewed() == second {
+		t.Error("the second one stands for ever")
+	}
+	if shown, err := s.Show(t.Context(), AtSocket(), second); err != nil || shown.State != "ended" || shown.EndedBy != "clock" {
+		t.Errorf("%+v, %v", shown, err)
+	}
+}
+
 // Two damaged or foreign rows: the gateway does not start as if they were not.
 func TestDamagedRuns(t *testing.T) {
 	for _, row := range []runs.Row{{ID: "r_1", Open: true, Record: []byte("{")}, {ID: "r_1", Open: true, Record: []byte(`{"id":"r_2"}`)}} {
