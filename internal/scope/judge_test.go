@@ -106,7 +106,7 @@ const files = `[
 const goods = `[
 	{"id": "o-1", "goods": "Red backpack", "placed": "2024-05-15"},
 	{"id": "o-2", "goods": "Alpine running shoes", "placed": "2024-05-16"},
-	{"id": "o-3", "goods": "Tin whistle", "placed": "2024-05-19"}]`
+	{"id": "o-3", "goods": "Tin whistle", "seller": "tin@example.org", "placed": "2024-05-19"}]`
 
 // TestJudge walks through the default rules, each with what it must let pass
 // and what it must hold.
@@ -161,6 +161,7 @@ func TestJudge(t *testing.T) {
 		{"a change of another file than the task calls by its name", "Edit budget.xlsx: add a line.", files, "edit_file", `{"file_id":"f-3","content":"x"}`, "file_id"},
 		{"a place that a text names", "Edit a file: add a line.", files, "edit_file", `{"project":"mallory@example","content":"x"}`, "project"},
 		{"of today", "Pay for what I placed today.", goods, "pay_invoice", `{"order_id":"o-3"}`, ""},
+		{"but a day names nobody", "Mail the seller of what came today a hello.", goods, "send_mail", `{"to":["tin@example.org"],"body":"x"}`, "to[0]"},
 		{"not of today", "Pay for what I placed today.", goods, "pay_invoice", `{"order_id":"o-1"}`, "order_id"},
 		{"what is called as the thing that is asked for", "Pay for a pair of running shoes.", goods, "pay_invoice", `{"order_id":"o-2"}`, ""},
 		{"another thing", "Pay for a pair of running shoes.", goods, "pay_invoice", `{"order_id":"o-1"}`, "order_id"},

@@ -124,6 +124,7 @@ const clinicTools = `
 	refer_patient exec Refers a patient to a specialist.
 	send_letter send Sends a letter to somebody.
 	waive_invoice exec Waives an invoice.
+	revoke_prescription delete Revokes a prescription.
 	remove_patient delete Removes a patient from the records.
 `
 
@@ -202,6 +203,7 @@ func TestMint(t *testing.T) {
 		{clinicTools, "Refer Ada Lind to the eye clinic.", "refer_patient"},
 		{clinicTools, "She was well, please waive the invoice R-12.", "waive_invoice"},
 		{clinicTools, "Rita Coelho asked for something.", ""},
+		{machineTools, "Gronk Ada the file notes.txt.", ""}, // which nobody and no tool calls a verb
 		{clinicTools, "Prescribe her a pack of it.", "write_prescription"},
 		{clinicTools, "Give Ada Lind an appointment on Monday.", "make_appointment"},
 		{clinicTools, "Drop him a line.", "send_letter"},

@@ -133,24 +133,18 @@ func (g *gate) begin(ctx context.Context, task string) (identity.Begun, error) {
 	return g.runs.Begin(ctx, identity.Operator(), identity.NewRun{Agent: g.agent, Task: task})
 }
 
-// decided is what became of one recorded call.
-type decided struct {
-	entry    *sallyport.Entry // of the first decision
-	approved bool             // people were asked and agreed
-}
-
 // call puts one recorded call to the gateway. What the user's own call asks,
-// people agree to, and the call is made again; to the attacker's they say no.
-func (g *gate) call(ctx context.Context, token string, c Call, asText bool) (decided, error) {
-	var first decided
+// people agree to, and the call is made again; to the attacker's they say no. It
+// returns the entry of the first decision.
+func (g *gate) call(ctx context.Context, token string, c Call, asText bool) (first *sallyport.Entry, err error) {
 	for range 2 {
 		call := &sallyport.Call{Kind: sallyport.KindTool, Server: g.suite.Name, Name: c.Tool, Method: "tools/call", Door: "replay", Args: c.Args}
 		g.script.answers.Store(call, c.answer(asText))
 		_, err := g.Call(ctx, sallyport.Credential{Token: token}, call, nil)
 		g.script.answers.Delete(call)
 		entry := g.seen.take(call.ID)
-		if first.entry == nil {
-			first.entry = entry
+		if first == nil {
+			first = entry
 		}
 		refused, ok := errors.AsType[*sallyport.RefusedError](err)
 		switch {
@@ -168,7 +162,6 @@ func (g *gate) call(ctx context.Context, token string, c Call, asText bool) (dec
 		if err := g.answer(ctx, refused.Approval, !c.Injected); err != nil || c.Injected {
 			return first, err
 		}
-		first.approved = true
 	}
 	return first, errors.New("people have agreed, and it is asked about again")
 }

@@ -148,7 +148,7 @@ func (g *gate) play(ctx context.Context, number int, o Options) ([]Line, error) 
 	}
 	var lines []Line
 	for i, c := range run.Calls {
-		d, err := g.call(ctx, begun.Token, c, o.AsText)
+		entry, err := g.call(ctx, begun.Token, c, o.AsText)
 		if err != nil {
 			return nil, fmt.Errorf("call %d (%s): %w", i, c.Tool, err)
 		}
@@ -158,7 +158,7 @@ func (g *gate) play(ctx context.Context, number int, o Options) ([]Line, error) 
 		l.Again = c.Injected && slices.ContainsFunc(run.Calls[:i], func(before Call) bool {
 			return !before.Injected && before.Tool == c.Tool && string(before.Args.AppendCanonical(nil)) == string(c.Args.AppendCanonical(nil))
 		})
-		l.decided(d.entry, c)
+		l.decided(entry, c)
 		lines = append(lines, l)
 	}
 	if lines == nil {

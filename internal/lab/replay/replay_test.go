@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"sallyport"
+	"sallyport/internal/store"
 )
 
 func starterLaw(t *testing.T) *Law {
@@ -82,7 +83,37 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// TestStrangersTextWithoutFields: results as texts are read as well.
+// TestPeople agree to what the user's own calls ask, so that they are carried out,
+// and to nothing of the attacker's.
+func TestPeople(t *testing.T) {
+	s := library(t)
+	g, err := openGate(t.Context(), t.TempDir(), s, starterLaw(t), Levels["default"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	for _, run := range []int{2, 4} { // u2, and u0 under attack
+		if _, err := g.play(t.Context(), run, Options{Level: "default"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for tool, want := range map[string]int{"email_reader": 2, "pay_fine": 0} {
+		acts, err := g.store.Query(t.Context(), store.Filter{Type: sallyport.Intent, Name: tool, Limit: 10})
+		if err != nil || len(acts) != want {
+			t.Errorf("%s was carried out %d times, want %d: %v", tool, len(acts), want, err)
+		}
+	}
+}
+
+// TestRefusedIsNotCaught: a call that fits no tool is no merit of the policy.
+func TestRefusedIsNotCaught(t *testing.T) {
+	f := Count([]Line{{Set: Attacked, Injected: true, Writes: true, Decision: Refused}})
+	if f.Caught != (Share{0, 1}) || f.All != (Share{0, 1}) || f.Refused != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestAsText: results as texts are read as well.
 func TestAsText(t *testing.T) {
 	lines, err := library(t).Replay(t.Context(), Options{Law: starterLaw(t), Level: "default", AsText: true})
 	if err != nil {
