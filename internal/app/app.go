@@ -238,7 +238,7 @@ func (a *App) Start(ctx context.Context) error {
 	restored := a.gateway.RestoringTasks()
 	a.working.Go(func() {
 		defer restored()
-		if err := a.restoreTasks(ctx); err != nil && ctx.Err() == nil {
+		if err := past.Tasks(ctx, a.store, a.runs, a.gateway.RestoreTask); err != nil && ctx.Err() == nil {
 			a.log.Error("tasks that were open before can't be reached", "error", err)
 		}
 	})

@@ -3,18 +3,10 @@ package app
 import (
 	"context"
 	"time"
-
-	"sallyport"
-	"sallyport/internal/app/past"
 )
 
-const (
-	// taskMemory is how many of the last entries are searched for tasks that
-	// were open when the gateway stopped.
-	taskMemory = 50_000
-	// tidyEvery is how often payloads beyond their retention time are dropped.
-	tidyEvery = time.Hour
-)
+// tidyEvery is how often payloads beyond their retention time are dropped.
+const tidyEvery = time.Hour
 
 // chores runs what has to be done besides calls, until ctx ends.
 func (a *App) chores(ctx context.Context) {
@@ -41,26 +33,4 @@ func (a *App) chores(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// restoreTasks reopens the tickets of tasks: whoever opened one may ask for it
-// after a restart, and nobody else.
-func (a *App) restoreTasks(ctx context.Context) error {
-	size, err := a.store.Size(ctx)
-	if err != nil {
-		return err
-	}
-	from := uint64(0)
-	if size > taskMemory {
-		from = size - taskMemory
-	}
-	for e, err := range a.store.Entries(ctx, from, size) {
-		if err != nil {
-			return err
-		}
-		if e.Type == sallyport.Closed && e.Task != "" {
-			a.gateway.RestoreTask(e.Task, past.Opening(ctx, a.store, a.runs, &e))
-		}
-	}
-	return nil
 }

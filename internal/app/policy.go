@@ -254,7 +254,7 @@ func (a *App) past(ctx context.Context, wanted control.Past) (calls []policyhist
 			verdict = sallyport.Hold // which people agreed to, and policy alone would not
 		}
 		calls = append(calls, policyhistory.Observed{Call: call, Tool: tool, Findings: foundIn(e), Flow: policyhistory.FlowOf(e, call.Args),
-			Tainted: slices.Contains(e.Labels, sallyport.LabelSawUntrusted), Verdict: verdict, Passed: passed})
+			Verdict: verdict, Passed: passed})
 		entries = append(entries, *e)
 	}
 	return calls, entries, skipped, nil

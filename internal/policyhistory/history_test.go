@@ -132,7 +132,7 @@ func TestSuggest(t *testing.T) {
 	add("cloud/tool:create_instance", `{"size":"small","count":1}`)
 	denied, tainted, loner := records[0], records[0], records[0]
 	denied.Passed, denied.Verdict = false, sallyport.Deny
-	tainted.Tainted = true
+	tainted.Flow = theirs("id")
 	c := *loner.Call
 	c.Principal = sallyport.Principal{Agent: "loner"}
 	loner.Call = &c
@@ -225,7 +225,7 @@ when {
 };
 
 // Left out:
-//   2 calls, role "support", "desk/tool:get_ticket": in a run that had seen what nobody vouches for
+//   2 calls, role "support", "desk/tool:get_ticket": acts after reading what others wrote, or is made of it
 //   1 call, role "support", "desk/tool:get_ticket": refused then
 `
 	got := Suggest(records)
@@ -234,7 +234,7 @@ when {
 	}
 	r := load(t, got, defs)
 	for _, c := range Replay(r, records) {
-		if records[c.Record].Passed && !records[c.Record].Tainted {
+		if records[c.Record].Passed && records[c.Record].Flow == nil {
 			t.Errorf("%s is not allowed: %s", records[c.Record].Call.Action(), c.Now.Reason)
 		}
 	}
@@ -265,7 +265,7 @@ func TestSuggestQuotesNames(t *testing.T) {
 		records = append(records, o)
 	}
 	other := records[0]
-	other.Tainted = true
+	other.Flow = theirs("in")
 	text := Suggest(append(records, other))
 	r := load(t, text, defs)
 	if n := len(r.All()); n != 1 {
@@ -326,4 +326,37 @@ func TestSuggestionAllowsWhatWasSeen(t *testing.T) {
 			rt.Fatal("another suggestion")
 		}
 	})
+}
+
+// theirs is the flow of a call whose argument others wrote.
+func theirs(path string) *sallyport.Flow {
+	return &sallyport.Flow{Run: sallyport.Labels{SawUntrusted: true},
+		Traces: []sallyport.Trace{{Path: path, Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted}}}}
+}
+
+// What others may have led an agent to teaches nothing; what it reads after
+// having read them does, or nothing would be left of a day's work.
+func TestSuggestLearnsNothingFromOthers(t *testing.T) {
+	defs := pinned(t)
+	read, act := observed(defs, "desk/tool:get_ticket", `{"id":"tic_1"}`), observed(defs, "desk/tool:refund", `{"customer":"a","amount":1}`)
+	after := &sallyport.Flow{Run: sallyport.Labels{SawUntrusted: true}, Traces: []sallyport.Trace{{Path: "id", Origin: sallyport.Origin{Writer: sallyport.WriterTrusted}}}}
+	for name, test := range map[string]struct {
+		call    Observed
+		flow    *sallyport.Flow
+		learned bool
+	}{
+		"a read, by itself":                    {read, nil, true},
+		"an act, before anything was read":     {act, &sallyport.Flow{}, true},
+		"a read after another":                 {read, after, true},
+		"a read of what others wrote":          {read, theirs("id"), false},
+		"an act after reading":                 {act, after, false},
+		"an act made of what others wrote":     {act, theirs("customer"), false},
+		"an act of which nothing was kept":     {act, nil, true},
+		"a read before which nothing was read": {read, &sallyport.Flow{Traces: after.Traces}, true},
+	} {
+		test.call.Flow = test.flow
+		if got := Suggest([]Observed{test.call}); strings.Contains(got, "permit") != test.learned {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
 }

@@ -16,7 +16,6 @@ type Observed struct {
 	Tool    *sallyport.Definition
 	Verdict sallyport.Verdict // what policy said then
 	Passed  bool              // it was let through: allowed, or merely observed
-	Tainted bool              // its run had seen what nobody vouches for
 
 	Findings []sallyport.Finding // in its arguments
 	Flow     *sallyport.Flow     // where they came from; nil when nobody kept it

@@ -32,10 +32,10 @@ func Suggest(records []Observed) string {
 			k.agent = r.Call.Principal.Agent
 		}
 		switch {
-		case r.Tainted:
-			left[k.String()+": in a run that had seen what nobody vouches for"]++
 		case !r.Passed:
 			left[k.String()+": refused then"]++
+		case r.tainted():
+			left[k.String()+": acts after reading what others wrote, or is made of it"]++
 		default:
 			groups[k] = append(groups[k], r)
 			learned++
@@ -374,4 +374,15 @@ func within(path string, seen []sallyport.Value) string {
 	default:
 		return ""
 	}
+}
+
+// tainted reports whether others may have led the agent to the call: one that
+// acts in a run that has read what they wrote, or whose arguments are theirs. A
+// policy learned from it would permit what they wanted.
+func (o *Observed) tainted() bool {
+	if o.Flow == nil || !o.Flow.Run.SawUntrusted {
+		return false
+	}
+	reads := o.Tool == nil || slices.Equal(o.Tool.Effects, []sallyport.Effect{sallyport.Read})
+	return !reads || slices.ContainsFunc(o.Flow.Traces, func(t sallyport.Trace) bool { return t.Origin.Writer == sallyport.WriterUntrusted })
 }

@@ -199,8 +199,31 @@ func (l Log) RecordRun(ctx context.Context, change gateway.RunChange) (uint64, e
 // task whose arguments nobody knows can be read and cancelled, but not fed.
 var lost = sallyport.MustParse("null")
 
-// Opening is the call that opened a task, of which e is the outcome.
-func Opening(ctx context.Context, log *store.Store, runs *identity.Runs, e *sallyport.Entry) *sallyport.Call {
+// taskMemory is how many of the last entries are searched for tasks that were
+// open when the gateway stopped.
+const taskMemory = 50_000
+
+// Tasks runs over the tasks that were open when the gateway stopped, with the
+// calls that opened them: whoever opened one may ask for it after a restart, and
+// nobody else.
+func Tasks(ctx context.Context, log *store.Store, runs *identity.Runs, each func(id string, call *sallyport.Call)) error {
+	size, err := log.Size(ctx)
+	if err != nil {
+		return err
+	}
+	for e, err := range log.Entries(ctx, size-min(size, taskMemory), size) {
+		if err != nil {
+			return err
+		}
+		if e.Type == sallyport.Closed && e.Task != "" {
+			each(e.Task, opening(ctx, log, runs, &e))
+		}
+	}
+	return nil
+}
+
+// opening is the call that opened a task, of which e is the outcome.
+func opening(ctx context.Context, log *store.Store, runs *identity.Runs, e *sallyport.Entry) *sallyport.Call {
 	call := &sallyport.Call{
 		ID: e.Call, Kind: e.Kind, Server: e.Server, Name: e.Name, Principal: e.Principal, Run: sallyport.Run{ID: e.Run, Parent: e.ParentRun},
 		Parent: e.Parent, Args: lost,
