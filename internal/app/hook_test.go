@@ -481,6 +481,7 @@ func TestHookRefusals(t *testing.T) {
 		"no input":                  {c.event(map[string]any{"hook_event_name": "PreToolUse", "tool_name": "Bash"}), bearer(c.tokens["hook"]), 400},
 		"half a character":          {[]byte(`{"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Bash","tool_input":{"command":"\ud800"}}`), bearer(c.tokens["hook"]), 400},
 		"too long":                  {append(slices.Clone(body[:len(body)-1]), []byte(`,"x":"`+strings.Repeat("x", 9<<20)+`"}`)...), bearer(c.tokens["hook"]), 413},
+		"no folder":                 {c.event(map[string]any{"hook_event_name": "PreToolUse", "cwd": "work", "tool_name": "Bash", "tool_input": map[string]any{}}), bearer(c.tokens["hook"]), 400},
 		"no session":                {[]byte(`{"hook_event_name":"PreToolUse","tool_name":"Bash","tool_input":{}}`), bearer(c.tokens["hook"]), 400},
 		"a run of another's, ended": {body, bearer("sp_run_x"), 401},
 	} {

@@ -59,6 +59,9 @@ func parse(body []byte) (*event, error) {
 	if e.tool == "" || e.session == "" || e.input.Type() != sallyport.Object {
 		return nil, errors.New("a call has a tool_name, a session_id and a tool_input, which is an object")
 	}
+	if e.name == "PreToolUse" && e.at() == "" {
+		return nil, errors.New("cwd must be an absolute path: else nobody knows where a relative one leads")
+	}
 	return e, nil
 }
 

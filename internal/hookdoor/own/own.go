@@ -12,9 +12,11 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sallyport"
 )
@@ -28,6 +30,8 @@ type Things struct {
 const (
 	maxText  = 64 << 10 // bytes of a command, beyond which nobody looks through it
 	maxLinks = 64       // that a path may lead through
+	maxPath  = 4096     // bytes, beyond which no system opens a path
+	maxLooks = 8_000    // at paths, beyond which nobody looks through the rest
 )
 
 // Names of arguments, whichever tool they belong to.
@@ -76,10 +80,12 @@ type look struct {
 	home string
 	dirs []string // to which a path may be relative
 	ours []string // paths, as they are written and as they lead
+	sets []string // where the client's settings lead, which may be links
+	left int      // how often a path may still be looked at
 }
 
 func (t Things) look(tool, cwd string) *look {
-	l := &look{tool: tool, home: t.Home}
+	l := &look{tool: tool, home: t.Home, left: maxLooks}
 	if filepath.IsAbs(cwd) { // else a relative path leads nobody knows where
 		l.dirs = []string{cwd}
 	}
@@ -91,6 +97,13 @@ func (t Things) look(tool, cwd string) *look {
 	}
 	slices.Sort(l.ours)
 	l.ours = slices.Compact(l.ours)
+	for _, dir := range append([]string{l.home}, l.dirs...) {
+		for _, name := range []string{".claude/settings.json", ".claude/settings.local.json", ".claude.json", ".mcp.json"} {
+			if real, err := Resolve(dir + "/" + name); err == nil {
+				l.sets = append(l.sets, real)
+			}
+		}
+	}
 	return l
 }
 
@@ -144,13 +157,21 @@ func (l *look) any(value sallyport.Value, about func(text string) string) string
 // path says what of ours a path leads to. With deep, what lies below it counts
 // as well: a search reads all of that.
 func (l *look) path(path string, deep bool) string {
-	path = strings.TrimPrefix(path, "file://")
-	if path == "" || strings.ContainsRune(path, 0) || len(path) > 4096 {
-		return ""
+	ways := l.absolute(path)
+	// Claude Code cuts blanks off a path, and a mark of byte order with them.
+	if cut := strings.TrimFunc(path, func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }); cut != path {
+		ways = append(ways, l.absolute(cut)...)
 	}
-	for _, from := range l.absolute(path) {
-		// A shell goes through a link before it goes up; most programs go up first.
+	for _, from := range ways {
+		if l.left--; l.left < 0 {
+			return "this names more paths than anybody looks through"
+		}
+		// A shell goes through a link before it goes up; most programs go up first,
+		// which makes a path short that was too long to open.
 		for _, way := range []string{from, filepath.Clean(from)} {
+			if len(way) > maxPath {
+				continue
+			}
 			to, err := Resolve(way)
 			if err != nil {
 				return err.Error()
@@ -164,16 +185,31 @@ func (l *look) path(path string, deep bool) string {
 }
 
 // absolute is a path in every way that it may be meant.
-func (l *look) absolute(path string) []string {
-	if path == "~" || strings.HasPrefix(path, "~/") {
-		return []string{l.home + path[1:]}
-	}
-	if filepath.IsAbs(path) {
+func (l *look) absolute(path string) (all []string) {
+	path = strings.TrimPrefix(path, "file://")
+	switch {
+	case path == "" || strings.ContainsRune(path, 0):
+		return nil
+	case filepath.IsAbs(path):
 		return []string{path}
 	}
-	var all []string
 	for _, dir := range l.dirs {
 		all = append(all, dir+"/"+path)
+	}
+	if tilde, ok := strings.CutPrefix(path, "~"); ok {
+		name, rest, _ := strings.Cut(tilde, "/")
+		switch name {
+		case "":
+			all = append(all, l.home+"/"+rest)
+		case "+", "-": // where a shell is, and where it was
+			for _, dir := range l.dirs {
+				all = append(all, dir+"/"+rest)
+			}
+		default:
+			if whose, err := user.Lookup(name); err == nil {
+				all = append(all, whose.HomeDir+"/"+rest)
+			}
+		}
 	}
 	return all
 }
@@ -185,33 +221,45 @@ func (l *look) at(path string, deep bool) string {
 			return ours + " is Sallyport's own"
 		}
 	}
-	if settings(path) && !slices.Contains(looks, l.tool) {
+	same := func(to string) bool { return fold(to) == fold(path) }
+	if (settings(path) || slices.ContainsFunc(l.sets, same)) && !slices.Contains(looks, l.tool) {
 		return path + " says how the client asks Sallyport"
 	}
 	return ""
 }
 
-// below reports whether a path is a folder or within it. Letters count as the
-// same in either case, as they do on many disks.
+// below reports whether a path is a folder or within it.
 func below(folder, path string) bool {
-	folder, path = strings.ToLower(folder), strings.ToLower(path)
+	folder, path = fold(folder), fold(path)
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
-// settings reports whether a path is a file in which Claude Code keeps its
-// hooks and its MCP servers.
+// fold makes letters the same that some disk takes for the same, whatever their
+// case: an ſ is an s.
+func fold(path string) string { return strings.ToLower(strings.ToUpper(path)) }
+
+// settingsFiles are the ends of paths where Claude Code keeps its hooks and its
+// MCP servers. Whoever moves the folder away takes them out.
+var settingsFiles = [][]string{
+	{".claude", "settings.json"}, {".claude", "settings.local.json"}, {".claude"},
+	{".claude.json"}, {".mcp.json"}, {"managed-settings.json"}, {"managed-mcp.json"},
+}
+
+// settings reports whether a path is such a file, or the folder.
 func settings(path string) bool {
-	path = strings.ToLower(path)
+	path = fold(path)
 	name := filepath.Base(path)
-	switch name {
-	case ".claude.json", ".mcp.json", "managed-settings.json", "managed-mcp.json":
-		return true
+	for _, end := range settingsFiles {
+		if len(end) == 1 && name == end[0] {
+			return true
+		}
 	}
 	return filepath.Base(filepath.Dir(path)) == ".claude" && strings.HasPrefix(name, "settings") && strings.HasSuffix(name, ".json")
 }
 
 // Resolve follows every link of an absolute path, also where what is at its end
-// does not exist yet.
+// does not exist yet. The folder of a process and what it has open are somewhere
+// else for whoever asks than for us: a path through them is an error.
 func Resolve(path string) (string, error) {
 	done, rest, links := "/", strings.Split(path, "/"), 0
 	for len(rest) > 0 {
@@ -223,6 +271,9 @@ func Resolve(path string) (string, error) {
 		case "..":
 			done = filepath.Dir(done)
 			continue
+		}
+		if strings.HasPrefix(done, "/proc/") && (name == "cwd" || filepath.Base(done) == "fd" && strings.Join(rest, "") != "") {
+			return "", fmt.Errorf("%s leads through a folder that only the process itself knows", path)
 		}
 		next := filepath.Join(done, name)
 		to, err := os.Readlink(next)

@@ -2,6 +2,7 @@ package own
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +26,7 @@ func place(t *testing.T) (dir string, things Things) {
 	for name, to := range map[string]string{
 		"project/state": ".sallyport", "project/src/up": "..", "project/new": ".sallyport/not-there-yet",
 		"project/round": "round", "linked": "project/.sallyport", "project/out": "../home/.claude", "project/abs": filepath.Join(dir, "project/.sallyport"),
+		"shortcut": "project", "home/.claude/settings.json": "../../dotfile.json",
 	} {
 		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -86,6 +88,13 @@ func TestPaths(t *testing.T) {
 		"the client's hooks here":       {"Edit", map[string]any{"file_path": ".claude/settings.local.json"}, true},
 		"the client's servers":          {"Write", map[string]any{"file_path": ".mcp.json"}, true},
 		"a script that leads there":     {"Workflow", map[string]any{"scriptPath": project + "/rules/x.js"}, true},
+		"blanks that clients cut":       {"Read", map[string]any{"file_path": " " + project + "/rules/a.cedar"}, true},
+		"a mark that clients cut":       {"Read", map[string]any{"file_path": "\ufeff" + project + "/rules/a.cedar"}, true},
+		"long until it is made short":   {"Read", map[string]any{"file_path": project + "/" + strings.Repeat("./", 3000) + "rules/a.cedar"}, true},
+		"a letter that some disks fold": {"Read", map[string]any{"file_path": project + "/ruleſ/a.cedar"}, true},
+		"the folder of a process":       {"Read", map[string]any{"file_path": "/proc/self/cwd/rules/a.cedar"}, true},
+		"what a process has open":       {"Read", map[string]any{"file_path": "/proc/self/fd/9/rules/a.cedar"}, true},
+		"where the client's hooks are":  {"Write", map[string]any{"file_path": dir + "/dotfile.json"}, true},
 		"looking at the client's hooks": {"Read", map[string]any{"file_path": "~/.claude/settings.json"}, false},
 		"other files":                   {"Read", map[string]any{"file_path": project + "/src/main.go"}, false},
 		"a name that begins alike":      {"Write", map[string]any{"file_path": project + "/.sallyport-notes"}, false},
@@ -116,6 +125,13 @@ func TestPaths(t *testing.T) {
 func TestCommands(t *testing.T) {
 	dir, things := place(t)
 	project := filepath.Join(dir, "project")
+	var many strings.Builder
+	for i := range maxLooks / 4 {
+		fmt.Fprintf(&many, "%x ", i)
+		if i == 0 {
+			many.WriteString("; cd a; cd b; ")
+		}
+	}
 	for _, command := range []string{
 		"cat .sallyport/log.key", `cat ".sallyport"/log.key`, `cat .sally\port/log.key`, "cat '.sally'port/log.key", "cat .sallyport", "cat<.sallyport/log.key",
 		"cat " + project + "/.sallyport/log.key", "cat state/log.key", "cat ./src/../state/log.key", "cat ~/hook.token", "cat $HOME/hook.token", "cat ${HOME}/hook.token",
@@ -129,14 +145,20 @@ func TestCommands(t *testing.T) {
 		"echo $SALLYPORT_TOKEN", "env -u SALLYPORT_TOKEN claude", "unset SALLYPORT_URL", "SALLYPORT_TOKEN= claude -p x",
 		"rm ~/.claude/settings.json", "cat .claude/settings.local.json", "echo '{}' > .mcp.json",
 		strings.Repeat("a", maxText+1),
+		"echo approvals approve a_1 | xargs sallyport; doctor", "set -- approvals approve a_1; sallyport $@;doctor", "sallyport\ndoctor", "sallyport --dir doctor approvals approve a_1",
+		"/usr/bin/sallypor? approvals approve a_1", "cd .; cd .; cd .; cd .; cd ..; cat project/rules/a.cedar", "cd -P .. && cat project/rules/a.cedar", "cd -- .. && cat project/rules/a.cedar",
+		"cd; cat hook.token", strings.Repeat("cd x; cd y;", 9), "cd " + dir + "; cd shortcut; cd ..; cat project/rules/a.cedar", "cat [!x]ules/a.cedar", "cat " + dir + "/shortcut/r*/a.cedar", "cat " + dir + "/short*/../project/rules/a.cedar",
+		"tar c -C" + project + "/rules .", "sort -orules/a.cedar x", "cat ~+/rules/a.cedar", "cat /proc/self/cwd/rules/a.cedar",
+		"rm -rf .claude", "mv ~/.claude /tmp/x", "cp x .claude/", "cp x .claude/setting?.json", "cp x ~/.claude/*.json", "cp x .mcp.j*", "echo > " + dir + "/dotfile.json", many.String(),
 	} {
 		if got := things.Touched("Bash", project, object(t, map[string]any{"command": command})); got == "" {
 			t.Errorf("%.80s is not seen", command)
 		}
 	}
 	for _, command := range []string{
-		"ls", "go test ./...", "cat src/main.go", "echo hello > src/x", "git commit -m 'rule out the rest'", "cat *.go", "grep -rn x src", "curl https://example.com/rules/x",
+		"ls", "go test ./...", "cat src/main.go", "echo hello > src/x", "git commit -m 'rule the rest'", "cat *.go", "grep -rn x src", "curl https://example.com/rules/x",
 		"sallyport doctor", "sallyport approvals list", "sallyport approvals show a_1", "sallyport -o json approvals show a_1", "./bin/sallyport version", "cd src && ls ..", "echo $((1+2)) ${X}",
+		"if [ -f x ]; then [[ -d y ]]; fi", "ls > /dev/null 2> /dev/stderr", "cat /proc/self/status /proc/cpuinfo", "mkdir -p .claude/skills/x", "go test -run 'X|Y' ./...", "cd src; cd ..; cd src; ls", "rm sa*.go",
 	} {
 		if got := things.Touched("Bash", project, object(t, map[string]any{"command": command})); got != "" {
 			t.Errorf("%s: %s", command, got)
