@@ -115,6 +115,9 @@ func (c *client) post(body []byte, headers map[string]string) (status int, answe
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if said := response.Header.Get(hookdoor.AnswerHeader); (said != "") != (response.StatusCode == http.StatusOK) || !bytes.Contains(body, []byte(`"`+said+`"`)) && said != "" {
+		c.t.Fatalf("an answer about %q, with HTTP %d", said, response.StatusCode)
+	}
 	return response.StatusCode, strings.TrimSpace(string(text))
 }
 

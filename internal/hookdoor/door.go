@@ -31,6 +31,10 @@ const (
 	KeepHeader = "Sallyport-Keep" // a file of the hook's own that no tool may touch
 )
 
+// AnswerHeader is in every answer, with the event that it answers: one that says
+// nothing lets a call pass, and so would whatever else listens where a gateway was.
+const AnswerHeader = "Sallyport-Answer"
+
 // Path is where hooks are served.
 const Path = "/v1/hooks/claude-code"
 
@@ -112,6 +116,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		said = d.after(r.Context(), who, e)
 	}
+	w.Header().Set(AnswerHeader, e.name)
 	write(w, http.StatusOK, said)
 }
 

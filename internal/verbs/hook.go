@@ -91,7 +91,7 @@ func (h *hook) run(ctx context.Context, k Kit) (err error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return k.block(errors.New("what the client said is no JSON object that can be read"))
 	}
-	answer, err := h.ask(ctx, body)
+	answer, err := h.ask(ctx, e.Event, body)
 	if err == nil {
 		return k.answer(answer)
 	}
@@ -113,7 +113,7 @@ func (h *hook) missed(ctx context.Context, k Kit, e told, because error) error {
 	body, err := json.Marshal(e)
 	if err == nil {
 		var answer []byte
-		if answer, err = h.ask(ctx, body); err == nil {
+		if answer, err = h.ask(ctx, e.Event, body); err == nil {
 			return k.answer(answer)
 		}
 	}
@@ -166,8 +166,8 @@ func readWithin(ctx context.Context, in io.Reader) ([]byte, error) {
 	}
 }
 
-// ask asks the gateway. The answer is what the hook prints.
-func (h *hook) ask(ctx context.Context, body []byte) ([]byte, error) {
+// ask asks the gateway about an event. The answer is what the hook prints.
+func (h *hook) ask(ctx context.Context, event string, body []byte) ([]byte, error) {
 	if err := h.credentials(); err != nil {
 		return nil, err
 	}
@@ -206,6 +206,8 @@ func (h *hook) ask(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%s answered %s: is it a gateway, and of this version?", h.base(), response.Status)
 	case response.StatusCode != http.StatusOK:
 		return nil, errors.New(problem.Error)
+	case response.Header.Get(hookdoor.AnswerHeader) != event:
+		return nil, fmt.Errorf("what answers at %s is no gateway, or not of this version", h.base())
 	}
 	return text, nil
 }

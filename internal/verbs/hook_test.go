@@ -52,6 +52,7 @@ func TestHookAsksTheOneThatWasInstalled(t *testing.T) {
 		if r.URL.Path != hookdoor.Path {
 			w.WriteHeader(404)
 		}
+		w.Header().Set(hookdoor.AnswerHeader, "PreToolUse")
 		io.WriteString(w, `{}`)
 	}))
 	defer gate.Close()
@@ -79,6 +80,12 @@ func TestHookFailsClosed(t *testing.T) {
 		"an error": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(500)
 			io.WriteString(w, `{"error":"the disk is full"}`)
+		},
+		"another program": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"status":"ok"}`) },
+		"nothing to say":  func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `null`) },
+		"about another event": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(hookdoor.AnswerHeader, "Stop")
+			io.WriteString(w, `{}`)
 		},
 		"no JSON": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `hello`) },
 		"another": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404); io.WriteString(w, `{}`) },
@@ -114,7 +121,10 @@ func TestHookFailsClosed(t *testing.T) {
 
 // An error in the program itself blocks, too.
 func TestHookPanics(t *testing.T) {
-	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }))
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(hookdoor.AnswerHeader, "PreToolUse")
+		io.WriteString(w, `{}`)
+	}))
 	defer gate.Close()
 	t.Setenv(tokenVariable, "sp_run_x")
 	err := (&hook{url: gate.URL}).run(t.Context(), Kit{In: strings.NewReader(bashEvent), Out: broken{}, Errs: io.Discard})
@@ -144,6 +154,7 @@ func TestHookTellsOfWhatItCantSend(t *testing.T) {
 			io.WriteString(w, `{"error":"too long"}`)
 			return
 		}
+		w.Header().Set(hookdoor.AnswerHeader, "PostToolUse")
 		io.WriteString(w, `{"systemMessage":"noted"}`)
 	}))
 	defer server.Close()
