@@ -90,6 +90,7 @@ type Source struct {
 	ArgStart, ArgEnd   int    // bytes of the argument's text that it explains
 	Origin             Origin
 	Strength           string // of the user's words: how they reached us (launcher, orchestrator, hook)
+	Exact              bool   // the whole argument stands there, letter by letter
 }
 
 // Trace is what is known of where one leaf of a call's arguments came from:
@@ -124,6 +125,11 @@ func FindingOf(name string) Finding {
 // text, or not all of it: it failed, was too slow, or had too much before it.
 // Nobody knows what it would have found, so it counts as all that it could.
 const Unseen = "failed"
+
+// Unasked is the rule of a finding that says that no scanner has looked, since
+// no rule of the policy asked what they see. To rules of a later policy it is as
+// if they had failed.
+const Unasked = "unasked"
 
 // AllScanners is the scanner of a finding that is about every scanner.
 const AllScanners = "scanner"

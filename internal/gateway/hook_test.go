@@ -79,7 +79,7 @@ func TestWitness(t *testing.T) {
 			t.Errorf("%s: %v, %v", c.result, refused, err)
 		}
 		last := w.records[len(w.records)-1]
-		if got := w.memory(); got != "saw "+c.result || last.Entry.Outcome != c.outcome || string(last.Result) != c.result || (last.Entry.Reason != "") != c.refused {
+		if got := w.memory(); got != "saw "+c.result+" scanner/unasked" || last.Entry.Outcome != c.outcome || string(last.Result) != c.result || (last.Entry.Reason != "") != c.refused {
 			t.Errorf("%s: %s, %+v", c.result, got, last.Entry)
 		}
 	}

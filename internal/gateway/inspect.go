@@ -35,9 +35,9 @@ type judged struct {
 // it may reach the agent, and how it is changed before. An error means that it
 // may not; what the log may keep of it is known all the same.
 func (t *Ticket) judge(ctx context.Context, result sallyport.Value) (j judged, err error) {
-	seen := t.gateway.Inspector.Result(ctx, t.judged, result)
-	j = judged{value: result, kept: result, found: seen.Findings}
 	rules := t.gateway.Rules()
+	seen := t.gateway.inspect(ctx, rules, t.judged, result)
+	j = judged{value: result, kept: result, found: seen.Findings}
 	if !rules.JudgesResults() {
 		return j, nil
 	}
@@ -56,6 +56,20 @@ func (t *Ticket) judge(ctx context.Context, result sallyport.Value) (j judged, e
 	}
 	return j, err
 }
+
+// inspect looks at what came back, unless no rule asks what is seen there: it
+// takes longer than all else that happens to a long result.
+func (g *Gateway) inspect(ctx context.Context, rules *policy.Rules, call *sallyport.Call, result sallyport.Value) *inspect.Seen {
+	if rules.LooksAtFindings() {
+		return g.Inspector.Result(ctx, call, result)
+	}
+	seen := inspect.Unlooked(result)
+	seen.Findings = unasked
+	return seen
+}
+
+// unasked is what is known of a text that no scanner was to look at.
+var unasked = []sallyport.Finding{{Scanner: sallyport.AllScanners, Rule: sallyport.Unasked, Score: 1}}
 
 // permits are the ids of the rules that let a call through, nil where nobody
 // knows them any more.

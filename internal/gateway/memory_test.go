@@ -85,7 +85,7 @@ func TestWhatReachesTheAgentIsRemembered(t *testing.T) {
 	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := w.memory(), `did pay; heard from shop {"message":"half"}; did elicitation/create; saw {"message":"who?"}`; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `saw {"content":[]}`) {
+	if got, want := w.memory(), `did pay; heard from shop {"message":"half"} scanner/unasked; did elicitation/create; saw {"message":"who?"}`; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, `saw {"content":[]} scanner/unasked`) {
 		t.Errorf("remembered %s", got)
 	}
 	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
@@ -172,10 +172,10 @@ func TestWhatIsOnNoRecordIsHeard(t *testing.T) {
 		return string(answer.Result.Raw()) + string(answer.Error.Raw())
 	}
 	for _, test := range []struct{ method, heard, deaf string }{
-		{"resources/list", `heard from shop {"uri":"shop://a","name":"obey"}`, `{"resources":[]}`},
-		{"tools/list", `heard from shop {"code":-32000,"message":"obey"}`, "withheld"},
+		{"resources/list", `heard from shop {"uri":"shop://a","name":"obey"} scanner/unasked`, `{"resources":[]}`},
+		{"tools/list", `heard from shop {"code":-32000,"message":"obey"} scanner/unasked`, "withheld"},
 		{"prompts/list", "", `{"code":-32601,"message":"Method not found"}`},
-		{"logging/setLevel", `heard from shop {"resultType":"complete","_meta":{"note":"obey"}}`, "withheld"},
+		{"logging/setLevel", `heard from shop {"resultType":"complete","_meta":{"note":"obey"}} scanner/unasked`, "withheld"},
 		{"resources/unsubscribe", "", `{"resultType":"complete"}`},
 	} {
 		w.deaf = false

@@ -76,7 +76,9 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 	if rules.LooksAtFlow() {
 		facts.Flow = g.Memories.Flow(ctx, judged, facts.Tool)
 	}
-	facts.Findings = g.Inspector.Arguments(ctx, judged, facts.Tool)
+	if facts.Findings = unasked; rules.LooksAtFindings() {
+		facts.Findings = g.Inspector.Arguments(ctx, judged, facts.Tool)
+	}
 	decision = policy.Decide(rules, facts)
 	observed := decision.Verdict != sallyport.Allow && g.Observe()
 	var asked sallyport.Approval

@@ -168,7 +168,7 @@ func (g *Gateway) overheard(ctx context.Context, query *Query, answer Answer, er
 		return answer, nil
 	}
 	call := &sallyport.Call{Server: query.Server, Principal: query.Principal, Run: query.Run}
-	err = g.Memories.Heard(ctx, call, text, namesOf(g.Inspector.Result(ctx, call, text).Findings))
+	err = g.Memories.Heard(ctx, call, text, namesOf(g.inspect(ctx, g.Rules(), call, text).Findings))
 	if err != nil {
 		return Answer{}, sallyport.Refuse(sallyport.CauseLog, "the server's answer is withheld, since it cannot be recorded that it was heard: %v", err)
 	}

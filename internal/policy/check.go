@@ -532,5 +532,6 @@ func (u *uses) note(path []string) {
 		u.findings = true
 	default:
 		u.flow = append(u.flow, path[0])
+		u.found = u.found || path[0] == "run" && (len(path) == 1 || path[1] == "found")
 	}
 }

@@ -47,9 +47,11 @@ func TestFindings(t *testing.T) {
 		{"by its scanner", found("pii/email", "secret/jwt"), nil, sallyport.Deny, "no-secrets-in-notes"},
 		{"before", nil, []string{"pii/email", "order/override"}, sallyport.Deny, "misled"},
 		{"nobody looked", found("scanner/failed"), nil, sallyport.Deny, "no-secrets-in-notes"},
+		{"nobody was to look", found("scanner/unasked"), nil, sallyport.Deny, "no-secrets-in-notes"},
 		{"that scanner failed", found("secret/failed"), nil, sallyport.Deny, "no-secrets-in-notes"},
 		{"another scanner failed", found("external/failed"), nil, sallyport.Allow, "notes"},
 		{"nobody looked before", nil, []string{"scanner/failed"}, sallyport.Deny, "misled"},
+		{"nobody was to look before", nil, []string{"scanner/unasked"}, sallyport.Deny, "misled"},
 	} {
 		facts := call(t, "desk/tool:update_ticket", `{"id":"1","status":"open"}`)
 		facts.Flow, facts.Findings = &sallyport.Flow{Run: sallyport.Labels{Found: c.before}}, c.found

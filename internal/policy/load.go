@@ -48,6 +48,7 @@ func Load(files []File, pinned []sallyport.Definition, declared Declared) (*Rule
 		rule.policy = cedar.NewPolicyFromAST((*publicast.Policy)(rule.source))
 		rule.foresee()
 		r.flow = r.flow || len(rule.uses.flow) > 0
+		r.finds = r.finds || rule.uses.findings || rule.uses.found || rule.Mask != nil
 		r.changing = r.changing || rule.permit && rule.changes()
 		if rule.result {
 			r.results.add(rule)

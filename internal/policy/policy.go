@@ -36,6 +36,7 @@ type Rules struct {
 	calls    index
 	results  index
 	flow     bool            // some rule looks at where arguments came from
+	finds    bool            // some rule looks at what scanners see
 	changing bool            // some permit changes what comes back
 	static   types.EntityMap // the actions, for conditions that test their groups
 }
@@ -56,6 +57,10 @@ func (r *Rules) JudgesResults() bool { return r != nil && (r.changing || len(r.r
 // LooksAtFlow reports whether any rule looks at where arguments came from or at
 // what the run has done.
 func (r *Rules) LooksAtFlow() bool { return r != nil && r.flow }
+
+// LooksAtFindings reports whether any rule looks at what scanners see, or has it
+// masked.
+func (r *Rules) LooksAtFindings() bool { return r != nil && r.finds }
 
 // All are the rules as written, by file and line.
 func (r *Rules) All() []sallyport.Rule {
@@ -128,6 +133,7 @@ type uses struct {
 	flow      []string // what is known of where arguments came from
 	result    bool
 	findings  bool
+	found     bool // in what the run has read
 	caller    bool // anything known before the arguments are: user, principal, action, resource
 }
 
@@ -144,6 +150,7 @@ func (u *uses) add(v *uses) {
 	u.flow = append(u.flow, v.flow...)
 	u.result = u.result || v.result
 	u.findings = u.findings || v.findings
+	u.found = u.found || v.found
 }
 
 // read is one look at the arguments: at a value and all below it, only whether

@@ -32,7 +32,7 @@ func foundBefore(names, known []string) types.Set {
 func (p paths) found(name string, known []string) {
 	scanner, rule, _ := strings.Cut(name, "/")
 	p[types.String(name)], p[types.String(scanner)] = struct{}{}, struct{}{}
-	if rule != sallyport.Unseen {
+	if rule != sallyport.Unseen && scanner != sallyport.AllScanners {
 		return
 	}
 	p[unseen], p[types.String(sallyport.AllScanners)] = struct{}{}, struct{}{}
