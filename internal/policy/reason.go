@@ -20,25 +20,6 @@ func (r *rule) String() string {
 	return fmt.Sprintf("rule %q (%s:%d)", r.ID, r.File, r.Line)
 }
 
-// sentence ends a text with a full stop, unless it ends itself.
-func sentence(text string) string {
-	text = strings.TrimSpace(text)
-	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
-		return text
-	}
-	return text + "."
-}
-
-func joinSentences(sentences ...string) string {
-	var out []string
-	for _, s := range sentences {
-		if s = sentence(s); s != "" {
-			out = append(out, s)
-		}
-	}
-	return strings.Join(out, " ")
-}
-
 func because(prefix string, r *rule) string {
 	if r.Because == "" {
 		return prefix
@@ -53,7 +34,7 @@ func (q *question) refusedBy(r *rule) string {
 	} else {
 		hint = q.instead()
 	}
-	return joinSentences(because("Refused by "+r.String(), r), hint)
+	return source.Sentences(because("Refused by "+r.String(), r), hint)
 }
 
 func (q *question) heldBy(r *rule, groups []string) string {
@@ -65,7 +46,7 @@ func (q *question) heldBy(r *rule, groups []string) string {
 	if way := r.otherwise(); way != "" {
 		hint = "Nobody is asked when " + way
 	}
-	return joinSentences(because("Held by "+r.String(), r), who, hint)
+	return source.Sentences(because("Held by "+r.String(), r), who, hint)
 }
 
 func (q *question) cannotJudge(r *rule) string {
@@ -74,10 +55,10 @@ func (q *question) cannotJudge(r *rule) string {
 		if what == "" {
 			what = "all arguments"
 		}
-		return joinSentences(fmt.Sprintf("Refused: %s looks at %s, and this call sends nothing there that it can be judged by", r, what),
+		return source.Sentences(fmt.Sprintf("Refused: %s looks at %s, and this call sends nothing there that it can be judged by", r, what),
 			"Send what the schema declares: nothing required left out, no null, no integer beyond 64 bits, at most four decimal places and 1,024 items, no other properties")
 	}
-	return joinSentences(fmt.Sprintf("Refused: %s can't be evaluated on this call", r), "Change the arguments that it looks at, or the rule")
+	return source.Sentences(fmt.Sprintf("Refused: %s can't be evaluated on this call", r), "Change the arguments that it looks at, or the rule")
 }
 
 // nobodyPermits says what the nearest permit wants, else what is permitted.
@@ -97,9 +78,9 @@ func (q *question) nobodyPermits() string {
 		}
 	}
 	if nearest != nil {
-		return joinSentences(head, fmt.Sprintf("%s%s would permit it when %s", strings.ToUpper(nearest.String()[:1]), nearest.String()[1:], way))
+		return source.Sentences(head, fmt.Sprintf("%s%s would permit it when %s", strings.ToUpper(nearest.String()[:1]), nearest.String()[1:], way))
 	}
-	return joinSentences(head, q.instead())
+	return source.Sentences(head, q.instead())
 }
 
 // A refusal names at most this many other actions, and looks at no more than

@@ -240,3 +240,23 @@ func Article(word string) string {
 	}
 	return "a " + word
 }
+
+// sentence ends a text with a full stop, unless it ends itself.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
+		return text
+	}
+	return text + "."
+}
+
+// Sentences joins texts, each with a full stop.
+func Sentences(sentences ...string) string {
+	var out []string
+	for _, s := range sentences {
+		if s = sentence(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " ")
+}
