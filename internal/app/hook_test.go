@@ -49,7 +49,6 @@ type client struct {
 	app    *App
 	dir    string
 	tokens map[string]string
-	uses   int
 }
 
 func hooked(t *testing.T) *client {
