@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +28,11 @@ func (s *Seen) Change(mask []string, neutralise bool) (changed sallyport.Value, 
 	}
 	var edits []sallyport.Edit
 	for node, text := range m.edits {
-		edits = append(edits, sallyport.Edit{Target: node, With: sallyport.AppendString(nil, text)})
+		with := sallyport.AppendString(nil, text)
+		if node.Type() == sallyport.Number {
+			with = []byte("0") // clients check results against a schema: a text would make the whole one void
+		}
+		edits = append(edits, sallyport.Edit{Target: node, With: with})
 	}
 	// Two names of one object may have become the same: then Parse refuses.
 	if changed, err = sallyport.Parse(s.value.Splice(edits...)); err != nil {
@@ -61,7 +67,7 @@ func (m *modification) wants(f *sallyport.Finding) bool {
 // find masks the findings, each where it is.
 func (m *modification) find() error {
 	placed := make([]bool, len(m.seen.Findings))
-	var secrets []string
+	var secrets [][2]string // what is masked, and with what
 	spans := map[sallyport.Value][]sallyport.Finding{}
 	for _, t := range m.seen.texts {
 		text := textOf(t.node)
@@ -73,7 +79,9 @@ func (m *modification) find() error {
 			spans[t.node] = append(spans[t.node], f)
 			m.masked[f.Name()]++
 			if found := text[f.Start:f.End]; len(found) >= shortest {
-				secrets = append(secrets, found, "["+f.Rule+"]")
+				for _, form := range forms(found) {
+					secrets = append(secrets, [2]string{form, "[" + f.Rule + "]"})
+				}
 			}
 		}
 	}
@@ -87,9 +95,32 @@ func (m *modification) find() error {
 		}
 	}
 	if secrets != nil {
-		m.again = strings.NewReplacer(secrets...)
+		// The longest first: else one that begins another would leave its rest.
+		slices.SortStableFunc(secrets, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
+		var pairs []string
+		for _, s := range secrets {
+			pairs = append(pairs, s[0], s[1])
+		}
+		m.again = strings.NewReplacer(pairs...)
 	}
 	return nil
+}
+
+// forms are how a text may stand in another one. Servers send structured content
+// as JSON in a text, too, and encoders escape in more ways than they must.
+func forms(text string) []string {
+	least := sallyport.AppendString(nil, text)
+	most, err := json.Marshal(text)
+	if err != nil {
+		most = least
+	}
+	all := []string{text}
+	for _, escaped := range [][]byte{least, most, bytes.ReplaceAll(least, []byte("/"), []byte(`\/`))} {
+		if form := string(escaped[1 : len(escaped)-1]); !slices.Contains(all, form) {
+			all = append(all, form)
+		}
+	}
+	return all
 }
 
 // shortest is the length from which a masked text is looked for elsewhere in
@@ -107,7 +138,7 @@ func (m *modification) walk(name string, structured bool, v sallyport.Value, neu
 	for key, member := range v.MemberNodes() {
 		below, _ := key.Text()
 		m.text(key, neutralise)
-		m.walk(below, structured || below == "structuredContent", member, neutralise)
+		m.walk(below, structured || below == "structuredContent", member, neutralise && (structured || !binary(v, below)))
 	}
 	for _, item := range v.Items() {
 		m.walk(name, structured, item, neutralise)
@@ -120,6 +151,13 @@ func (m *modification) walk(name string, structured bool, v sallyport.Value, neu
 // fixed are members of the protocol's own that hold no words, and break when
 // they are changed: a resource is found again by its URI.
 var fixed = []string{"uri", "uriTemplate", "type", "role", "mimeType", "method", "taskId", "nextCursor", "resultType"}
+
+// binary reports a member of the protocol's own that holds a picture, a sound or
+// a file, in base64, which can look like the beginning of a link.
+func binary(v sallyport.Value, name string) bool {
+	kind := v.Get("type")
+	return name == "data" && (kind.IsText("image") || kind.IsText("audio")) || name == "blob" && v.Get("uri").Type() == sallyport.String
+}
 
 func (m *modification) text(node sallyport.Value, neutralise bool) {
 	was, edited := m.edits[node]

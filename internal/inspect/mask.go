@@ -61,7 +61,9 @@ func Neutralise(text string) string {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case ':':
-			if scheme(text[:i], i+1 == len(text) || text[i+1] == ' ') {
+			// What follows "]:" is where a link leads that stands elsewhere, in more
+			// spellings than there are schemes: [a]: /\site.example
+			if scheme(text[:i], i+1 == len(text) || text[i+1] == ' ') || i > 0 && text[i-1] == ']' {
 				put(i, "[:]", 1)
 			}
 		case '<':
