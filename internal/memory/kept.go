@@ -159,18 +159,19 @@ func (m *Memories) wrote(call *sallyport.Call, tool *sallyport.Definition, flow 
 
 // declaration says who wrote what a call returns, and who may read it: of a
 // memory nobody better than those who wrote to it.
-func (m *Memories) declaration(server, tool string, args sallyport.Value) provenance.Declaration {
-	d := m.servers.Declaration(server)
-	use := m.servers.Use(server, tool)
+func (m *Memories) declaration(call *sallyport.Call) provenance.Declaration {
+	d := m.servers.Declaration(call.Server)
+	d.Verbatim = call.Kind != sallyport.KindTool || m.tool(call, nil).Fetches()
+	use := m.servers.Use(call.Server, call.Name)
 	if !use.Memory {
 		return d
 	}
 	m.mu.Lock()
-	k := m.kept[server]
+	k := m.kept[call.Server]
 	m.mu.Unlock()
 	t := worst // nobody could say
 	if k != nil {
-		t = k.read(keyOf(use.Meanings, args))
+		t = k.read(keyOf(use.Meanings, call.Args))
 	}
 	d.Rules = slices.Clone(d.Rules)
 	if t.untrusted {

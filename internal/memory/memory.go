@@ -39,6 +39,7 @@ type Past interface {
 
 // Act is one call on the record.
 type Act struct {
+	Kind               sallyport.Kind
 	Call, Server, Tool string
 	Effects            []sallyport.Effect
 	Args               sallyport.Value // absent where they are gone
@@ -148,23 +149,28 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	if use.Memory && m.keep(ctx, call.Server) != nil {
 		return nil
 	}
+	t := m.tool(call, tool)
+	names, all := t.Named(call.Args)
+	if !all {
+		return nil
+	}
 	traces := r.seen.Trace(call.Name, call.Args)
+	for i := range names {
+		names[i].Trace = r.seen.TraceName(call.Name, names[i].Path, names[i].Text)
+		traces = append(traces, names[i].Trace)
+	}
 	labels := r.seen.Labels()
 	flow := &sallyport.Flow{Task: r.scope != nil, Traces: traces, Run: sallyport.Labels{
 		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did), Found: slices.Clone(r.found)}}
-	t := *r.tool(call, tool)
-	if use.Meanings != nil {
-		t.Roles = use.Meanings
-	}
-	judged := scope.Judge(scope.Facts{Tool: &t, Args: call.Args, Traces: traces, Scope: r.scope, Memory: remembered{r},
+	judged := scope.Judge(scope.Facts{Tool: t, Args: call.Args, Names: names, Traces: traces, Scope: r.scope, Memory: remembered{r},
 		Tainted: labels.SawUntrusted, Asked: r.named})
-	outside, unlinked := m.level.Open(&t, judged)
+	outside, unlinked := m.level.Open(t, judged)
 	if r.scope != nil {
 		flow.Outside = outside
 	}
 	for _, leaf := range slices.Concat(judged.Linked, judged.Unlinked) {
-		if i := slices.IndexFunc(traces, func(t sallyport.Trace) bool { return t.Path == leaf.Path }); i >= 0 {
-			traces[i].Critical = true
+		for i := range traces {
+			traces[i].Critical = traces[i].Critical || traces[i].Path == leaf.Path
 		}
 	}
 	for _, leaf := range unlinked {
@@ -174,7 +180,7 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 			flow.Unlinked = append(flow.Unlinked, leaf.Path)
 		}
 	}
-	flow.Exposed = r.exposed(use, &t, flow, judged.Unlinked)
+	flow.Exposed = r.exposed(use, t, flow, judged.Unlinked)
 	return flow
 }
 
@@ -233,7 +239,7 @@ func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *s
 	m.wrote(call, tool, flow)
 	m.change(call.Run.RememberedIn(), func(r *memory) {
 		r.does(effectsOf(tool))
-		if flow != nil && slices.Equal(effectsOf(tool), onlyRead) && scope.Asked(flow.Traces) {
+		if flow != nil && slices.Equal(effectsOf(tool), onlyRead) && scope.Asked(m.tool(call, tool), call.Args, flow.Traces) {
 			r.asked[call.ID] = true
 		}
 	})
@@ -243,7 +249,7 @@ func (m *Memories) Did(call *sallyport.Call, tool *sallyport.Definition, flow *s
 // the agent is, and after it is handed to the log.
 func (m *Memories) Saw(call *sallyport.Call, result sallyport.Value, found []string) {
 	m.change(call.Run.RememberedIn(), func(r *memory) {
-		r.saw(call.ID, call.Server, call.Name, result, m.declaration(call.Server, call.Name, call.Args))
+		r.saw(call.ID, call.Server, call.Name, result, m.declaration(call))
 		r.finds(found)
 	})
 }
@@ -349,8 +355,9 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 			r.finds(nobodyKnows)
 		}
 		for _, act := range acts {
+			call := &sallyport.Call{Kind: act.Kind, Server: act.Server, Name: act.Tool, Args: act.Args}
 			r.does(act.Effects)
-			if slices.Equal(act.Effects, onlyRead) && scope.Asked(r.seen.Trace(act.Tool, act.Args)) {
+			if slices.Equal(act.Effects, onlyRead) && scope.Asked(m.tool(call, nil), act.Args, r.seen.Trace(act.Tool, act.Args)) {
 				r.asked[act.Call] = true
 			}
 			if m.servers.Use(act.Server, act.Tool).Memory {
@@ -358,7 +365,7 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 					return err
 				}
 			}
-			switch d := m.declaration(act.Server, act.Tool, act.Args); {
+			switch d := m.declaration(call); {
 			case act.Withheld:
 			case act.Result.Type() == sallyport.Absent:
 				r.seen.Missed(act.Server, act.Tool, d)

@@ -1,8 +1,8 @@
 package memory
 
 import (
+	"regexp"
 	"slices"
-	"strings"
 
 	"sallyport"
 	"sallyport/internal/scope"
@@ -70,20 +70,33 @@ func (r *memory) mint(tools *toolset) {
 	}
 }
 
-func (r *memory) tool(call *sallyport.Call, definition *sallyport.Definition) *scope.Tool {
-	if t := r.tools.byAction[call.Action()]; t != nil {
+// tool is what a call is made to, with what the operator says of its arguments.
+func (m *Memories) tool(call *sallyport.Call, definition *sallyport.Definition) *scope.Tool {
+	t := *m.toolsOf(m.servers.Definitions()).find(call, definition)
+	if meanings := m.servers.Use(call.Server, call.Name).Meanings; meanings != nil {
+		t.Roles = meanings
+	}
+	return &t
+}
+
+func (s *toolset) find(call *sallyport.Call, definition *sallyport.Definition) *scope.Tool {
+	if t := s.byAction[call.Action()]; t != nil {
 		return t
 	}
 	if definition != nil && definition.Kind == sallyport.KindTool {
 		return toolOf(definition)
 	}
 	t := &scope.Tool{Server: call.Server, Name: call.Name, Effects: effectsOf(definition)}
-	if uri, ok := call.Args.Get("uri").Text(); ok && !strings.HasPrefix(uri, "http:") && !strings.HasPrefix(uri, "https:") {
+	if uri, ok := call.Args.Get("uri").Text(); ok && !elsewhere.MatchString(uri) {
 		// A name within the server: it leads nowhere else.
 		t.Roles = map[string]scope.Role{"uri": scope.RoleQuery}
 	}
 	return t
 }
+
+// elsewhere finds the schemes of what a server would fetch from others, also
+// within an address of its own.
+var elsewhere = regexp.MustCompile(`(?i)(?:https?|ftps?|wss?)(?::|%3a)|^\s*//`)
 
 func toolOf(d *sallyport.Definition) *scope.Tool {
 	description, _ := d.Raw.Get("description").Text()

@@ -29,7 +29,10 @@ type Declaration struct {
 	// serialiser (YAML, CSV) and never by pasting texts together, so that
 	// nobody can forge a field from within another. JSON always counts as such.
 	Serialised bool
-	Rules      []Rule // the first that fits decides
+	// Verbatim says that a text is handed out as somebody wrote it, such as a page
+	// or a file: the form that it has is his, unless Serialised promises otherwise.
+	Verbatim bool
+	Rules    []Rule // the first that fits decides
 }
 
 // Rule says where the values of certain fields come from.
@@ -44,7 +47,7 @@ type Rule struct {
 // trusted without a rule, on whichever server.
 func (d *Declaration) of(tool, path, text string, how form.Structure) (o sallyport.Origin, kind string) {
 	weak := sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: d.Readers}
-	sure := how == form.Structured || how == form.Serialised && d.Serialised
+	sure := d.sure(how)
 	for i := range d.Rules {
 		r := &d.Rules[i]
 		if !r.fits(tool, path) {
@@ -66,32 +69,14 @@ func (d *Declaration) of(tool, path, text string, how form.Structure) (o sallypo
 	return weak, ""
 }
 
-func (r *Rule) fits(tool, path string) bool {
-	return (r.Tool == "" || wildcard(r.Tool, tool)) && (r.Field == "" || fitsPath(r.Field, path))
+// sure reports whether fields are fields for sure, and no text that somebody
+// wrote to look like them.
+func (d *Declaration) sure(how form.Structure) bool {
+	return how == form.Structured || how == form.Written && !d.Verbatim || how >= form.Serialised && d.Serialised
 }
 
-// wildcard matches with * for any characters, in time linear in both for every
-// star.
-func wildcard(pattern, s string) bool {
-	head, rest, star := strings.Cut(pattern, "*")
-	if !star {
-		return pattern == s
-	}
-	if !strings.HasPrefix(s, head) {
-		return false
-	}
-	s = s[len(head):]
-	for {
-		part, next, more := strings.Cut(rest, "*")
-		if !more {
-			return strings.HasSuffix(s, part)
-		}
-		i := strings.Index(s, part)
-		if i < 0 {
-			return false
-		}
-		s, rest = s[i+len(part):], next
-	}
+func (r *Rule) fits(tool, path string) bool {
+	return (r.Tool == "" || plain.Wildcard(r.Tool, tool)) && (r.Field == "" || fitsPath(r.Field, path))
 }
 
 // fitsPath compares a path with a pattern, leaving out the path's indexes.
@@ -139,12 +124,19 @@ func afterIndexes(path string) string {
 	return strings.TrimPrefix(path, ".")
 }
 
+// names reports whether a server gives a field its name: of a record itself it
+// does, unless it is anybody's; what lies deeper others may have named.
+func (d *Declaration) names(path string) bool {
+	_, deeper := cutName(path)
+	return d.Trust != Community && deeper == "" && strings.IndexByte(path, '[') < 0
+}
+
 // assigned reports whether a value has the name and the shape of one that the
 // server itself assigns. Only fields of the record itself count: what lies
 // deeper may be an object that somebody else wrote.
 func (d *Declaration) assigned(path, text string) bool {
-	name, deeper := cutName(path)
-	if d.Trust == Community || deeper != "" || strings.IndexByte(path, '[') >= 0 {
+	name, _ := cutName(path)
+	if !d.names(path) {
 		return false
 	}
 	switch plain.ShapeOf(name, text) {

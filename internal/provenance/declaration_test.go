@@ -5,6 +5,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/provenance/form"
+	"sallyport/internal/provenance/plain"
 )
 
 func TestDeclarations(t *testing.T) {
@@ -69,8 +70,8 @@ func TestWildcards(t *testing.T) {
 		{"*", "", true}, {"a*", "abc", true}, {"*c", "abc", true}, {"a*c", "abc", true}, {"a*b*c", "aXbYc", true},
 		{"a*c", "ab", false}, {"ab", "abc", false}, {"a*bc*c", "abc", false}, {"b*", "abc", false}, {"a*b", "aab", true},
 	} {
-		if got := wildcard(test.pattern, test.s); got != test.want {
-			t.Errorf("wildcard(%q, %q) = %v", test.pattern, test.s, got)
+		if got := plain.Wildcard(test.pattern, test.s); got != test.want {
+			t.Errorf("plain.Wildcard(%q, %q) = %v", test.pattern, test.s, got)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"sallyport"
-	"sallyport/internal/provenance/form"
 	"sallyport/internal/provenance/plain"
 )
 
@@ -80,7 +79,10 @@ func (m *Memory) Saw(call, server, tool string, result sallyport.Value, d Declar
 	from := &origin{call: short(call), server: short(server), tool: short(tool)}
 	places := map[place]*place{}
 	s := splitter{yield: func(c cell) {
-		at := place{path: short(c.path), sure: c.how == form.Structured || c.how == form.Serialised && d.Serialised}
+		at := place{path: short(c.path), sure: d.sure(c.how)}
+		if c.quiet && d.names(at.path) {
+			return
+		}
 		o, kind := d.of(tool, at.path, c.text, c.how)
 		if at.kind = kind; kind == "" {
 			at.kind = c.container
@@ -113,7 +115,7 @@ func intern(places map[place]*place, at place) *place {
 func (m *Memory) Missed(server, tool string, d Declaration) {
 	worst := sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: d.Readers}
 	for i := range d.Rules {
-		if r := &d.Rules[i]; r.Tool == "" || wildcard(r.Tool, tool) {
+		if r := &d.Rules[i]; r.Tool == "" || plain.Wildcard(r.Tool, tool) {
 			worst = worst.Weaker(sallyport.Origin{Writer: sallyport.WriterUntrusted, Readers: r.Origin.Readers})
 		}
 	}
@@ -237,6 +239,9 @@ func (m *Memory) remember(o sallyport.Origin, f field, text string) {
 	}
 	if p.Via != 0 {
 		f.decoded = &decoded{shifts: p.Shifts, via: p.Via}
+		if strings.Contains(text, "://") {
+			f.decoded.sent = strings.Clone(text)
+		}
 	}
 	m.put(o, f)
 	m.rememberHidden(o, f, plain.MaxNesting)

@@ -102,7 +102,7 @@ func TestSourcesNameTheVeryRecordFieldAndBytes(t *testing.T) {
 	m := New(0)
 	m.Saw("c_7", "mail", "list_emails", structuredResult(`[{"id":"1","body":"nothing"},{"id":"2","from":{"name":"Eve"},"body":"Call \u00e9 at <b>eve@evil.example</b>!"}]`), Declaration{})
 	got := leaf(m, "send", "to", "eve@evil.example")
-	want := sallyport.Source{Call: "c_7", Server: "mail", Tool: "list_emails", Record: 1, Field: "body", Start: 14, End: 30, ArgEnd: 16,
+	want := sallyport.Source{Call: "c_7", Server: "mail", Tool: "list_emails", Record: 1, Field: "body", Start: 14, End: 30, ArgEnd: 16, Exact: true,
 		Origin: sallyport.Origin{Writer: untrusted, Readers: sallyport.ReadersPrivate}}
 	if len(got.Sources) != 1 || got.Sources[0] != want {
 		t.Errorf("sources\n%+v, want\n%+v", got.Sources, want)

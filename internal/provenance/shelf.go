@@ -1,6 +1,7 @@
 package provenance
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"sallyport"
@@ -47,8 +48,9 @@ type place struct {
 type decoded struct {
 	shifts plain.Shifts
 	via    plain.Through
-	base   int32 // of hidden text: the bytes of the field that hold it
-	until  int32 // … and their end; 0 for text that is not hidden
+	base   int32  // of hidden text: the bytes of the field that hold it
+	until  int32  // … and their end; 0 for text that is not hidden
+	sent   string // as it was, where it may hold addresses
 }
 
 func (f *field) via() plain.Through {
@@ -70,13 +72,19 @@ func (f *field) sent(start, end int) (int, int) {
 	}
 }
 
+// holds reports whether a value stands in the field letter by letter: who may
+// choose case, escapes or separators says something with them.
+func (f *field) holds(value string) bool {
+	return strings.Contains(f.text, value) || f.decoded != nil && strings.Contains(f.decoded.sent, value)
+}
+
 func (f *field) hidden() bool { return f.decoded != nil && f.decoded.until > 0 }
 
 // cost is the memory of a field without its anchors.
 func (f *field) cost() int {
 	cost := fieldCost + len(f.text)
 	if f.decoded != nil {
-		cost += decodedCost + 8*len(f.decoded.shifts)
+		cost += decodedCost + 8*len(f.decoded.shifts) + len(f.decoded.sent)
 	}
 	return cost
 }

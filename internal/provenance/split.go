@@ -14,6 +14,7 @@ type cell struct {
 	path      []byte // good until the next cell only
 	text      string
 	container string // which of several lists holds the record
+	quiet     bool   // text is the name of a value that says nothing, such as true
 	how       form.Structure
 }
 
@@ -84,7 +85,7 @@ func (s *splitter) text(text string, known sallyport.Value) {
 	case v.Type() == sallyport.Absent:
 		s.cell(cell{record: s.record, text: text, how: form.Forgeable})
 		s.record++
-	case how == form.Structured && known.Type() != sallyport.Absent && same(v, known):
+	case how == form.Written && known.Type() != sallyport.Absent && same(v, known):
 	default:
 		before := s.cells
 		s.records(v, how)
@@ -101,15 +102,21 @@ func same(a, b sallyport.Value) bool {
 	return string(a.AppendCanonical(nil)) == string(b.AppendCanonical(nil))
 }
 
+// wrapping is the name under which frameworks wrap the text that a tool gave.
+// Under any other a text is the value of its field, whatever it looks like: a
+// mail's body makes no records.
+const wrapping = "result"
+
 const maxOwnFields = 4 // of what merely wraps a list: a total, a cursor
 
 // records finds the records of a value: the items of its list, or itself.
 func (s *splitter) records(v sallyport.Value, how form.Structure) {
 	for v.Type() == sallyport.Object && v.Len() == 1 {
+		var name string
 		var only sallyport.Value
-		for _, only = range v.MemberNodes() {
+		for name, only = range v.Members() {
 		}
-		if text, ok := only.Text(); ok {
+		if text, ok := only.Text(); ok && name == wrapping {
 			if inner, innerHow := form.Parse(text); inner.Type() != sallyport.Absent {
 				v, how = inner, innerHow // a text that a framework wrapped
 				continue
@@ -207,11 +214,13 @@ func (s *splitter) leaves(v sallyport.Value, how form.Structure, container strin
 		text, ok := leaf.Text()
 		if !ok {
 			if leaf.Type() != sallyport.Number {
-				continue // true, false and null say nothing of where they came from
+				// true, false and null say nothing; who chose the name may have.
+				s.cell(cell{record: s.record, path: path, text: lastName(string(path)), container: container, how: how, quiet: true})
+				continue
 			}
 			text = string(leaf.Raw())
 		}
-		s.cell(cell{s.record, path, text, container, how})
+		s.cell(cell{record: s.record, path: path, text: text, container: container, how: how})
 	}
 	s.record++
 }
@@ -231,7 +240,9 @@ func (s *splitter) names(v sallyport.Value) {
 
 func (s *splitter) cell(c cell) {
 	if c.text != "" {
-		s.cells++
+		if !c.quiet {
+			s.cells++
+		}
 		s.yield(c)
 	}
 }

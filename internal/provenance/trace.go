@@ -65,6 +65,13 @@ func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 	return traces
 }
 
+// TraceName says where the name of a member at a path came from.
+func (m *Memory) TraceName(tool, path, name string) sallyport.Trace {
+	t := tracer{memory: m, tool: tool}
+	t.next(path)
+	return t.trace(name)
+}
+
 // tracer traces one leaf.
 type tracer struct {
 	memory *Memory
@@ -289,7 +296,7 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 	out.Origin = sallyport.Origin{Writer: writer, Readers: t.readers(evidence, because)}
 	t.afterLoss(&out)
 	var many bool
-	if out.Sources, many = sources(all); (many || t.many) && !slices.Contains(out.Through, Many) {
+	if out.Sources, many = sources(text, all); (many || t.many) && !slices.Contains(out.Through, Many) {
 		out.Through = append(out.Through, Many)
 	}
 	if len(all) > 0 && writer != sallyport.WriterUser && writer != sallyport.WriterTrusted && !t.complete(first, all) {
@@ -501,9 +508,10 @@ func (t *tracer) complete(v *view, matches []match) bool {
 }
 
 // sources names where matches were seen, each place once.
-func sources(matches []match) (list []sallyport.Source, more bool) {
+func sources(text string, matches []match) (list []sallyport.Source, more bool) {
 	for i := range matches {
 		s := matches[i].source()
+		s.Exact = matches[i].field.holds(text)
 		if slices.Contains(list, s) {
 			continue
 		}

@@ -14,6 +14,7 @@ type Facts struct {
 	Tool   *Tool
 	Args   sallyport.Value
 	Traces []sallyport.Trace // one for each leaf of Args, by path
+	Names  []Name            // of members, which are values of the agent's choice
 	Scope  *Scope            // of the run; nil when nobody told the task
 	Memory Memory
 	// Own are the user's own addresses and accounts, from where users are
@@ -59,17 +60,10 @@ func Judge(f Facts) Flow {
 		if leaf.Type() == sallyport.Null {
 			continue
 		}
-		trace := j.trace(string(path))
-		switch trace.Origin.Writer {
-		case sallyport.WriterUnknown:
-			flow.Unknown = append(flow.Unknown, trace.Path)
-		case sallyport.WriterUntrusted:
-			flow.Untrusted = append(flow.Untrusted, trace.Path)
-		}
-		if len(trace.Sources) > 0 && trace.Origin.Readers == sallyport.ReadersPrivate {
-			flow.Private = append(flow.Private, trace.Path)
-		}
-		j.leaves = append(j.leaves, argument{trace, textOf(leaf), f.Tool.RoleOf(trace.Path, leaf)})
+		j.add(&flow, j.trace(string(path)), textOf(leaf), f.Tool.RoleOf(string(path), leaf))
+	}
+	for _, n := range f.Names {
+		j.add(&flow, n.Trace, n.Text, n.Role)
 	}
 	for _, a := range j.leaves {
 		why, critical, linked := j.judge(a)
@@ -84,6 +78,20 @@ func Judge(f Facts) Flow {
 		}
 	}
 	return flow
+}
+
+// add takes an argument to what is judged.
+func (j *judge) add(flow *Flow, trace sallyport.Trace, text string, role Role) {
+	switch trace.Origin.Writer {
+	case sallyport.WriterUnknown:
+		flow.Unknown = append(flow.Unknown, trace.Path)
+	case sallyport.WriterUntrusted:
+		flow.Untrusted = append(flow.Untrusted, trace.Path)
+	}
+	if len(trace.Sources) > 0 && trace.Origin.Readers == sallyport.ReadersPrivate {
+		flow.Private = append(flow.Private, trace.Path)
+	}
+	j.leaves = append(j.leaves, argument{trace, text, role})
 }
 
 type argument struct {
@@ -152,14 +160,14 @@ func (j *judge) url(a argument) (why string, critical, linked bool) {
 	lower := strings.ToLower(a.text)
 	if j.task != nil {
 		for _, l := range j.task.Literals {
-			if host := hostOf(lower); host != "" && (host == hostOf(l) || host == l) && len(lower) <= len(l)+len("https://") {
+			if bareURL(lower) == bareURL(l) {
 				return "the user's words", true, true
 			}
 		}
 	}
 	if j.Tool.Reads() {
 		for _, s := range a.trace.Sources {
-			if s.Call != "" && s.ArgStart == 0 && s.ArgEnd == len(a.text) {
+			if s.Call != "" && s.Exact {
 				return "it stands so in " + j.place(s), true, true
 			}
 		}
@@ -167,10 +175,10 @@ func (j *judge) url(a argument) (why string, critical, linked bool) {
 	return j.whence(a), true, false
 }
 
-func hostOf(url string) string {
+// bareURL is an address without what people leave out.
+func bareURL(url string) string {
 	url = strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://")
-	host, _, _ := strings.Cut(url, "/")
-	return strings.TrimPrefix(host, "www.")
+	return strings.TrimSuffix(strings.TrimPrefix(url, "www."), "/")
 }
 
 var percentPattern = regexp.MustCompile(`(\d+(?:\.\d+)?)\s?(?:%|percent)`)

@@ -67,7 +67,7 @@ func (m *seen) trace(args sallyport.Value) []sallyport.Trace {
 						t.Sources = append(t.Sources, sallyport.Source{
 							Call: strconv.Itoa(c), Server: "s", Tool: "list", Record: i, Field: f.Path, End: min(len(text), len(f.Text)),
 							ArgStart: max(0, strings.Index(text, f.Text)), ArgEnd: max(0, strings.Index(text, f.Text)) + min(len(text), len(f.Text)),
-							Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted},
+							Origin: sallyport.Origin{Writer: sallyport.WriterUntrusted}, Exact: strings.Contains(f.Text, text),
 						})
 					}
 				}

@@ -47,11 +47,30 @@ const maxBase = 12
 
 // Asked reports whether a call was made with something that the user named, by
 // the traces of its arguments. What is so short that it stands everywhere does
-// not count.
-func Asked(traces []sallyport.Trace) bool {
-	return slices.ContainsFunc(traces, func(t sallyport.Trace) bool {
-		return t.Origin.Writer == sallyport.WriterUser && !slices.Contains(t.Through, "short")
-	})
+// not count, and what says which thing is read must be the user's: his words
+// beside somebody else's address name nothing.
+func Asked(tool *Tool, args sallyport.Value, traces []sallyport.Trace) bool {
+	byPath := make(map[string]*sallyport.Trace, len(traces))
+	for i := range traces { // one path may be that of a name, too
+		if t := &traces[i]; byPath[t.Path] == nil || t.Origin.Writer < byPath[t.Path].Origin.Writer {
+			byPath[t.Path] = t
+		}
+	}
+	named := false
+	for path, leaf := range args.Leaves() {
+		t := byPath[string(path)]
+		switch users := t != nil && t.Origin.Writer == sallyport.WriterUser; {
+		case users:
+			named = named || !slices.Contains(t.Through, "short")
+		case leaf.Type() == sallyport.Null:
+		default:
+			switch tool.RoleOf(string(path), leaf) {
+			case RolePrincipal, RoleURL, RolePath, RoleID, RoleThing, RoleSecret, RoleCommand:
+				return false
+			}
+		}
+	}
+	return named
 }
 
 // linker links the arguments of one call to the task.
@@ -67,7 +86,7 @@ type linker struct {
 // document that is named does not name everybody who stands in it, and a day
 // names nobody.
 func (l *linker) link(text string, role Role, t sallyport.Trace) string {
-	if t.Origin.Writer == sallyport.WriterUser && (role != RoleID || l.refers(text)) {
+	if t.Origin.Writer == sallyport.WriterUser && (role != RoleID && role != RolePrincipal || l.refers(text, role)) {
 		return "the user's words"
 	}
 	if slices.ContainsFunc(l.own, func(own string) bool { return strings.EqualFold(own, strings.TrimSpace(text)) }) {
@@ -107,11 +126,11 @@ func (l *linker) given(text string) bool {
 
 // refers reports whether the user's words mean a thing by this id: a number
 // that stands in them may be a day, an amount, anything.
-func (l *linker) refers(text string) bool {
-	if !numberText.MatchString(text) || l.task == nil {
+func (l *linker) refers(text string, role Role) bool {
+	if n, ok := number(text); !ok || l.task == nil || role == RolePrincipal && n >= fewDigits {
 		return true
 	}
-	return l.task.refs[text] || slices.Contains(l.task.Literals, strings.ToLower(text))
+	return l.task.refs[text] || role == RolePrincipal && l.task.whom[text] || slices.Contains(l.task.Literals, strings.ToLower(text))
 }
 
 // speaksOf reports whether the task speaks of the part that somebody plays by

@@ -22,6 +22,7 @@ type Task struct {
 	topics    wordSet // stems of all other words that mean something
 	called    []called
 	refs      wordSet // numbers that name something: "ticket 481", "ID 13"
+	whom      wordSet // numbers that name somebody: "to 12", "account 12"
 	words     wordSet // stems of all words
 	selectors []Selector
 	before    subject // what the last sentence was about that was about something
@@ -65,7 +66,7 @@ var (
 
 // ReadTask reads the user's words, each message on its own.
 func ReadTask(messages ...string) *Task {
-	t := &Task{topics: wordSet{}, words: wordSet{}, refs: wordSet{}}
+	t := &Task{topics: wordSet{}, words: wordSet{}, refs: wordSet{}, whom: wordSet{}}
 	for _, m := range messages {
 		for _, s := range sentences(m) {
 			t.sentence(s)
@@ -400,6 +401,9 @@ func (t *Task) mentions(s []token) {
 		case numberPattern.MatchString(w.lower):
 			if refers(s, i) {
 				t.refs[w.lower] = true
+			}
+			if i > 0 && contains(lexicon.roles[s[i-1].lower], RolePrincipal) {
+				t.whom[w.lower] = true
 			}
 			if n, err := strconv.ParseFloat(strings.TrimSuffix(strings.ReplaceAll(w.lower, ",", ""), "%"), 64); err == nil {
 				if strings.HasSuffix(w.lower, "%") || next(s, i+1) == "%" || next(s, i+1) == "percent" {

@@ -1,6 +1,7 @@
 package scope
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,20 @@ func (t *Tool) Learn() {
 		p := profileOf(t)
 		t.learned = &p
 	}
+}
+
+// Fetches reports whether a tool hands out what lies at a path or an address:
+// what comes back is as a whole what somebody put there.
+func (t *Tool) Fetches() bool {
+	if len(t.Effects) > 0 && !t.has(sallyport.Read) {
+		return false
+	}
+	for name := range t.Schema.Get("properties").Members() {
+		if role := t.RoleOf(name, sallyport.Value{}); role == RolePath || role == RoleURL {
+			return true
+		}
+	}
+	return false
 }
 
 // Reads reports whether the tool does nothing but read.
@@ -227,28 +242,44 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 	}
 	text, _ := value.Text()
 	role := t.declared(names)
-	if n, ok := number(textOf(value)); ok && role == RolePrincipal && n < fewDigits {
-		return RoleNone // "guests: 3" counts people and names nobody
+	if n, ok := number(textOf(value)); ok && role == RolePrincipal && n < fewDigits && counts(path, names) {
+		return RoleNone
 	}
 	if role == RoleContent && t.has(sallyport.Pay) && t.says(names, "name") {
 		role = RoleThing
 	}
 	if role == RoleNone || role == RoleContent {
-		lower := strings.ToLower(strings.TrimSpace(text))
-		switch {
-		case emailPattern.MatchString(lower), ibanPattern.MatchString(lower) && strings.ToUpper(text) == text:
-			return RolePrincipal
-		case strings.HasPrefix(lower, "http://"), strings.HasPrefix(lower, "https://"):
-			return RoleURL
-		case strings.HasPrefix(lower, "/") && !strings.Contains(lower, " "), strings.Contains(lower, "../"):
-			return RolePath
-		}
+		return shapeOf(text, role)
 	}
 	return role
 }
 
-// fewDigits is below what numbers of accounts and people are.
+// shapeOf is the role that the shape of a value says, else the other.
+func shapeOf(text string, other Role) Role {
+	lower := strings.ToLower(strings.TrimSpace(text))
+	switch {
+	case emailPattern.MatchString(lower), ibanPattern.MatchString(lower) && strings.ToUpper(text) == text:
+		return RolePrincipal
+	case schemePattern.MatchString(lower):
+		return RoleURL
+	case strings.HasPrefix(lower, "/") && !strings.Contains(lower, " "), strings.Contains(lower, "../"):
+		return RolePath
+	}
+	return other
+}
+
+// schemePattern is how what is fetched from elsewhere begins.
+var schemePattern = regexp.MustCompile(`^(?:[a-z][a-z0-9+.-]*:)?//`)
+
+// fewDigits is below what numbers of accounts and people mostly are.
 const fewDigits = 1000
+
+// counts reports whether a small number counts people and names nobody, as in
+// "guests: 3". One of a list of them does, and so does a payee.
+func counts(path string, names []string) bool {
+	words := nameWords(names[len(names)-1])
+	return len(words) > 0 && !strings.HasSuffix(path, "]") && strings.HasSuffix(words[len(words)-1], "s") && !strings.HasSuffix(words[len(words)-1], "ss")
+}
 
 // says reports whether an argument's name or the beginning of its description
 // has a word.

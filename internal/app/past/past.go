@@ -39,7 +39,7 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 		if f.Entry.Kind == sallyport.KindAnswer {
 			continue // the agent's own words
 		}
-		act := memory.Act{Call: f.Entry.Call, Server: f.Entry.Server, Tool: f.Entry.Name, Effects: f.Entry.Effects}
+		act := memory.Act{Kind: f.Entry.Kind, Call: f.Entry.Call, Server: f.Entry.Server, Tool: f.Entry.Name, Effects: f.Entry.Effects}
 		if f.Entry.Kind != sallyport.KindTool {
 			act.Effects = []sallyport.Effect{sallyport.Read}
 		}

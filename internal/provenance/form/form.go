@@ -17,7 +17,8 @@ type Structure uint8
 const (
 	Forgeable  Structure = iota // key: value lines, Markdown, mail: pasted together
 	Serialised                  // YAML, CSV, Python's own
-	Structured                  // structured content, JSON
+	Written                     // JSON in a text
+	Structured                  // structured content
 )
 
 // Parse gives a text as JSON when it has one of the forms we know, else
@@ -29,10 +30,10 @@ func Parse(text string) (sallyport.Value, Structure) {
 	}
 	if trimmed[0] == '{' || trimmed[0] == '[' {
 		if v, err := sallyport.Parse([]byte(trimmed)); err == nil {
-			return v, Structured
+			return v, Written
 		}
 		if v, ok := jsonLines(trimmed); ok {
-			return v, Structured
+			return v, Written
 		}
 	}
 	for _, form := range []struct {
