@@ -447,6 +447,33 @@ func TestHookResults(t *testing.T) {
 	}
 }
 
+// What a rule wants masked the client is told to give the agent masked, in the
+// shape that it came in; in observe mode as it came.
+func TestHookResultsAreMasked(t *testing.T) {
+	const key = "AKIAQ3EGJXM7TN5RWL2C"
+	c := hookedWith(t, hookConfig, hookPolicy+`@id("keys") @on("result") @mask("secret") forbid (principal, action, resource);`)
+	read := map[string]any{"file_path": "a.txt"}
+	for i, test := range []struct {
+		result any
+		want   string
+	}{
+		{"it is " + key, `{"hookSpecificOutput":{"hookEventName":"PostToolUse","updatedToolOutput":"it is [aws-key]"}}`},
+		{map[string]any{"file": map[string]any{"content": key, "numLines": 1}}, `{"hookSpecificOutput":{"hookEventName":"PostToolUse","updatedToolOutput":{"file":{"content":"[aws-key]","numLines":1}}}}`},
+		{"it is none", `{}`},
+	} {
+		use := fmt.Sprint("u_", i)
+		c.say(before("Read", read, use))
+		if got := c.say(after("Read", read, use, test.result)); got != test.want {
+			t.Errorf("%v: %s, want %s", test.result, got, test.want)
+		}
+	}
+	c.app.observe.Store(true)
+	c.say(before("Read", read, "u"))
+	if got := c.say(after("Read", read, "u", key)); got != "{}" {
+		t.Errorf("observed: %s", got)
+	}
+}
+
 // Who is not known, or what can't be read, is refused, and nothing is recorded.
 func TestHookRefusals(t *testing.T) {
 	c := hooked(t)

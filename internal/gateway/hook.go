@@ -42,14 +42,18 @@ func (g *Gateway) identify(ctx context.Context, credential sallyport.Credential,
 }
 
 // Witness ends a ticket whose result the agent has already. It is remembered
-// whatever the rules say of it: the refusal says that they would have withheld
-// it. The log keeps it masked all the same. failed says that the tool says that it failed.
-func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed bool) (refused, err error) {
+// whatever the rules say of it, and the log keeps it as they want it changed:
+// instead is that, absent when nothing is changed, and the refusal says that they
+// would have withheld it. failed says that the tool says that it failed.
+func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed bool) (instead sallyport.Value, refused, err error) {
 	j, refused := t.judge(ctx, result)
 	t.gateway.Memories.Saw(t.judged, result, namesOf(j.found))
 	entry := sallyport.Entry{Outcome: sallyport.OutcomeOK, Reason: textOf(refused), Findings: findings(j.found), Modified: j.modified, Observed: j.modified != nil}
 	if failed {
 		entry.Outcome = sallyport.OutcomeToolErr
 	}
-	return refused, t.end(ctx, j.kept, entry)
+	if j.modified != nil && !j.observed {
+		instead = j.value
+	}
+	return instead, refused, t.end(ctx, j.kept, entry)
 }

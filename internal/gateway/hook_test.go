@@ -74,7 +74,7 @@ func TestWitness(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.memory()
-		refused, err := ticket.Witness(t.Context(), sallyport.MustParse(c.result), c.failed)
+		_, refused, err := ticket.Witness(t.Context(), sallyport.MustParse(c.result), c.failed)
 		if (refused != nil) != c.refused || err != nil {
 			t.Errorf("%s: %v, %v", c.result, refused, err)
 		}
@@ -88,7 +88,7 @@ func TestWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.appendErr = errors.New("the disk is full")
-	if _, err := ticket.Witness(t.Context(), sallyport.MustParse(`{}`), false); err == nil {
+	if _, _, err := ticket.Witness(t.Context(), sallyport.MustParse(`{}`), false); err == nil {
 		t.Error("nobody is told that it could not be recorded")
 	}
 }

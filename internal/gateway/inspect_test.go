@@ -245,8 +245,8 @@ func TestWhatIsWitnessedIsInspected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if refused, err := ticket.Witness(t.Context(), sallyport.MustParse(withAKey), false); refused != nil || err != nil {
-		t.Fatal(refused, err)
+	if instead, refused, err := ticket.Witness(t.Context(), sallyport.MustParse(withAKey), false); refused != nil || err != nil || string(instead.Raw()) != withNoKey {
+		t.Fatal(string(instead.Raw()), refused, err)
 	}
 	if got := w.memory(); !strings.HasSuffix(got, "saw "+withAKey+" secret/aws-key") {
 		t.Errorf("remembered %s", got)

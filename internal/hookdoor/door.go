@@ -224,7 +224,7 @@ func (d *Door) after(ctx context.Context, who asker, e *event) answer {
 		d.lose(ctx, o.ticket, "what it brought could not be read")
 		return answer{Message: "Sallyport: what " + e.tool + " brought could not be read. The run counts as one that has read the worst."}
 	}
-	refused, err := o.ticket.Witness(ctx, e.answer(), e.failed)
+	changed, refused, err := o.ticket.Witness(ctx, e.answer(), e.failed)
 	switch {
 	case err != nil:
 		return stop("Sallyport: what " + e.tool + " brought could not be recorded: " + err.Error())
@@ -232,6 +232,8 @@ func (d *Door) after(ctx context.Context, who asker, e *event) answer {
 		return stop("Sallyport would have kept back what " + e.tool + " brought: " + refused.Error())
 	case refused != nil:
 		return replace(e, refused)
+	case changed.Type() != sallyport.Absent && !e.failed:
+		return answer{Specific: &specific{Event: e.name, Output: outOf(changed).Raw()}}
 	}
 	return answer{}
 }

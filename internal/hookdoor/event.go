@@ -103,6 +103,14 @@ func (e *event) answer() sallyport.Value {
 	}
 }
 
+// outOf is what came back, out of what answer made of it.
+func outOf(answer sallyport.Value) sallyport.Value {
+	for _, item := range answer.Get("content").Items() {
+		return item.Get("text")
+	}
+	return answer.Get("structuredContent").Get("result")
+}
+
 // key finds the call again when its result comes. Without an id of the client
 // it is what was asked for.
 func (e *event) key(run string) key {
