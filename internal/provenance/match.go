@@ -158,6 +158,17 @@ func (m *match) covers() bool {
 	return m.from == 0 && m.to == len(m.view.Bytes)
 }
 
+// exact reports whether the argument stands there letter by letter, in the text
+// or in what was sent of it: who may choose case, escapes or separators says
+// something with them.
+func (m *match) exact(argument string, start, end int) bool {
+	near := func(text string, start, end int) bool {
+		return end <= len(text) && strings.Contains(text[max(0, start-len(argument)):min(len(text), end+len(argument))], argument)
+	}
+	f := m.field
+	return m.covers() && (near(f.text, m.start, m.end) || f.decoded != nil && near(f.decoded.sent, start, end))
+}
+
 // maxGap is how many bytes of separators within a value are looked over. A
 // bound: a megabyte of spaces would otherwise be walked for every word beside.
 const maxGap = 64

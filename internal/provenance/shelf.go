@@ -1,7 +1,6 @@
 package provenance
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"sallyport"
@@ -70,12 +69,6 @@ func (f *field) sent(start, end int) (int, int) {
 	default:
 		return d.shifts.Was(start), d.shifts.Was(end)
 	}
-}
-
-// holds reports whether a value stands in the field letter by letter: who may
-// choose case, escapes or separators says something with them.
-func (f *field) holds(value string) bool {
-	return strings.Contains(f.text, value) || f.decoded != nil && strings.Contains(f.decoded.sent, value)
 }
 
 func (f *field) hidden() bool { return f.decoded != nil && f.decoded.until > 0 }

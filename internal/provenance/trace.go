@@ -511,7 +511,7 @@ func (t *tracer) complete(v *view, matches []match) bool {
 func sources(text string, matches []match) (list []sallyport.Source, more bool) {
 	for i := range matches {
 		s := matches[i].source()
-		s.Exact = matches[i].field.holds(text)
+		s.Exact = matches[i].exact(text, s.Start, s.End)
 		if slices.Contains(list, s) {
 			continue
 		}
