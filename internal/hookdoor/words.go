@@ -29,14 +29,19 @@ func (w *written) note(run string, input sallyport.Value) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	texts := w.runs[run]
-	if texts == nil || len(texts) >= maxWritten {
+	if texts == nil {
 		if w.runs == nil || len(w.runs) >= maxWrittenRuns {
 			w.runs = map[string]map[sallyport.Digest]bool{}
 		}
 		texts = map[sallyport.Digest]bool{}
 		w.runs[run] = texts
 	}
-	each(input, func(text string) { texts[digestOf(text)] = true })
+	each(input, func(text string) {
+		if len(texts) >= maxWritten { // one input can have as many
+			clear(texts)
+		}
+		texts[digestOf(text)] = true
+	})
 }
 
 // each tells of every text of a value.
