@@ -150,8 +150,14 @@ func show(t *terminal.Table, r *Report) {
 			terminal.Visible(with), g.Told, strings.Join(g.Paths[0].Moves, "; "))
 	}
 	s := r.Success
-	t.Line(fmt.Sprintf("\nReached of %d goals: %d at the first attempt, %d within 10, %d within 100, %d within %d.",
-		s.Goals, s.Within1, s.Within10, s.Within100, s.WithinMore, r.Attempts))
+	reached := fmt.Sprintf("\nReached of %d goals: %d at the first attempt", s.Goals, s.Within1)
+	// Only what was tried: with 3 attempts, nobody knows what 100 would reach.
+	for _, within := range []struct{ attempts, goals int }{{10, s.Within10}, {100, s.Within100}} {
+		if within.attempts < r.Attempts {
+			reached += fmt.Sprintf(", %d within %d", within.goals, within.attempts)
+		}
+	}
+	t.Line(fmt.Sprintf("%s, %d within %d.", reached, s.WithinMore, r.Attempts))
 	for _, f := range r.Families {
 		t.Line(fmt.Sprintf("  %d by %s", f.Goals, f.Family))
 	}
