@@ -130,13 +130,14 @@ func TestSuggest(t *testing.T) {
 	add("desk/tool:send_email", `{"to":"a@b.example","subject":"s","body":"1","urgent":false}`, `{"to":"a@b.example","subject":"s","body":"2"}`, `{"to":"a@b.example","subject":"s","body":"3","urgent":false,"cc":["x"]}`)
 	add("cloud/tool:run_command", `{"host":"web-1","command":"/opt/tools/status"}`, `{"host":"web-1","command":"/opt/tools/disk"}`, `{"host":"web-1","command":"/opt/tools/sub/x"}`)
 	add("cloud/tool:create_instance", `{"size":"small","count":1}`)
-	denied, tainted, loner := records[0], records[0], records[0]
+	denied, held, tainted, loner := records[0], records[6], records[0], records[0]
 	denied.Passed, denied.Verdict = false, sallyport.Deny
+	held.Passed, held.Verdict = false, sallyport.Hold
 	tainted.Flow = theirs("id")
 	c := *loner.Call
 	c.Principal = sallyport.Principal{Agent: "loner"}
 	loner.Call = &c
-	records = append(records, denied, tainted, tainted, loner)
+	records = append(records, denied, held, tainted, tainted, loner)
 
 	want := `// Suggested from 17 calls. A rule here says what was done, not that it should be:
 // read each one before you use it.
@@ -227,6 +228,7 @@ when {
 // Left out:
 //   2 calls, role "support", "desk/tool:get_ticket": acts after reading what others wrote, or is made of it
 //   1 call, role "support", "desk/tool:get_ticket": refused then
+//   1 call, role "support", "desk/tool:refund": held for a human then
 `
 	got := Suggest(records)
 	if got != want {

@@ -32,6 +32,8 @@ func Suggest(records []Observed) string {
 			k.agent = r.Call.Principal.Agent
 		}
 		switch {
+		case !r.Passed && r.Verdict == sallyport.Hold:
+			left[k.String()+": held for a human then"]++
 		case !r.Passed:
 			left[k.String()+": refused then"]++
 		case r.tainted():
