@@ -33,7 +33,7 @@ func (k Kit) hookInstall() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "install [--user|--project]", Short: "Have Claude Code ask Sallyport, by its settings",
 		Long: `Have Claude Code ask Sallyport before and after each tool, and tell it what you
-type: three hooks in its settings, yours (~/.claude/settings.json) or those of the
+type: hooks in its settings, yours (~/.claude/settings.json) or those of the
 project (.claude/settings.json). Comments, layout and other hooks stay; a copy of
 the settings is kept beside them. "sallyport hook uninstall" undoes it.
 
