@@ -165,6 +165,22 @@ func (a Approval) Expire(at time.Time) (Approval, error) {
 	return a.move(Expired, at)
 }
 
+// End closes a question that a kill covers: what is not answered is refused, and
+// a yes that nobody has used yet is used up, so that it can't be used once the
+// kill is over.
+func (a Approval) End(by, reason string, at time.Time) (Approval, error) {
+	to := Refused
+	if a.State == Approved {
+		to = Expired
+	}
+	next, err := a.move(to, at)
+	if err != nil {
+		return a, err
+	}
+	next.By, next.Reason = by, reason
+	return next, nil
+}
+
 // Groups are all that must answer, each once, in order.
 func (a Approval) Groups() []string {
 	var groups []string

@@ -109,6 +109,7 @@ const (
 	CauseResult   Cause = "result"   // what came back may not be released
 	CauseWire     Cause = "wire"     // malformed bytes
 	CauseLimit    Cause = "limit"    // more of something than one session may have
+	CauseKill     Cause = "kill"     // killed or paused by the operator
 )
 
 // RefusedError ends a call that is not allowed. Its text is for the agent.

@@ -107,6 +107,10 @@ type Record struct {
 	Entry  Entry
 	Args   []byte // raw JSON
 	Result []byte // raw JSON
+	// Regardless says that an intent is recorded though its call is killed: it
+	// has happened already, or it ends something. Any other drops out of its
+	// transaction with ErrOvertaken.
+	Regardless bool
 	// Approval is a question as it stands once the entry is in the log: put by a
 	// hold, answered by a change, spent by an intent, closed by a refusal. Both
 	// become durable at once or not at all; ErrOvertaken says that the question

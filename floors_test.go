@@ -43,6 +43,8 @@ var floors = map[string]int{
 	"sallyport/internal/inspect/model": 1, // pure: the trained model
 	"sallyport/internal/inspect/train": 2, // touches files: makes the model
 
+	"sallyport/internal/kill": 1, // what is stopped, and what is under way
+
 	"sallyport/internal/gateway": 2, // the order of things
 
 	"sallyport/internal/upstream/remote": 2, // one URL of a server, and nothing else
@@ -55,6 +57,8 @@ var floors = map[string]int{
 
 	"sallyport/internal/store/approvals": 2, // rows of one table, and nothing else
 	"sallyport/internal/store/runs":      2, // rows of one table, and nothing else
+	"sallyport/internal/store/file":      1, // touches one file, and nothing else
+	"sallyport/internal/store/kills":     2, // touches one file, and nothing else
 
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers
@@ -90,6 +94,8 @@ var floors = map[string]int{
 	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
+	"sallyport/internal/app/halt":         4, // carries out what a person orders
+	"sallyport/internal/drill":            5, // measures with a gateway of its own
 	"sallyport/internal/app/past":         4, // translates what the record says
 	"sallyport/internal/app/follow":       3, // touches files: which have changed
 	"sallyport/internal/app/watch":        4, // touches servers: what they say of themselves, as it changes

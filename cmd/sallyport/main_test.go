@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //
 //	up [ARGS…]               start a gateway on the directory ./state and wait until it listens
 //	down                     interrupt it and wait for its end
+//	gone                     wait for its end, which comes by itself
 //	call AGENT TOOL [JSON]   call a tool with the token in the file AGENT.token; the result's text is the output
 //	v1 NAME STATUS METHOD PATH [JSON]  ask for runs over HTTP with the token in NAME.token, and expect this status
 //	code N sallyport ARGS…   run and expect exactly this exit code
@@ -50,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return starterOnFreePort(filepath.Join(env.WorkDir, "state"))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"up": startGateway, "down": stopGateway, "call": callTool, "code": exitsWith,
+			"up": startGateway, "down": stopGateway, "gone": awaitEnd, "call": callTool, "code": exitsWith,
 			"mode": hasMode, "eventually": eventually, "first": firstMatch, "prints": printsFormat, "v1": asksForRuns,
 		},
 	})
@@ -115,9 +116,16 @@ func stopGateway(ts *testscript.TestScript, neg bool, args []string) {
 	if !ok {
 		ts.Fatalf("no gateway was started here")
 	}
-	command := started.(*exec.Cmd)
-	ts.Check(command.Process.Signal(os.Interrupt))
-	if err := command.Wait(); err != nil {
+	ts.Check(started.(*exec.Cmd).Process.Signal(os.Interrupt))
+	awaitEnd(ts, neg, args)
+}
+
+func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
+	started, ok := running.Load(ts.MkAbs("state"))
+	if !ok {
+		ts.Fatalf("no gateway was started here")
+	}
+	if err := started.(*exec.Cmd).Wait(); err != nil {
 		said, _ := os.ReadFile(ts.MkAbs("up.log"))
 		ts.Fatalf("the gateway ended with %v:\n%s", err, said)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/app"
+	"sallyport/internal/app/halt"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/starter"
@@ -120,7 +121,10 @@ func (c *cli) serve(ctx context.Context, a *app.App, show *terminal.Console, fla
 		fmt.Fprintln(c.out, "Decided calls are shown here. Ctrl-C stops the gateway.")
 	}
 	go show.Show()
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-a.Halt().Drained():
+	}
 	// A second interrupt ends the program at once.
 	signal.Reset(os.Interrupt, syscall.SIGTERM)
 	show.Close()
@@ -239,6 +243,9 @@ func (c *cli) welcome(ctx context.Context, a *app.App) error {
 	status := a.PolicyStatus()
 	if status.Mode == string(config.Observe) {
 		fmt.Fprintln(c.out, c.paint(terminal.Yellow, "OBSERVE MODE: policy verdicts are recorded and not enforced."))
+	}
+	for _, o := range a.Halt().Kills() {
+		fmt.Fprintln(c.out, c.paint(terminal.Red, terminal.Visible(halt.Headline(o))+"\n  → sallyport resume "+o.ID))
 	}
 	for agent, address := range at.Listeners {
 		fmt.Fprintf(c.out, "Whoever can connect to http://%s/mcp is agent %s.\n", address, agent)

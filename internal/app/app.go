@@ -19,6 +19,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/follow"
+	"sallyport/internal/app/halt"
 	"sallyport/internal/app/past"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
@@ -28,6 +29,7 @@ import (
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
 	"sallyport/internal/judge"
+	"sallyport/internal/kill"
 	"sallyport/internal/memory"
 	"sallyport/internal/policy"
 	"sallyport/internal/scope"
@@ -76,6 +78,7 @@ type App struct {
 	human      *identity.Human
 	pins       *gateway.Pins
 	gateway    *gateway.Gateway
+	halt       *halt.Halt
 	memories   *memory.Memories
 	judges     judge.Judges
 	servers    *upstream.Servers
@@ -178,12 +181,14 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
-		Approvals: a.store, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
+		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.runs.Log = past.Log{Gateway: a.gateway, Store: a.store, Memories: a.memories}
+	a.halt = halt.New(halt.Parts{Dir: options.Dir, Store: a.store, Gateway: a.gateway, Runs: a.runs, Pins: a.pins, Serves: a.serves,
+		Verify: a.verify, Tell: a.tell, Log: a.log})
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.Load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
@@ -226,6 +231,9 @@ func (a *App) firstRuling(record []byte) (r *ruling.Ruling, first bool, err erro
 func (a *App) Start(ctx context.Context) error {
 	ctx, a.ended = context.WithCancel(ctx)
 	if err := a.gateway.Record(ctx, "start", a.options.Version, sallyport.Digest{}, a.law.inForce.Digest()); err != nil {
+		return err
+	}
+	if err := a.halt.Start(ctx); err != nil {
 		return err
 	}
 	a.changing.Lock()
@@ -321,7 +329,9 @@ func (a *App) heard(server, session string, principal sallyport.Principal, messa
 	case "notifications/tools/list_changed", "notifications/prompts/list_changed", "notifications/resources/list_changed":
 		a.watch.Changed(server)
 	}
-	a.gateway.Heard(server, session, message)
+	if a.store.Kills.Stops(kill.Target{Principal: principal, Server: server}) == nil {
+		a.gateway.Heard(server, session, message)
+	}
 }
 
 func (a *App) lost(server string, err error) {
@@ -344,6 +354,9 @@ func (a *App) Close(ctx context.Context) error {
 	}
 	a.watch.Close()
 	a.working.Wait()
+	if a.halt != nil {
+		a.halt.Wait()
+	}
 	if a.servers != nil {
 		a.servers.Close()
 	}
@@ -363,6 +376,9 @@ func (a *App) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Halt is what is stopped here.
+func (a *App) Halt() *halt.Halt { return a.halt }
+
 // Dir is the state directory.
 func (a *App) Dir() string { return a.options.Dir }
 
@@ -374,7 +390,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a, Policy: a, Files: a, History: a, Payloads: a,
-		Runs: a, Changes: a, Sources: a,
+		Runs: a, Changes: a, Sources: a, Kills: a.halt,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

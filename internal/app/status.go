@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/halt"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
@@ -157,6 +158,9 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	report := control.Report{Version: a.options.Version, Dir: a.options.Dir, Running: a.running, Listen: a.Addresses().Listen}
 	add := func(level control.Level, do, what string, args ...any) {
 		report.Checks = append(report.Checks, control.Check{Level: level, What: fmt.Sprintf(what, args...), Do: do})
+	}
+	for _, o := range a.halt.Kills() {
+		add(control.Broken, "sallyport resume "+o.ID, "%s", halt.Headline(o))
 	}
 	a.examineMode(add)
 	a.examineRestart(add)

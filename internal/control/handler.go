@@ -30,6 +30,7 @@ type Parts struct {
 	Runs      Runs
 	Changes   RunChanges
 	Sources   Sources
+	Kills     Kills
 	Log       http.Handler // LogHandler's
 }
 
@@ -123,6 +124,7 @@ func Handler(p Parts) http.Handler {
 	}))
 	policyHandlers(mux, p.Files, p.History)
 	approvalHandlers(mux, p.Approvals)
+	killHandlers(mux, p.Kills)
 	runHandlers(mux, p.Runs, p.Changes, p.Sources)
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
 		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)

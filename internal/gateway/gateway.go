@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
 )
@@ -29,6 +30,7 @@ type Parts struct {
 	Log        Log
 	Approvals  Approvals
 	Memories   Memories
+	Kills      *kill.Switch
 	Inspector  Inspector
 	Upstream   Upstream
 	Watcher    Watcher
@@ -135,10 +137,14 @@ type Query struct {
 	Revision  string
 }
 
+func (q *Query) target() kill.Target {
+	return kill.Target{Principal: q.Principal, Run: q.Run.ID, Parent: q.Run.Parent, Server: q.Server}
+}
+
 // New wires a gateway. It fails when a part is missing, so that nothing can
 // run half decided.
 func New(parts Parts) (*Gateway, error) {
-	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Inspector == nil ||
+	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Kills == nil || parts.Inspector == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
 		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Expire == nil {
 		return nil, errors.New("gateway: a part is missing")
@@ -156,9 +162,18 @@ func (g *Gateway) Call(ctx context.Context, credential sallyport.Credential, cal
 	}
 	ctx, cancel := context.WithDeadline(ctx, ticket.deadline)
 	defer cancel()
+	// A kill can come between the commit and the act, and while it lasts.
+	ctx, leave, err := g.Kills.Enter(ctx, kill.TargetOf(&ticket.entry))
+	if err != nil {
+		return ticket.Close(ctx, Answer{}, err)
+	}
+	defer leave()
 	var answer Answer
 	if err = ticket.judgeInputResponses(ctx); err == nil {
 		answer, err = g.Upstream.Execute(ctx, ticket, &hearing{ticket, client})
+	}
+	if killed := kill.Cause(ctx); err != nil && killed != nil {
+		err = killed
 	}
 	answer, err = ticket.Close(ctx, answer, err)
 	if err == nil && call.Method == "resources/subscribe" && answer.Error.Type() == sallyport.Absent {

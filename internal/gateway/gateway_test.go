@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
@@ -178,7 +179,7 @@ func open(t testing.TB) (*Gateway, *world) {
 	g, err := New(Parts{
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return w.observe }, Deadline: time.Minute,
-		Approvals: w, Memories: w, Inspector: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Expire: func() time.Duration { return time.Hour },
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint("c_", w.ids) },
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ func (g *Gateway) Happened(ctx context.Context, credential sallyport.Credential,
 	decision := sallyport.Decision{Verdict: sallyport.Deny, Policy: g.Rules().Digest(), Reason: "The client carried this out and had no permission: it did not ask, or the gateway was started again since."}
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = true
+	record.Regardless = true
 	return g.commit(ctx, call, facts, record, decision)
 }
 

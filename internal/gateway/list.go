@@ -20,6 +20,11 @@ func (g *Gateway) List(ctx context.Context, credential sallyport.Credential, que
 		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
 	query.Principal, query.Run = principal, run
+	ctx, leave, err := g.Kills.Enter(ctx, query.target())
+	if err != nil {
+		return Answer{}, err
+	}
+	defer leave()
 	row := wire.FromClient[query.Method]
 	if row.Treatment != wire.List {
 		return Answer{}, sallyport.Refuse(sallyport.CauseMethod, "%s is not a list", query.Method)
@@ -128,6 +133,10 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 		if g.Rules().LooksAtFlow() {
 			facts.Flow = g.Memories.Flow(ctx, call, nil)
 		}
+	}
+	stopped := query.target()
+	if stopped.Action = call.Action(); g.Kills.Stops(stopped) != nil {
+		return sallyport.Value{}, nil
 	}
 	if g.Observe() || policy.Decide(g.Rules(), facts).Verdict != sallyport.Deny {
 		return raw, nil

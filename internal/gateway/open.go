@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/policy"
 )
 
@@ -43,6 +44,10 @@ func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, erro
 func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	judged, err := g.judgedAs(ctx, call)
 	facts := &sallyport.Facts{Call: judged, Partial: true}
+	if err == nil {
+		err = g.Kills.Stops(kill.TargetOf(&sallyport.Entry{Kind: call.Kind, Principal: call.Principal,
+			Run: call.Run.ID, ParentRun: call.Run.Parent, Server: call.Server, Action: judged.Action()}))
+	}
 	switch {
 	case err != nil:
 		return nil, g.refuse(ctx, call, facts, err)

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/wire"
 )
 
@@ -70,7 +71,7 @@ func (g *Gateway) Heard(server, id string, message wire.Message) {
 	case "notifications/resources/updated":
 		uri, _ := message.Params.Get("uri").Text()
 		ticket := target.subscriptions[subscription{server, uri}]
-		if ticket == nil {
+		if ticket == nil || g.Kills.Stops(kill.TargetOf(&ticket.entry)) != nil {
 			return
 		}
 		params, err := ticket.Hear(context.Background(), message)
@@ -135,6 +136,11 @@ func (g *Gateway) Query(ctx context.Context, credential sallyport.Credential, qu
 		return Answer{}, &sallyport.RefusedError{Cause: sallyport.CauseIdentity, Decision: sallyport.Decision{Reason: err.Error()}}
 	}
 	query.Principal, query.Run = principal, run
+	ctx, leave, err := g.Kills.Enter(ctx, query.target())
+	if err != nil {
+		return Answer{}, err
+	}
+	defer leave()
 	if query.Method == "initialize" || query.Method == "server/discover" {
 		return g.hello(ctx, query)
 	}

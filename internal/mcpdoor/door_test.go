@@ -19,6 +19,7 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/inspect"
+	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
@@ -96,7 +97,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
-		Approvals: w, Memories: w, Inspector: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Expire: func() time.Duration { return time.Hour },
 	})
 	if err != nil {
 		t.Fatal(err)

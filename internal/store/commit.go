@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
@@ -46,6 +47,8 @@ type waiting struct {
 	args   int     // sealed bytes of them in front
 	at     int64   // where sealed was written
 
+	regardless bool // of what is killed
+
 	approval *sallyport.Approval // changes in the same transaction; a copy, too
 	question approvals.Sealed    // of one that is put
 	err      error               // why the current transaction left it out
@@ -76,6 +79,7 @@ type head struct {
 type committer struct {
 	conn     *sql.Conn
 	payloads *segment.Segments
+	kills    *kill.Switch
 	held     held.Files // without which nothing that is written can be found again
 	begin, insert, insertKey,
 	commit, rollback *sql.Stmt
@@ -228,7 +232,7 @@ func (s *Store) Append(ctx context.Context, record *sallyport.Record) error {
 
 // prepare seals the payloads, on the caller's time and processor.
 func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
-	w := &waiting{entry: record.Entry, size: int64(len(record.Args) + len(record.Result) + 1024)}
+	w := &waiting{entry: record.Entry, regardless: record.Regardless, size: int64(len(record.Args) + len(record.Result) + 1024)}
 	if w.size > maxWaiting {
 		return nil, fmt.Errorf("%w: payloads of %d bytes", ErrTooLarge, w.size)
 	}
@@ -472,6 +476,11 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		e.Time = e.Time.Round(0).UTC().Truncate(time.Millisecond)
 		if e.Time.Before(end.time) {
 			e.Time = end.time // the log's time never goes back, whatever the clock does
+		}
+		// Here, so that no intent in a kill's scope comes behind the kill's entry.
+		if e.Type == sallyport.Intent && !w.regardless && c.kills.Stops(kill.TargetOf(e)) != nil {
+			w.err = sallyport.ErrOvertaken
+			continue
 		}
 		if w.approval != nil {
 			w.err = approvals.Apply(ctx, c.conn, w.approval, e.Time, w.question)

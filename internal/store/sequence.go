@@ -14,6 +14,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/store/held"
+	"sallyport/internal/store/file"
 	"sallyport/internal/tlog"
 	"sallyport/proof"
 )
@@ -103,7 +104,7 @@ func newSequencer(ctx context.Context, r *Reader, signer *tlog.Signer, empty boo
 	if key, err := r.Key(); err == nil && !empty && key != signer.Key() {
 		return nil, fmt.Errorf("%w: log.key is not the key of log/key; restore the whole directory from one copy", ErrReplaced)
 	}
-	if err := writeFile(r.logPath("key"), []byte(signer.Key()+"\n"), true); err != nil {
+	if err := file.Replace(r.logPath("key"), []byte(signer.Key()+"\n"), true); err != nil {
 		return nil, err
 	}
 	_, err := os.Stat(r.logPath("checkpoint"))
@@ -267,7 +268,7 @@ func (s *sequencer) publish(tree *tlog.Tree) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(s.reader.logPath("checkpoint"), text, true)
+	return file.Replace(s.reader.logPath("checkpoint"), text, true)
 }
 
 // RepairTiles is Reader.RepairTiles, between two passes.

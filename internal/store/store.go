@@ -4,6 +4,7 @@
 //	lock            held while a gateway runs
 //	log.key         the key that signs checkpoints
 //	sallyport.db    entries, keys of payloads, pins, credentials, approvals, settings
+//	kills.json      what was stopped, beside what the database says
 //	index.db        projections for queries; built again when missing
 //	payloads/       sealed payloads, in segments
 //	log/            checkpoint and tiles, for the ecosystem's tools
@@ -25,9 +26,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sallyport"
+	"sallyport/internal/kill"
 	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
+	"sallyport/internal/store/file"
 	"sallyport/internal/store/held"
+	"sallyport/internal/store/kills"
 	"sallyport/internal/store/runs"
 	"sallyport/internal/tlog"
 )
@@ -45,6 +49,7 @@ var (
 // Store is the state of a running gateway.
 type Store struct {
 	*Reader
+	Kills  *kill.Switch // what was stopped, also before a restart
 	lock   *os.File
 	state  *sql.DB
 	signer *tlog.Signer
@@ -90,6 +95,12 @@ func (s *Store) open(dir string) (err error) {
 	if s.committer, err = newCommitter(ctx, s.state, s.payloads); err != nil {
 		return err
 	}
+	recorded, err := s.Setting(ctx, kills.Setting)
+	if err != nil {
+		return err
+	}
+	s.Kills = kills.Load(dir, recorded, s.now())
+	s.committer.kills = s.Kills
 	if s.committer.held, err = held.Hold(filepath.Join(dir, "lock"), path, path+"-wal", path+"-shm"); err != nil {
 		return err
 	}
@@ -185,7 +196,7 @@ func loadSigner(path string, fresh bool) (*tlog.Signer, error) {
 			return nil, err
 		}
 		text = []byte(secret + "\n")
-		if err := writeFile(path, text, true); err != nil {
+		if err := file.Replace(path, text, true); err != nil {
 			return nil, err
 		}
 	} else if errors.Is(err, os.ErrNotExist) {
@@ -194,30 +205,4 @@ func loadSigner(path string, fresh bool) (*tlog.Signer, error) {
 		return nil, err
 	}
 	return tlog.NewSigner(strings.TrimSpace(string(text)))
-}
-
-// writeFile replaces a file at once, mode 0600; durably when asked.
-func writeFile(path string, text []byte, durably bool) error {
-	temporary := path + ".new"
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	if err == nil && durably {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		os.Remove(temporary)
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil || !durably {
-		return err
-	}
-	// The new name is in the directory, which is another file.
-	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Sync(), directory.Close())
 }

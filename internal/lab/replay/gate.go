@@ -70,7 +70,7 @@ func openGate(ctx context.Context, dir string, s *Suite, law *Law, level scope.L
 	memories := memory.New(past.Past{Store: g.store, Runs: g.runs}, servers{pins, over.Config}, level)
 	g.Gateway, err = gateway.New(gateway.Parts{
 		Identifier: g.runs, Pins: pins, Rules: func() *policy.Rules { return rules }, Log: g.store, Approvals: g.store,
-		Memories: memories, Inspector: &judge.Scanners{Off: func() bool { return over.Config.Inspect == config.Off }}, Upstream: &g.script, Watcher: &g.seen, Now: time.Now,
+		Memories: memories, Kills: g.store.Kills, Inspector: &judge.Scanners{Off: func() bool { return over.Config.Inspect == config.Off }}, Upstream: &g.script, Watcher: &g.seen, Now: time.Now,
 		NewID: func() string { return "c_" + ulid.Make().String() }, Observe: func() bool { return false },
 		Deadline: time.Minute, Expire: func() time.Duration { return time.Hour },
 	})

@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"sallyport"
+	"sallyport/internal/kill"
+	"sallyport/internal/wire"
+)
+
+// RecordOrder puts on the record what has become of an order: "kill", "pause",
+// "resume", "in force".
+func (g *Gateway) RecordOrder(ctx context.Context, what string, o kill.Order, by string) error {
+	return g.Log.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
+		Time: g.Now(), Type: sallyport.Change, Subject: cut(what + " " + o.ID + " " + o.Scope.String()), By: by, Reason: cut(o.Reason),
+	}})
+}
+
+// EndTasks cancels at their servers the tasks that a kill covers: each went on
+// after its call had been answered. They are ended on the record, each as a call
+// of its own.
+func (g *Gateway) EndTasks(ctx context.Context, o kill.Order) error {
+	g.tasks.mu.RLock()
+	covered := map[taskKey]*Ticket{}
+	for key, ticket := range g.tasks.tickets {
+		call := ticket.judged
+		if o.Covers(kill.Target{Principal: call.Principal, Run: call.Run.ID, Parent: call.Run.Parent, Server: call.Server, Action: call.Action()}) {
+			covered[key] = ticket
+		}
+	}
+	g.tasks.mu.RUnlock()
+	var errs []error
+	for key, ticket := range covered {
+		errs = append(errs, g.endTask(ctx, key, ticket))
+	}
+	return errors.Join(errs...)
+}
+
+func (g *Gateway) endTask(ctx context.Context, key taskKey, opened *Ticket) error {
+	params, err := sallyport.Parse(wire.With(sallyport.Value{}, "taskId", sallyport.AppendString(nil, key.id)))
+	if err != nil {
+		return err
+	}
+	call := *opened.Call
+	call.ID, call.Parent, call.Kind = g.NewID(), opened.Call.ID, sallyport.KindTask
+	call.Name, call.Method, call.Args, call.Params = "tasks/cancel", "tasks/cancel", params, params
+	facts := &sallyport.Facts{Call: opened.judged}
+	ticket, err := g.openCancel(ctx, &call, facts)
+	if err != nil {
+		return err
+	}
+	answer, err := g.Upstream.Execute(ctx, ticket, nobody{})
+	_, err = ticket.Close(ctx, answer, err)
+	g.tasks.mu.Lock()
+	delete(g.tasks.tickets, key)
+	g.tasks.held[holderOf(key.server, &opened.Call.Principal)]--
+	g.tasks.mu.Unlock()
+	return err
+}
+
+// nobody is the agent's end of a call that no agent makes.
+type nobody struct{}
+
+func (nobody) Tell(context.Context, wire.Message) error { return nil }
+
+func (nobody) Ask(context.Context, wire.Message) (Answer, error) {
+	return Answer{}, errors.New("there is no agent to ask")
+}
