@@ -38,8 +38,7 @@ func (c *cli) enroll(ctx context.Context, gate *control.Client, currentFile stri
 	}
 	var enrolment control.Enrolment
 	if before.Enrolled {
-		asking := cli{in: c.in, secretFile: currentFile}
-		if enrolment.Current, err = asking.secret("Current secret: "); err != nil {
+		if enrolment.Current, err = c.secretFrom(currentFile, "--current-secret-file", "Current secret: "); err != nil {
 			return err
 		}
 	}

@@ -43,12 +43,18 @@ func (c *cli) secretFlag(cmd *cobra.Command) {
 // showing it. It is never taken from the command line or the environment,
 // where other processes can read it.
 func (c *cli) secret(prompt string) (string, error) {
-	if c.secretFile != "" {
-		return terminal.SecretFile(c.secretFile, c.in)
+	return c.secretFrom(c.secretFile, "--secret-file", prompt)
+}
+
+// secretFrom is secret for another file than the usual one, and the flag that
+// names it.
+func (c *cli) secretFrom(file, flag, prompt string) (string, error) {
+	if file != "" {
+		return terminal.SecretFile(file, c.in)
 	}
 	secret, err := terminal.Secret(prompt)
 	if errors.Is(err, terminal.ErrNobody) {
-		return "", usage("this needs the human's secret: run it on a terminal, or name a file with --secret-file")
+		return "", usage("this needs the human's secret: run it on a terminal, or name a file with %s", flag)
 	}
 	return secret, err
 }
