@@ -65,6 +65,18 @@ func TestInstallHooks(t *testing.T) {
 	if now, err = os.ReadFile(path); err != nil || !bytes.Contains(now, []byte("haiku")) || bytes.Contains(now, []byte("sallyport")) {
 		t.Errorf("%v\n%s", err, now)
 	}
+	hooks = append([]clientfile.Hook{{Event: "UserPromptSubmit", Command: "sallyport hook " + mark, Timeout: 15}}, hooks...)
+	for _, text := range []string{"", `{"hooks":{"PreToolUse":[{"matcher":"Bash","hooks":[{"type":"command","command":"look"}]}]}}`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		step("beside "+text, true, install)
+		step("again beside "+text, false, install)
+		step("out of "+text, true, uninstall)
+		if now, err := os.ReadFile(path); err != nil || string(now) != text {
+			t.Errorf("not as before: %v\n%s", err, now)
+		}
+	}
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

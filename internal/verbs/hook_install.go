@@ -111,14 +111,21 @@ func (k Kit) install(ctx context.Context, flags settingsFlags) error {
 	if err != nil {
 		return err
 	}
-	if text, err := os.ReadFile(path); err != nil || !json.Valid(text) {
+	text, err := os.ReadFile(path)
+	var settings struct {
+		Off bool `json:"disableAllHooks"`
+	}
+	switch {
+	case err != nil || json.Unmarshal(text, &settings) != nil:
 		fmt.Fprintf(k.Errs, "sallyport: WARNING: %s has comments or trailing commas. Claude Code ignores such settings as a whole, and then the hooks, too: take them out.\n", path)
+	case settings.Off:
+		fmt.Fprintf(k.Errs, "sallyport: WARNING: %s has disableAllHooks, so Claude Code runs no hooks: take it out.\n", path)
 	}
-	text := "Claude Code asks Sallyport from its next start on (" + path + ")."
+	said := "Claude Code asks Sallyport from its next start on (" + path + ")."
 	if flags.tokenFile == "" {
-		text += "\nWithout --source-token-file it works where Claude Code is started by \"sallyport run\", and what you type does not count as your word."
+		said += "\nWithout --source-token-file it works where Claude Code is started by \"sallyport run\", and what you type does not count as your word."
 	}
-	return k.installed(path, changed, text)
+	return k.installed(path, changed, said)
 }
 
 func (k Kit) installed(path string, changed bool, text string) error {

@@ -8,11 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport/internal/hookdoor"
+	"sallyport/internal/terminal"
 )
 
 const (
@@ -161,5 +164,30 @@ func TestHookTellsOfWhatItCantSend(t *testing.T) {
 	code, out, _ := asks(t, server.URL, strings.NewReader(strings.Replace(resultEvent, "PostToolUse", "PostToolUseFailure", 1)))
 	if code != 0 || out != `{"systemMessage":"noted"}` || len(heard) != 2 || heard[1]["hook_event_name"] != "PostToolUse" || heard[1]["tool_use_id"] != "u" || heard[1]["session_id"] != "s" || heard[1]["tool_input"] == nil {
 		t.Errorf("%d %s %v", code, out, heard)
+	}
+}
+
+// Settings that Claude Code takes no hooks from are no place to install them
+// in silence.
+func TestInstallWarns(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`:                        "",
+		`{"disableAllHooks":true}`:  "disableAllHooks",
+		`{"disableAllHooks":false}`: "",
+		"{} // mine":                "comments",
+	} {
+		t.Setenv("CLAUDE_CONFIG_DIR", t.TempDir())
+		path := filepath.Join(os.Getenv("CLAUDE_CONFIG_DIR"), "settings.json")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var errs bytes.Buffer
+		k := Kit{Errs: &errs, Print: func(any, func(*terminal.Table)) error { return nil }}
+		if err := k.install(t.Context(), settingsFlags{url: "http://127.0.0.1:1"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := errs.String(); (got != "") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", text, got)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func AddHooks(text []byte, hooks []Hook, mark string) ([]byte, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		text = []byte("{}\n")
 	}
-	if there, err := Hooks(text, mark); err != nil || reflect.DeepEqual(there, hooks) {
+	if there, err := Hooks(text, mark); err != nil || sameHooks(there, hooks) {
 		return text, err
 	}
 	text, err := RemoveHooks(text, mark)
@@ -83,6 +82,9 @@ func AddHooks(text []byte, hooks []Hook, mark string) ([]byte, error) {
 // without them.
 func RemoveHooks(text []byte, mark string) ([]byte, error) {
 	bom, text := cutMark(text)
+	if len(bytes.TrimSpace(text)) == 0 {
+		return slices.Concat(bom, text), nil
+	}
 	v, events, err := hooksIn(text)
 	if err != nil || events == nil {
 		return slices.Concat(bom, text), err
@@ -112,6 +114,24 @@ func RemoveHooks(text []byte, mark string) ([]byte, error) {
 		root.Members = slices.DeleteFunc(root.Members, func(m hujson.ObjectMember) bool { return jsonName(&m) == "hooks" })
 	}
 	return slices.Concat(bom, packJSON(v, text)), nil
+}
+
+// sameHooks reports whether these are those, whatever other hooks make of their
+// order.
+func sameHooks(these, those []Hook) bool {
+	counts := map[Hook]int{}
+	for _, h := range these {
+		counts[h]++
+	}
+	for _, h := range those {
+		counts[h]--
+	}
+	for _, n := range counts {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Hooks are those whose command contains mark.
