@@ -142,7 +142,9 @@ func (g *Gateway) judgedAs(ctx context.Context, call *sallyport.Call) (*sallypor
 func (g *Gateway) openCancel(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts) (*Ticket, error) {
 	facts.Tool, _ = g.Pins.admit(facts.Call)
 	decision := sallyport.Decision{Verdict: sallyport.Allow, Policy: g.Rules().Digest(), Reason: "Who opened a task may end it."}
-	return g.commit(ctx, call, facts, g.record(sallyport.Intent, call, facts, decision), decision)
+	record := g.record(sallyport.Intent, call, facts, decision)
+	record.Regardless = true // a kill ends tasks itself
+	return g.commit(ctx, call, facts, record, decision)
 }
 
 // ofTask is the ticket by whose rules a notification is judged. What a task

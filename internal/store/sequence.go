@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"sallyport"
-	"sallyport/internal/store/held"
 	"sallyport/internal/store/file"
+	"sallyport/internal/store/held"
 	"sallyport/internal/tlog"
 	"sallyport/proof"
 )
