@@ -107,7 +107,7 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 			if n.kind == bySort && (role == RolePrincipal || l.grave) {
 				continue
 			}
-			if role != RolePrincipal || n.kind == byName || n.kind != byDate && l.speaksOf(s.Field, n.kind) {
+			if role != RolePrincipal || n.kind == byName && (!n.heading || isPayee(s.Field)) || n.kind != byDate && l.speaksOf(s.Field, n.kind) {
 				return n.how
 			}
 		}
@@ -186,8 +186,9 @@ const (
 )
 
 type naming struct {
-	kind nameKind
-	how  string
+	kind    nameKind
+	how     string
+	heading bool // a subject or the like says so, which anybody fills with whom he likes
 }
 
 // namings are the ways in which the task names a record among those that came
@@ -198,15 +199,15 @@ func (l *linker) namings(r Record, listing []Record) []naming {
 		all = append(all, l.names(f, listing)...)
 	}
 	if r.Asked && l.task.All {
-		all = append(all, naming{byQuantifier, "it is one of all in what the user named"})
+		all = append(all, naming{byQuantifier, "it is one of all in what the user named", false})
 	}
 	for _, s := range l.task.selectors {
 		if s.picks(r, listing) {
-			all = append(all, naming{bySelector, "it is the " + s.Order})
+			all = append(all, naming{bySelector, "it is the " + s.Order, false})
 		}
 	}
 	if l.task.today && (Selector{"newest"}).picks(r, listing) {
-		all = append(all, naming{byDate, "it is of the last day"})
+		all = append(all, naming{byDate, "it is of the last day", false})
 	}
 	return all
 }
@@ -218,7 +219,7 @@ func (l *linker) names(f Field, listing []Record) []naming {
 	text := strings.ToLower(strings.TrimSpace(f.Text))
 	if n, ok := number(text); ok {
 		if isAmount(f, n) && slices.Contains(l.task.Numbers, n) {
-			return []naming{{byNumber, "the number " + text}}
+			return []naming{{byNumber, "the number " + text, false}}
 		}
 		return nil
 	}
@@ -232,20 +233,36 @@ func (l *linker) names(f Field, listing []Record) []naming {
 	var all []naming
 	for _, c := range l.task.called {
 		if c.kind == byLiteral && c.text == text || containsWords(words, c.words) {
-			all = append(all, naming{c.kind, strconv.Quote(c.text)})
+			all = append(all, naming{c.kind, strconv.Quote(c.text), isHeading(f.Path)})
 		}
 	}
 	for _, d := range l.task.dates {
 		if d.matches(text) {
-			all = append(all, naming{byDate, "the date " + text})
+			all = append(all, naming{byDate, "the date " + text, false})
 		}
 	}
 	if l.isTopic(words) && !isCommon(f, text, listing) {
-		all = append(all, naming{byTopic, strconv.Quote(text)})
+		all = append(all, naming{byTopic, strconv.Quote(text), false})
 	} else if n := len(words); n > 2 && l.isTopic(words[n-2:]) && len(words[n-1]) > 2 && len(words[n-2]) > 2 && !isCommon(f, text, listing) {
-		all = append(all, naming{bySort, strconv.Quote(text)})
+		all = append(all, naming{bySort, strconv.Quote(text), false})
 	}
 	return all
+}
+
+// isHeading reports whether a field says what a thing is about, and not who
+// somebody is.
+func isHeading(path string) bool {
+	names := pathNames(path)
+	return len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool {
+		return w != "name" && w != "label" && contains(lexicon.roles[w], RoleContent)
+	})
+}
+
+// isPayee reports whether a field holds who was paid: a payment is headed by who
+// makes it, where a mail is by who sends it to us.
+func isPayee(path string) bool {
+	names := pathNames(path)
+	return len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool { return contains(lexicon.fields[w], "payee") })
 }
 
 // isTopic reports whether the task speaks of all that a label says.
