@@ -527,7 +527,11 @@ func TestHookRefusals(t *testing.T) {
 func TestHooksOwnFile(t *testing.T) {
 	c := hooked(t)
 	file := filepath.Join(c.dir, "work/hook.token")
-	headers := map[string]string{"Authorization": "Bearer " + c.tokens["hook"], hookdoor.KeepHeader: file}
+	settings := filepath.Join(c.dir, "work/claude")
+	headers := map[string]string{"Authorization": "Bearer " + c.tokens["hook"], hookdoor.KeepHeader: file, hookdoor.SettingsHeader: settings}
+	if decision, reason := verdict(t, c.as(headers, before("Write", map[string]any{"file_path": settings + "/settings.json", "content": "{}"}, "u"))); decision != "deny" || !strings.Contains(reason, "how the client asks") {
+		t.Errorf("the client's settings, elsewhere: %s %s", decision, reason)
+	}
 	if decision, _ := verdict(t, c.as(headers, before("Read", map[string]any{"file_path": "hook.token"}, "u"))); decision != "deny" {
 		t.Error(decision)
 	}

@@ -27,8 +27,9 @@ import (
 
 // Headers of a hook's request, besides the Authorization.
 const (
-	RunHeader  = "Sallyport-Run"  // the token of the run, where Authorization has that of a source
-	KeepHeader = "Sallyport-Keep" // a file of the hook's own that no tool may touch
+	RunHeader      = "Sallyport-Run"      // the token of the run, where Authorization has that of a source
+	KeepHeader     = "Sallyport-Keep"     // a file of the hook's own that no tool may touch
+	SettingsHeader = "Sallyport-Settings" // the folder of the client's settings, where it is not the usual one
 )
 
 // AnswerHeader is in every answer, with the event that it answers: one that says
@@ -76,6 +77,7 @@ type asker struct {
 	credential sallyport.Credential // of the run
 	run        sallyport.Run
 	keep       string // a file that no tool may touch
+	settings   string // the folder of the client's settings, "" for the usual one
 }
 
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +142,7 @@ func (d *Door) who(r *http.Request) (who asker, err error) {
 		}
 		who.credential = sallyport.Credential{Listener: agent}
 	}
-	who.keep = r.Header.Get(KeepHeader)
+	who.keep, who.settings = r.Header.Get(KeepHeader), r.Header.Get(SettingsHeader)
 	_, who.run, err = d.Runs.Identify(r.Context(), who.credential)
 	return who, err
 }
@@ -170,6 +172,7 @@ func (d *Door) before(ctx context.Context, who asker, e *event) answer {
 			"Refused: %s would have the client submit what you write as if the user had typed it. No policy permits that.", e.tool)))
 	}
 	things := d.Own()
+	things.Settings = who.settings
 	if who.keep != "" {
 		things.Paths = append(things.Paths, who.keep)
 	}

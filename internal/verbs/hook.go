@@ -177,6 +177,11 @@ func (h *hook) ask(ctx context.Context, event string, body []byte) ([]byte, erro
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+h.token)
+	if dir := os.Getenv(settingsVariable); dir != "" {
+		if dir, err = filepath.Abs(dir); err == nil {
+			request.Header.Set(hookdoor.SettingsHeader, dir)
+		}
+	}
 	if h.source != "" {
 		request.Header.Set("Authorization", "Bearer "+h.source)
 		if h.token != "" {

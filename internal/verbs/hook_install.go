@@ -23,6 +23,9 @@ const hookMark = "# sallyport hook"
 // hook for the gateway.
 const hookTimeout = 15
 
+// settingsVariable is where Claude Code is told to keep its settings.
+const settingsVariable = "CLAUDE_CONFIG_DIR"
+
 type settingsFlags struct {
 	project, user, show bool
 	url, tokenFile      string
@@ -83,8 +86,8 @@ func (f *settingsFlags) path(k Kit) (string, error) {
 		return "", k.Usage("--user and --project are two places: choose one")
 	case f.project:
 		return filepath.Abs(filepath.Join(".claude", "settings.json"))
-	case os.Getenv("CLAUDE_CONFIG_DIR") != "":
-		return filepath.Abs(filepath.Join(os.Getenv("CLAUDE_CONFIG_DIR"), "settings.json"))
+	case os.Getenv(settingsVariable) != "":
+		return filepath.Abs(filepath.Join(os.Getenv(settingsVariable), "settings.json"))
 	}
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".claude", "settings.json"), err

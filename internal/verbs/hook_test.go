@@ -61,7 +61,9 @@ func TestHookAsksTheOneThatWasInstalled(t *testing.T) {
 	defer gate.Close()
 	t.Setenv("HTTP_PROXY", gate.URL)
 	t.Setenv(urlVariable, "http://127.0.0.1:1/mcp")
-	if code, out, errs := asks(t, gate.URL+"/mcp", strings.NewReader(bashEvent)); code != 0 || out != `{}` || header.Get("Authorization") != "Bearer sp_run_x" || header.Get(hookdoor.RunHeader) != "" {
+	t.Setenv(settingsVariable, "/elsewhere/claude")
+	if code, out, errs := asks(t, gate.URL+"/mcp", strings.NewReader(bashEvent)); code != 0 || out != `{}` || header.Get("Authorization") != "Bearer sp_run_x" || header.Get(hookdoor.RunHeader) != "" ||
+		header.Get(hookdoor.SettingsHeader) != "/elsewhere/claude" {
 		t.Errorf("%d %s %s %v", code, out, errs, header)
 	}
 	if code, out, _ := asks(t, "http://gateway.invalid", strings.NewReader(bashEvent)); code != 2 || out != "" {

@@ -25,6 +25,9 @@ import (
 type Things struct {
 	Paths []string // files, and folders with all below
 	Home  string   // what ~ stands for
+	// Settings is the folder where the client keeps its settings, "" for .claude
+	// in Home.
+	Settings string
 }
 
 const (
@@ -78,14 +81,14 @@ func (t Things) Led(tool, cwd string, input sallyport.Value) string {
 type look struct {
 	tool string
 	home string
-	dirs []string // to which a path may be relative
-	ours []string // paths, as they are written and as they lead
-	sets []string // where the client's settings lead, which may be links
-	left int      // how often a path may still be looked at
+	dirs []string        // to which a path may be relative
+	ours []string        // paths, as they are written and as they lead
+	sets map[string]bool // the client's settings and where they lead, folded
+	left int             // how often a path may still be looked at
 }
 
 func (t Things) look(tool, cwd string) *look {
-	l := &look{tool: tool, home: t.Home, left: maxLooks}
+	l := &look{tool: tool, home: t.Home, left: maxLooks, sets: map[string]bool{}}
 	if filepath.IsAbs(cwd) { // else a relative path leads nobody knows where
 		l.dirs = []string{cwd}
 	}
@@ -99,12 +102,23 @@ func (t Things) look(tool, cwd string) *look {
 	l.ours = slices.Compact(l.ours)
 	for _, dir := range append([]string{l.home}, l.dirs...) {
 		for _, name := range []string{".claude/settings.json", ".claude/settings.local.json", ".claude.json", ".mcp.json"} {
-			if real, err := Resolve(dir + "/" + name); err == nil {
-				l.sets = append(l.sets, real)
-			}
+			l.set(dir + "/" + name)
+		}
+	}
+	if filepath.IsAbs(t.Settings) {
+		for _, name := range []string{"", "settings.json", "settings.local.json"} {
+			l.set(filepath.Join(t.Settings, name))
 		}
 	}
 	return l
+}
+
+// set takes a path for one of the client's settings, and where it leads.
+func (l *look) set(path string) {
+	l.sets[fold(path)] = true
+	if real, err := Resolve(path); err == nil {
+		l.sets[fold(real)] = true
+	}
 }
 
 // named looks through the arguments of a tool that is known.
@@ -216,21 +230,20 @@ func (l *look) absolute(path string) (all []string) {
 
 // at says what of ours is at an absolute path.
 func (l *look) at(path string, deep bool) string {
+	folded := fold(path)
 	for _, ours := range l.ours {
-		if below(ours, path) || deep && below(path, ours) {
+		if mine := fold(ours); below(mine, folded) || deep && below(folded, mine) {
 			return ours + " is Sallyport's own"
 		}
 	}
-	same := func(to string) bool { return fold(to) == fold(path) }
-	if (settings(path) || slices.ContainsFunc(l.sets, same)) && !slices.Contains(looks, l.tool) {
+	if (settings(folded) || l.sets[folded]) && !slices.Contains(looks, l.tool) {
 		return path + " says how the client asks Sallyport"
 	}
 	return ""
 }
 
-// below reports whether a path is a folder or within it.
+// below reports whether a path is a folder or within it, both folded.
 func below(folder, path string) bool {
-	folder, path = fold(folder), fold(path)
 	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
 
@@ -245,9 +258,8 @@ var settingsFiles = [][]string{
 	{".claude.json"}, {".mcp.json"}, {"managed-settings.json"}, {"managed-mcp.json"},
 }
 
-// settings reports whether a path is such a file, or the folder.
+// settings reports whether a folded path is such a file, or the folder.
 func settings(path string) bool {
-	path = fold(path)
 	name := filepath.Base(path)
 	for _, end := range settingsFiles {
 		if len(end) == 1 && name == end[0] {

@@ -107,6 +107,12 @@ func TestPaths(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
+	moved := Things{Home: filepath.Join(dir, "home"), Settings: filepath.Join(dir, "shortcut/elsewhere")}
+	for path, want := range map[string]bool{project + "/elsewhere/settings.json": true, dir + "/shortcut/elsewhere/settings.local.json": true, "elsewhere": true, "elsewhere/x.json": false, "../home/.claude/settings.json": true} {
+		if got := moved.Touched("Write", project, object(t, map[string]any{"file_path": path})); (got != "") != want {
+			t.Errorf("settings that are kept elsewhere: %s: %q", path, got)
+		}
+	}
 	behind := Things{Paths: []string{filepath.Join(dir, "linked")}} // the state directory is named by a link
 	if got := behind.Touched("Read", project, object(t, map[string]any{"file_path": ".sallyport/log.key"})); got == "" {
 		t.Error("what a link of ours leads to")
