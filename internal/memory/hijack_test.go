@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -120,4 +121,54 @@ func (r *record) definitionOf(call *sallyport.Call) *sallyport.Definition {
 		}
 	}
 	return nil
+}
+
+// Without a task what others wrote is suspect, and nothing else.
+func TestUnlinkedWithoutATask(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	read(m, r, "r", "c_1", evil)
+	for iban, want := range map[string]string{"GB33BUKB20201555555555": "iban", "DE89370400440532013000": ""} {
+		if f := flowOf(m, r, callOf("r", "c_2", "bank", "pay", `{"iban":"`+iban+`","amount":20}`)); strings.Join(f.Unlinked, " ") != want {
+			t.Errorf("%s: unlinked %q", iban, f.Unlinked)
+		}
+	}
+}
+
+// More names than can be looked at are as good as an unknown call.
+func TestTooManyNames(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	args := `{"to":"anna@corp.example","body":{` + `"` + strings.Repeat("y", 1<<20) + `":1}}`
+	if f := flowOf(m, r, callOf("r", "c_1", "mail", "send_mail", args)); f != nil {
+		t.Errorf("%d traces", len(f.Traces))
+	}
+}
+
+// Only what is read with the user's words is what he told the agent to read.
+func TestActsAreNotAskedFor(t *testing.T) {
+	r := newRecord()
+	r.words["r"] = []Word{{"Pay 20 to DE89370400440532013000", sallyport.StrengthHuman}}
+	r.acts["r"] = []Act{{Kind: sallyport.KindTool, Call: "c_0", Server: "bank", Tool: "pay", Effects: []sallyport.Effect{sallyport.Pay},
+		Args: sallyport.MustParse(`{"iban":"DE89370400440532013000","amount":20}`), Result: sallyport.MustParse(evil), Found: []string{}}}
+	m := New(r, r, scope.Default)
+	call := callOf("r", "c_1", "bank", "pay", `{"iban":"DE89370400440532013000","amount":20}`)
+	m.Did(call, r.definitionOf(call), flowOf(m, r, call))
+	if asked := m.runs["r"].asked; len(asked) > 0 {
+		t.Errorf("%v", asked)
+	}
+}
+
+// What is known to be on the record has a bound.
+func TestManyEars(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	for i := range maxEars + 2 {
+		if err := m.Heard(t.Context(), callOf("r", "c", fmt.Sprint("s", i), "x", `{}`), sallyport.MustParse(`{}`), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.heard) > maxEars {
+		t.Errorf("%d are kept", len(m.heard))
+	}
 }
