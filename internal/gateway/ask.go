@@ -10,12 +10,22 @@ import (
 )
 
 // ask judges a server's request to the agent, puts it, and judges the answer.
-// Both are calls of their own under the ticket, decided and recorded.
+// Both are calls of their own under the ticket, decided and recorded. What a
+// server asks it also says: rules about what comes back keep it back or change
+// it, as they do where it asks within its result.
 func (t *Ticket) ask(ctx context.Context, message wire.Message, client Client) (Answer, error) {
+	j, err := t.judge(ctx, message.Params)
+	if err != nil {
+		call := t.below(sallyport.KindAsk, message.Method, j.kept)
+		call.ID = t.gateway.NewID()
+		return Answer{}, t.gateway.refuse(ctx, call, &sallyport.Facts{Call: call}, err)
+	}
+	message.Params = j.value
 	asked, err := t.openAsk(ctx, message.Method, message.Params)
 	if err != nil {
 		return Answer{}, err
 	}
+	asked.modified = j.modified
 	answer, err := asked.Close(ctx, Answer{}, nil)
 	if err != nil {
 		return Answer{}, err
@@ -49,9 +59,14 @@ func (t *Ticket) judgeAnswer(ctx context.Context, method string, answer sallypor
 }
 
 func (t *Ticket) nested(ctx context.Context, kind sallyport.Kind, method string, args sallyport.Value) (*Ticket, error) {
+	return t.gateway.open(ctx, t.below(kind, method, args))
+}
+
+// below is a call under this one.
+func (t *Ticket) below(kind sallyport.Kind, method string, args sallyport.Value) *sallyport.Call {
 	call := *t.Call
 	call.Kind, call.Name, call.Method, call.Args, call.Params, call.Parent = kind, method, method, args, args, t.Call.ID
-	return t.gateway.open(ctx, &call)
+	return &call
 }
 
 // hearInputRequests judges what a stateless server asks inside its result

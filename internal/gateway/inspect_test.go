@@ -41,6 +41,11 @@ func (r *reader) Tell(_ context.Context, m wire.Message) error {
 	return nil
 }
 
+func (r *reader) Ask(ctx context.Context, m wire.Message) (Answer, error) {
+	r.read += string(m.Params.Raw())
+	return r.agent.Ask(ctx, m)
+}
+
 // lastResult is what the log keeps of the last entry's result.
 func (w *world) lastResult() []byte { return w.records[len(w.records)-1].Result }
 
@@ -287,6 +292,37 @@ func TestQuestionsAreInspected(t *testing.T) {
 	}
 	if got := w.memory(); !strings.Contains(got, `sing."} `) || !strings.Contains(got, "order/override") {
 		t.Errorf("remembered %s", got)
+	}
+}
+
+// What a server asks is masked, withheld and kept like what it says.
+func TestQuestionsAreMasked(t *testing.T) {
+	g, w := open(t)
+	w.observe = false
+	w.execute = func(ctx context.Context, _ *Ticket, client Client) (Answer, error) {
+		_, err := client.Ask(ctx, wire.Message{Method: "elicitation/create", Params: sallyport.MustParse(`{"message":"use ` + aKey + `?"}`)})
+		return Answer{Result: sallyport.MustParse(`{"content":[]}`)}, err
+	}
+	for rule, want := range map[string]string{
+		`@id("keys") @on("result") @mask("secret") forbid (principal, action, resource);`:                              `{"message":"use [aws-key]?"}`,
+		`@id("keys") @on("result") forbid (principal, action, resource) when { context.findings.contains("secret") };`: "",
+	} {
+		findingRules(t, g, "permit (principal, action, resource);\n"+rule)
+		w.records = nil
+		w.memory()
+		var client reader
+		_, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &client)
+		if client.read != want || (err != nil) != (want == "") {
+			t.Errorf("%s: the agent is asked %s, %v", rule, client.read, err)
+		}
+		recorded, changed := "", false
+		for _, r := range w.records {
+			recorded += string(r.Args)
+			changed = changed || r.Entry.Kind == sallyport.KindAsk && (slices.Equal(r.Entry.Modified, []string{"masked 1 secret/aws-key"}) || r.Entry.Type == sallyport.Refusal)
+		}
+		if recorded += w.memory(); strings.Contains(recorded, aKey) != (want == "") || !changed {
+			t.Errorf("%s: on the record, or remembered: %s (%v)", rule, recorded, changed)
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Ticket struct {
 	judged   *sallyport.Call // what policy sees: Call, or the call that opened the task on which Call acts
 	decision sallyport.Decision
 	found    []sallyport.Finding // in the arguments
+	modified []string            // of the arguments, which a server had sent otherwise
 	entry    sallyport.Entry
 	deadline time.Time
 }
@@ -102,6 +103,7 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 	if entry.Reason = textOf(reason); reason == nil && t.Call.Kind != sallyport.KindTask { // which opens none: its own goes on
 		entry.Task = taskOf(answer)
 	}
+	entry.Modified = append(entry.Modified, t.modified...)
 	if err := t.end(ctx, kept, entry); err != nil {
 		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + err.Error()}}
