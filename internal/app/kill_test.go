@@ -1,0 +1,269 @@
+package app
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/control"
+	"sallyport/internal/kill"
+	"sallyport/internal/store"
+	"sallyport/internal/store/kills"
+	"sallyport/internal/wire"
+)
+
+func killed(t *testing.T, a *App, kind kill.Kind, name string) kill.Done {
+	t.Helper()
+	done, err := a.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kind, Name: name}, Reason: "because"})
+	if err != nil || !done.Recorded || done.Problem != "" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	return done
+}
+
+// subjects are the subjects of all changes on the record, the latest first.
+func subjects(t *testing.T, a *App) string {
+	t.Helper()
+	found, err := a.store.Query(t.Context(), store.Filter{Type: sallyport.Change})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, f := range found {
+		all = append(all, f.Entry.Subject)
+	}
+	return strings.Join(all, "\n")
+}
+
+// slow is a server whose tool takes a minute. It says when it was called, and
+// when it hears that nobody waits any more.
+func slow(t *testing.T) (url string, called, cancelled chan string) {
+	called, cancelled = make(chan string, 8), make(chan string, 8)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		m, err := wire.Parse(text)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		result := map[string]string{
+			"server/discover": `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"jobs","version":"1"}}`,
+			"tools/list":      `"tools":[{"name":"job","inputSchema":{"type":"object","properties":{"size":{"type":"integer"}}}}],"ttlMs":0,"cacheScope":"private"`,
+			"tools/call":      `"content":[]`,
+		}[m.Method]
+		if m.Method == "tools/call" {
+			who := string(m.Params.Get("arguments").Get("size").Raw())
+			called <- who
+			select {
+			case <-r.Context().Done():
+				cancelled <- who
+				return
+			case <-time.After(map[string]time.Duration{"1": time.Minute, "2": time.Second}[who]):
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete",%s}}`, m.ID.Raw(), result)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, called, cancelled
+}
+
+// What is under way is cancelled at its server at once; another agent's call
+// there comes to its end, and its next one is let in.
+func TestKillReachesTheServer(t *testing.T) {
+	url, called, cancelled := slow(t)
+	dir := t.TempDir()
+	w := &workshop{t: t, dir: dir, file: filepath.Join(dir, "sallyport.yaml")}
+	for name, text := range map[string]string{"p.cedar": "permit (principal, action, resource);", "sallyport.yaml": `listen: 127.0.0.1:0
+policy: [p.cedar]
+pin: trust-first-use
+servers: {jobs: {url: "` + url + `", effects: {"*": write}}}
+tenants: [acme]
+users: {ana: {tenant: acme}, bob: {tenant: acme}}
+roles: [tester]
+agents: {one: {role: tester, for: ana, tenant: acme}, two: {role: tester, for: bob, tenant: acme}}
+listeners: [{address: "127.0.0.1:0", agent: one}, {address: "127.0.0.1:0", agent: two}]
+`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.App = started(t, dir, w.file)
+	one, two := make(chan string, 1), make(chan string, 1)
+	go func() { one <- w.ask("one", "tools/call", `"name":"job","arguments":{"size":1}`) }()
+	go func() { two <- w.ask("two", "tools/call", `"name":"job","arguments":{"size":2}`) }()
+	<-called
+	<-called
+	began := time.Now()
+	if done := killed(t, w.App, kill.Agent, "one"); done.Under != 1 || done.Left != 0 {
+		t.Errorf("%+v", done)
+	}
+	if who := <-cancelled; who != "1" || time.Since(began) > time.Second {
+		t.Errorf("%s heard after %v", who, time.Since(began))
+	}
+	if got := <-one; !strings.Contains(got, "killed by the operator: because") {
+		t.Errorf("the killed agent hears %s", got)
+	}
+	if got := <-two; !strings.Contains(got, `"result"`) || strings.Contains(got, "killed") {
+		t.Errorf("the other agent hears %s", got)
+	}
+	found, err := w.store.Query(t.Context(), store.Filter{Agent: "one"})
+	if err != nil || len(found) != 1 || found[0].Outcome == nil || found[0].Outcome.Outcome != sallyport.OutcomeUnknown {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// A kill cancels tasks at their server and ends the agent's runs, but not what
+// the standing run remembers. It is still there after a restart.
+func TestKillEndsTasksAndRuns(t *testing.T) {
+	w := openWorkshop(t)
+	if err := w.Enroll(t.Context(), control.Enrolment{Secret: approver}); err != nil {
+		t.Fatal(err)
+	}
+	for _, agent := range []string{"one", "two"} {
+		if _, err := w.BeginRun(t.Context(), control.NewRun{Secret: approver, Agent: agent, Task: "x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	killed(t, w.App, kill.Agent, "one")
+	if got := w.seen(); got != "tasks/cancel" {
+		t.Errorf("the server saw %q", got)
+	}
+	open := map[string]int{}
+	for _, r := range w.Runs() {
+		open[fmt.Sprint(r.Agent, " ", r.Standing)]++
+	}
+	if open["one false"] != 0 || open["one true"] != 1 || open["two false"] != 1 {
+		t.Errorf("runs that go on: %v", open)
+	}
+	w.restart()
+	if got := w.ask("one", "tools/call", `"name":"job","arguments":{"size":1}`); !strings.Contains(got, "killed by the operator") {
+		t.Errorf("after a restart: %s", got)
+	}
+	if got := w.ask("two", "tools/call", `"name":"job","arguments":{"size":1}`); !strings.Contains(got, "taskId") {
+		t.Errorf("the other agent: %s", got)
+	}
+	if all := subjects(t, w.App); !strings.Contains(all, "in force: kill k_") {
+		t.Errorf("on the record:\n%s", all)
+	}
+}
+
+// What waits for people is refused with the reason, and a yes that nobody has
+// used is gone, also once the kill is over.
+func TestKillEndsQuestions(t *testing.T) {
+	for state, want := range map[string]string{"pending": "refused", "approved": "expired"} {
+		a, shown := asked(t)
+		if state == "approved" {
+			if _, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := killed(t, a, kill.All, "")
+		if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != want || !strings.Contains(now.Reason, "because") {
+			t.Errorf("%s: %+v, %v", state, now, err)
+		}
+		if err := a.Halt().Resume(t.Context(), done.ID, approver); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != want {
+			t.Errorf("resumed, %s: %+v, %v", state, now, err)
+		}
+	}
+}
+
+// While the database is slow a kill is in force and in its file at once, and on
+// the record as soon as that can be written.
+func TestKillWhileTheDatabaseIsSlow(t *testing.T) {
+	dir := t.TempDir()
+	a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: starterIn(t, dir)})
+	db, err := sql.Open("sqlite", filepath.Join(dir, "state", "sallyport.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	done, err := a.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kill.All}})
+	if err != nil || done.Recorded || !strings.Contains(done.Problem, "the log is slow") || time.Since(began) > 3*time.Second {
+		t.Errorf("%+v, %v after %v", done, err, time.Since(began))
+	}
+	if a.store.Kills.Stops(kill.Target{}) == nil {
+		t.Error("nothing is stopped")
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "state", kills.File))
+	if err != nil || !strings.Contains(string(text), done.ID) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if _, err := db.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(subjects(t, a), "kill "+done.ID); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not on the record:\n%s", subjects(t, a))
+		}
+	}
+}
+
+// A gateway that dies once the file is written, and before anything else, is
+// killed when it starts again, says so on the record, and keeps it in both.
+func TestKilledBetweenFileAndRecord(t *testing.T) {
+	dir := t.TempDir()
+	config, state := starterIn(t, dir), filepath.Join(dir, "state")
+	stop(t, startedWith(t, Options{Dir: state, Config: config}))
+	if err := kills.Write(state, []kill.Order{{ID: "k_1", Scope: kill.Scope{Kind: kill.All}, Reason: "x", By: "control socket", At: time.Now().UTC()}}); err != nil {
+		t.Fatal(err)
+	}
+	a := startedWith(t, Options{Dir: state, Config: config})
+	if a.store.Kills.Stops(kill.Target{}) == nil || !strings.Contains(subjects(t, a), "in force: kill k_1 everything") {
+		t.Errorf("on the record:\n%s", subjects(t, a))
+	}
+	var kept struct{ Orders []kill.Order }
+	text, err := a.store.Setting(t.Context(), kills.Setting)
+	if err != nil || json.Unmarshal(text, &kept) != nil || len(kept.Orders) != 1 {
+		t.Errorf("the database keeps %s, %v", text, err)
+	}
+	if checks := a.Doctor(t.Context()).Checks; checks[0].Level != control.Broken || !strings.Contains(checks[0].What, "KILLED: everything") {
+		t.Errorf("doctor says %+v", checks[0])
+	}
+}
+
+// Nobody but the human resumes, and what can't be kept stays in force.
+func TestResumeNeedsTheHuman(t *testing.T) {
+	a, _ := asked(t)
+	done := killed(t, a, kill.All, "")
+	if err := a.Halt().Resume(t.Context(), done.ID, ""); err == nil {
+		t.Error("nobody has resumed")
+	}
+	time.Sleep(1100 * time.Millisecond) // after a wrong secret
+	path := filepath.Join(a.Dir(), kills.File)
+	if err := os.Mkdir(path+".new", 0o700); err != nil { // where the file is written
+		t.Fatal(err)
+	}
+	if err := a.Halt().Resume(t.Context(), done.ID, approver); err == nil || !strings.Contains(err.Error(), "stays in force") {
+		t.Errorf("%v", err)
+	}
+	if a.store.Kills.Stops(kill.Target{}) == nil {
+		t.Error("resumed, though it is not kept")
+	}
+	if err := os.Remove(path + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Halt().Resume(t.Context(), done.ID, approver); err != nil || a.store.Kills.Stops(kill.Target{}) != nil {
+		t.Errorf("%v", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), done.ID) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
