@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -117,6 +118,33 @@ func connect(t *testing.T, url, token string) (*mcp.ClientSession, error) {
 	return client.Connect(t.Context(), &mcp.StreamableClientTransport{
 		Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}, MaxRetries: -1,
 	}, nil)
+}
+
+// supportToken is the first token of the starter's support-bot.
+func supportToken(t *testing.T, a *App) string {
+	t.Helper()
+	tokens, err := a.FirstTokens(t.Context(), "support-bot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens[0].Token
+}
+
+// callTool calls a tool in a session of its own: another connection, another
+// session id than the call before.
+func callTool(t *testing.T, a *App, token, tool, args string) (text string, refused bool) {
+	t.Helper()
+	session, err := connect(t, a.URL(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := result.Content[0].(*mcp.TextContent)
+	return first.Text, result.IsError
 }
 
 func TestAllowedAndDenied(t *testing.T) {

@@ -1,11 +1,8 @@
 package app
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -16,23 +13,11 @@ import (
 func TestStarterFlow(t *testing.T) {
 	dir, file := starterFiles(t)
 	a := started(t, dir, file)
-	tokens, err := a.FirstTokens(t.Context(), "support-bot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := connect(t, a.URL(), tokens[0].Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
+	token := supportToken(t, a)
 	call := func(tool, args string) string {
 		t.Helper()
-		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := result.Content[0].(*mcp.TextContent)
-		return text.Text
+		text, _ := callTool(t, a, token, tool, args)
+		return text
 	}
 	const mail = `{"tenant":"acme","to":[{"email":"mads.kjaer@inbox.example"}],"subject":"Your order","body":"Done."}`
 	if got := call("desk__send_email", mail); !strings.Contains(got, `"mail_1"`) {

@@ -1,13 +1,10 @@
 package app
 
 import (
-	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -26,23 +23,10 @@ func TestResultsAreInspected(t *testing.T) {
 			edit(t, file, "listen:", "inspect: off\nlisten:")
 		}
 		a := started(t, dir, file)
-		tokens, err := a.FirstTokens(t.Context(), "support-bot")
-		if err != nil {
-			t.Fatal(err)
-		}
+		token := supportToken(t, a)
 		call := func(tool, args string) (string, bool) {
 			t.Helper()
-			session, err := connect(t, a.URL(), tokens[0].Token)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer session.Close()
-			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, _ := result.Content[0].(*mcp.TextContent)
-			return text.Text, result.IsError
+			return callTool(t, a, token, tool, args)
 		}
 		if got, refused := call("desk__add_note", `{"id":"tic_2207","text":"the customer's key is `+key+`"}`); refused {
 			t.Fatal(got)

@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"sallyport"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -57,19 +55,10 @@ forbid (principal, action, resource) when { context.run.outside };
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := connect(t, a.URL(), begun.Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
 	call := func(tool, args string) string {
 		t.Helper()
-		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := result.Content[0].(*mcp.TextContent)
-		return text.Text
+		text, _ := callTool(t, a, begun.Token, tool, args)
+		return text
 	}
 	const mail = `{"tenant":"acme","to":[{"email":"mads.kjaer@inbox.example"}],"subject":"Your ticket","body":%q}`
 	const note = `{"id":"tic_2207","text":"answered"}`

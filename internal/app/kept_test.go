@@ -1,11 +1,8 @@
 package app
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -32,14 +29,8 @@ func TestMemoryServer(t *testing.T) {
 	}
 	call := func(token, tool, args string) {
 		t.Helper()
-		session, err := connect(t, a.URL(), token)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer session.Close()
-		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-		if err != nil || result.IsError {
-			t.Fatalf("%s %s: %v %+v", tool, args, err, result)
+		if text, refused := callTool(t, a, token, tool, args); refused {
+			t.Fatalf("%s %s: %s", tool, args, text)
 		}
 	}
 	// labels are those of a call after reading a ticket in a run of its own.

@@ -1,12 +1,9 @@
 package app
 
 import (
-	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"sallyport/internal/control"
 )
@@ -17,27 +14,14 @@ import (
 func TestWhatARunHasReadStaysWithIt(t *testing.T) {
 	dir, file := starterFiles(t)
 	a := started(t, dir, file)
-	tokens, err := a.FirstTokens(t.Context(), "support-bot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A session for each call: another connection, another session id.
+	token := supportToken(t, a)
 	call := func(tool, args string) string {
 		t.Helper()
-		session, err := connect(t, a.URL(), tokens[0].Token)
-		if err != nil {
-			t.Fatal(err)
+		text, refused := callTool(t, a, token, tool, args)
+		if refused {
+			return "refused: " + text
 		}
-		defer session.Close()
-		result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, _ := result.Content[0].(*mcp.TextContent)
-		if result.IsError {
-			return "refused: " + text.Text
-		}
-		return text.Text
+		return text
 	}
 	const rule = "@id(\"after-reading\") forbid (principal, action == Action::\"desk/tool:add_note\", resource) when { context.run.sawUntrusted };\n"
 	note := `{"id":"tic_2207","text":"seen"}`
@@ -77,33 +61,21 @@ func TestWhatAListSaidStaysWithTheRun(t *testing.T) {
 		edit(t, filepath.Join(dir, "policy/support.cedar"), `@id("support-reads")`,
 			"@id(\"after-reading\") forbid (principal, action == Action::\"desk/tool:add_note\", resource) when { context.run.sawUntrusted };\n@id(\"support-reads\")")
 		a := started(t, dir, file)
-		tokens, err := a.FirstTokens(t.Context(), "support-bot")
-		if err != nil {
-			t.Fatal(err)
-		}
-		within := func(do func(*mcp.ClientSession)) {
-			t.Helper()
-			session, err := connect(t, a.URL(), tokens[0].Token)
+		token := supportToken(t, a)
+		if listed {
+			session, err := connect(t, a.URL(), token)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer session.Close()
-			do(session)
-		}
-		if listed {
-			within(func(s *mcp.ClientSession) {
-				if list, err := s.ListResources(t.Context(), nil); err != nil || len(list.Resources) == 0 {
-					t.Fatalf("%+v, %v", list, err)
-				}
-			})
+			if list, err := session.ListResources(t.Context(), nil); err != nil || len(list.Resources) == 0 {
+				t.Fatalf("%+v, %v", list, err)
+			}
+			session.Close()
 		}
 		stop(t, a)
 		a = started(t, dir, file)
-		within(func(s *mcp.ClientSession) {
-			result, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "desk__add_note", Arguments: json.RawMessage(`{"id":"tic_2207","text":"seen"}`)})
-			if err != nil || result.IsError != listed {
-				t.Errorf("listed: %v, refused: %v, %v", listed, result.IsError, err)
-			}
-		})
+		if got, refused := callTool(t, a, token, "desk__add_note", `{"id":"tic_2207","text":"seen"}`); refused != listed {
+			t.Errorf("listed: %v, refused: %v, %s", listed, refused, got)
+		}
 	}
 }

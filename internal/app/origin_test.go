@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"sallyport"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -24,26 +22,9 @@ func TestDeclaredOrigins(t *testing.T) {
     audience: {send_email: public}
 `)
 	a := started(t, dir, file)
-	tokens, err := a.FirstTokens(t.Context(), "support-bot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := connect(t, a.URL(), tokens[0].Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	for _, call := range []struct {
-		tool string
-		args map[string]any
-	}{
-		{"desk__get_ticket", map[string]any{"id": "tic_2207"}},
-		{"desk__add_note", map[string]any{"id": "tic_2207", "text": "mads.kjaer@inbox.example"}},
-	} {
-		if _, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: call.tool, Arguments: call.args}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	token := supportToken(t, a)
+	callTool(t, a, token, "desk__get_ticket", `{"id":"tic_2207"}`)
+	callTool(t, a, token, "desk__add_note", `{"id":"tic_2207","text":"mads.kjaer@inbox.example"}`)
 	found, err := a.store.Query(t.Context(), store.Filter{Agent: "support-bot", Name: "add_note", Limit: 1})
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
