@@ -50,8 +50,9 @@ type Act struct {
 	Found []string
 	// Labels are what was known of the call and its run. Nil is that nobody knows.
 	Labels []sallyport.Label
-	// Withheld says that the agent got nothing of it.
-	Withheld bool
+	// Withheld says that the agent got nothing of it, Changed that it got more of
+	// it than the record keeps: what was masked there.
+	Withheld, Changed bool
 }
 
 // Word is one thing that the user said.
@@ -371,6 +372,9 @@ func (m *Memories) load(ctx context.Context, r *memory, run sallyport.Run) error
 				r.seen.Missed(act.Server, act.Tool, d)
 			default:
 				r.saw(act.Call, act.Server, act.Tool, act.Result, d)
+				if act.Changed {
+					r.seen.Missed(act.Server, act.Tool, d)
+				}
 			}
 			switch {
 			case act.Withheld:

@@ -174,6 +174,8 @@ func TestWhatIsMissingTaints(t *testing.T) {
 		want bool
 	}{
 		"nothing came back yet": {act: Act{Call: "c", Server: "mail", Tool: "read_mail", Effects: onlyRead}, want: true},
+		"masked on the record":  {act: Act{Call: "c", Server: "mail", Tool: "read_mail", Effects: onlyRead, Result: sallyport.MustParse(`{"content":[],"structuredContent":{"id":"msg_1"}}`), Changed: true}, want: true},
+		"all of it is there":    {act: Act{Call: "c", Kind: sallyport.KindTool, Server: "mail", Tool: "read_mail", Effects: onlyRead, Result: sallyport.MustParse(`{"content":[],"structuredContent":{"id":"msg_1"}}`)}},
 		"withheld":              {act: Act{Call: "c", Server: "mail", Tool: "read_mail", Effects: onlyRead, Withheld: true}},
 		"more than is read":     {act: Act{Call: "c", Server: "mail", Tool: "read_mail", Withheld: true}, more: true, want: true},
 	} {

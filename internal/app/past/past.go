@@ -40,10 +40,11 @@ func (p Past) Acts(ctx context.Context, run string, most int) (acts []memory.Act
 			continue // the agent's own words
 		}
 		act := memory.Act{Kind: f.Entry.Kind, Call: f.Entry.Call, Server: f.Entry.Server, Tool: f.Entry.Name, Effects: f.Entry.Effects}
-		if f.Entry.Kind != sallyport.KindTool {
+		if f.Entry.Kind != sallyport.KindTool && f.Entry.Kind != sallyport.KindTask {
 			act.Effects = []sallyport.Effect{sallyport.Read}
 		}
 		act.Withheld = f.Outcome != nil && f.Outcome.Outcome == sallyport.OutcomeWithheld
+		act.Changed = f.Outcome != nil && f.Outcome.Observed && len(f.Outcome.Modified) > 0
 		switch {
 		case f.Entry.Kind == sallyport.KindAsk:
 			act.Found = names(f.Entry.Findings)
