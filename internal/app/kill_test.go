@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -77,12 +78,11 @@ func slow(t *testing.T) (url string, called, cancelled chan string) {
 	return server.URL, called, cancelled
 }
 
-// What is under way is cancelled at its server at once; another agent's call
-// there comes to its end, and its next one is let in.
-func TestKillReachesTheServer(t *testing.T) {
+// slowShop is a gateway over slow, with two agents.
+func slowShop(t *testing.T) (w *workshop, called, cancelled chan string) {
 	url, called, cancelled := slow(t)
 	dir := t.TempDir()
-	w := &workshop{t: t, dir: dir, file: filepath.Join(dir, "sallyport.yaml")}
+	w = &workshop{t: t, dir: dir, file: filepath.Join(dir, "sallyport.yaml")}
 	for name, text := range map[string]string{"p.cedar": "permit (principal, action, resource);", "sallyport.yaml": `listen: 127.0.0.1:0
 policy: [p.cedar]
 pin: trust-first-use
@@ -98,6 +98,13 @@ listeners: [{address: "127.0.0.1:0", agent: one}, {address: "127.0.0.1:0", agent
 		}
 	}
 	w.App = started(t, dir, w.file)
+	return w, called, cancelled
+}
+
+// What is under way is cancelled at its server at once; another agent's call
+// there comes to its end, and its next one is let in.
+func TestKillReachesTheServer(t *testing.T) {
+	w, called, cancelled := slowShop(t)
 	one, two := make(chan string, 1), make(chan string, 1)
 	go func() { one <- w.ask("one", "tools/call", `"name":"job","arguments":{"size":1}`) }()
 	go func() { two <- w.ask("two", "tools/call", `"name":"job","arguments":{"size":2}`) }()
@@ -185,7 +192,7 @@ func TestKillEndsQuestions(t *testing.T) {
 func TestKillWhileTheDatabaseIsSlow(t *testing.T) {
 	dir := t.TempDir()
 	a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: starterIn(t, dir)})
-	db, err := sql.Open("sqlite", filepath.Join(dir, "state", "sallyport.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "state", "sallyport.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,5 +272,85 @@ func TestResumeNeedsTheHuman(t *testing.T) {
 	}
 	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), done.ID) {
 		t.Errorf("%s, %v", text, err)
+	}
+	if all := subjects(t, a); !strings.Contains(all, "resume "+done.ID) {
+		t.Errorf("on the record:\n%s", all)
+	}
+}
+
+// What can't be read has stopped everything, and is left as it is until the
+// human has looked.
+func TestUnreadableIsKilled(t *testing.T) {
+	dir := t.TempDir()
+	config, state := starterIn(t, dir), filepath.Join(dir, "state")
+	stop(t, startedWith(t, Options{Dir: state, Config: config}))
+	path := filepath.Join(state, kills.File)
+	if err := os.WriteFile(path, []byte("half a fi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := startedWith(t, Options{Dir: state, Config: config})
+	if a.store.Kills.Stops(kill.Target{}) == nil || !strings.Contains(subjects(t, a), "in force: kill k_unreadable everything") {
+		t.Errorf("on the record:\n%s", subjects(t, a))
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "half a fi" {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// Who was killed hears nothing outside calls either.
+func TestKilledSessionsHearNothing(t *testing.T) {
+	dir := t.TempDir()
+	a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: starterIn(t, dir)})
+	told := 0
+	defer a.gateway.Attach("s1", func(string, wire.Message) { told++ })()
+	message := wire.Message{Method: "notifications/tools/list_changed"}
+	bot, other := sallyport.Principal{Agent: "bot"}, sallyport.Principal{Agent: "other"}
+	a.store.Kills.Stop(kill.Order{ID: "k_1", Scope: kill.Scope{Kind: kill.Agent, Name: "bot"}})
+	if a.heard("jobs", "s1", bot, message); told != 0 {
+		t.Error("the killed agent hears")
+	}
+	if a.heard("jobs", "s1", other, message); told != 1 {
+		t.Error("the other agent does not hear")
+	}
+}
+
+// A drain lets what runs come to its end and nothing new in, and then the
+// gateway is to stop. The next start serves.
+func TestDrain(t *testing.T) {
+	w, called, _ := slowShop(t)
+	two := make(chan string, 1)
+	go func() { two <- w.ask("two", "tools/call", `"name":"job","arguments":{"size":2}`) }()
+	<-called
+	ctx, answered := context.WithCancel(t.Context())
+	drained := make(chan kill.Drained, 1)
+	go func() {
+		d, err := w.Halt().Drain(ctx, time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		drained <- d
+	}()
+	for w.store.Kills.Stops(kill.Target{}) == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if got := w.ask("one", "tools/call", `"name":"job","arguments":{"size":2}`); !strings.Contains(got, "the gateway is about to stop") {
+		t.Errorf("what is new: %s", got)
+	}
+	if d := <-drained; d.Under != 1 || d.Left != 0 {
+		t.Errorf("%+v", d)
+	}
+	if got := <-two; strings.Contains(got, "paused") || !strings.Contains(got, `"result"`) {
+		t.Errorf("what ran: %s", got)
+	}
+	select {
+	case <-w.Halt().Drained():
+		t.Error("the gateway stops before it has answered")
+	default:
+	}
+	answered()
+	<-w.Halt().Drained()
+	w.restart()
+	if orders := w.Halt().Kills(); len(orders) != 0 {
+		t.Errorf("in force after a restart: %+v", orders)
 	}
 }
