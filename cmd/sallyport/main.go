@@ -112,10 +112,6 @@ func exitCode(err error) int {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return exitHeld
 	}
-	// Cobra has no type for a command that does not exist.
-	if strings.HasPrefix(err.Error(), "unknown command") {
-		return exitUsage
-	}
 	return exitError
 }
 
@@ -162,6 +158,7 @@ human or timed out.`,
 		&cobra.Group{ID: "steer", Title: "Steer it:"},
 		&cobra.Group{ID: "look", Title: "Look into it:"},
 	)
+	refuseOthers(root)
 	kit := c.kit()
 	for _, group := range []struct {
 		id       string
@@ -220,11 +217,16 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 // refuseOthers makes a command show what is below it, and refuse what is not.
 func refuseOthers(g *cobra.Command) {
 	g.Args = cobra.ArbitraryArgs
+	g.SuggestionsMinimumDistance = 2 // letters that differ
 	g.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usage("there is no \"%s %s\"; \"%s --help\" shows what there is", cmd.CommandPath(), args[0], cmd.CommandPath())
+		if len(args) == 0 {
+			return cmd.Help()
 		}
-		return cmd.Help()
+		next := fmt.Sprintf("%q shows what there is", cmd.CommandPath()+" --help")
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			next = fmt.Sprintf("did you mean %q?", cmd.CommandPath()+" "+near[0])
+		}
+		return usage("there is no \"%s %s\"; %s", cmd.CommandPath(), args[0], next)
 	}
 }
 
