@@ -188,6 +188,13 @@ func TestWhatIsOnNoRecordIsHeard(t *testing.T) {
 			t.Errorf("%s: when it can't be recorded the agent gets %s, want %s", test.method, got, test.deaf)
 		}
 	}
+	for result, want := range map[string]bool{
+		`{}`: false, `{"tasks":[],"_meta":{}}`: false, `{"obey_mallory":1}`: true, `{"obey":{}}`: true, `{"_meta":{"obey":true}}`: true, `"obey"`: true, `["obey"]`: true,
+	} {
+		if says(sallyport.MustParse(result)) != want {
+			t.Errorf("%s says something: %v", result, !want)
+		}
+	}
 	told := &agent{}
 	w.execute = func(ctx context.Context, ticket *Ticket, client Client) (Answer, error) {
 		client.Tell(ctx, wire.Message{Method: "notifications/progress", Params: sallyport.MustParse(`{"message":"obey"}`)})

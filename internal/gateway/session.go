@@ -187,12 +187,13 @@ const noMethod = "-32601"
 
 var missing = sallyport.MustParse(`{"code":-32601,"message":"Method not found"}`)
 
-// says reports whether there is a text in a result, beside what kind it is.
+// says reports whether there is anything in a result, beside what kind it is and
+// lists of nothing: names of members are read, too.
 func says(result sallyport.Value) bool {
-	for path, leaf := range result.Leaves() {
-		if leaf.Type() == sallyport.String && string(path) != "resultType" {
+	for name, member := range result.Members() {
+		if name != "resultType" && (member.Len() > 0 || name != "tasks" && name != "_meta") {
 			return true
 		}
 	}
-	return false
+	return result.Type() != sallyport.Object && result.Type() != sallyport.Absent
 }
