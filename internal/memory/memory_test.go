@@ -186,7 +186,7 @@ func TestWhatIsMissingTaints(t *testing.T) {
 		}
 	}
 	r := newRecord()
-	r.err = errors.New("disk gone")
+	r.err, r.words["r"] = errors.New("disk gone"), []Word{{"Read my mails.", sallyport.StrengthHuman}}
 	m := New(r, r, scope.Default)
 	if f := flowOf(m, r, callOf("r", "c", "mail", "read_mail", `{"id":"x"}`)); f != nil {
 		t.Errorf("without a record: %+v", f)
@@ -194,6 +194,9 @@ func TestWhatIsMissingTaints(t *testing.T) {
 	r.err = nil // and it is tried again
 	if f := flowOf(m, r, callOf("r", "c", "mail", "read_mail", `{"id":"x"}`)); f == nil {
 		t.Error("a memory that could not be made once is never made")
+	}
+	if words, err := m.Words(t.Context(), sallyport.Run{ID: "r"}); err != nil || len(words) != 1 {
+		t.Errorf("what was read before it failed counts twice: %q %v", words, err)
 	}
 }
 

@@ -46,7 +46,7 @@ func opened(t *testing.T) *store.Store {
 func TestActs(t *testing.T) {
 	log := opened(t)
 	pay := []sallyport.Effect{sallyport.Pay}
-	record(t, log, sallyport.Entry{Call: "c_1", Name: "read", Effects: pay}, `{"id":1}`, &sallyport.Entry{Outcome: sallyport.OutcomeOK, Findings: []string{"secret/jwt at x bytes 1-2"}}, `{"a":1}`)
+	record(t, log, sallyport.Entry{Call: "c_1", Name: "read", Effects: pay}, `{"id":1}`, &sallyport.Entry{Outcome: sallyport.OutcomeOK, Observed: true, Findings: []string{"secret/jwt at x bytes 1-2"}}, `{"a":1}`)
 	record(t, log, sallyport.Entry{Call: "c_2", Name: "read"}, `{}`, nil, "")
 	record(t, log, sallyport.Entry{Call: "c_3", Name: "read"}, `{}`, &sallyport.Entry{Outcome: sallyport.OutcomeWithheld}, `{"a":1}`)
 	record(t, log, sallyport.Entry{Call: "c_4", Name: "read"}, `{}`, &sallyport.Entry{Outcome: sallyport.OutcomeOK, Observed: true, Modified: []string{"masked secret"}}, `{"a":1}`)
@@ -55,6 +55,9 @@ func TestActs(t *testing.T) {
 	record(t, log, sallyport.Entry{Call: "c_7", Name: "elicitation/create", Kind: sallyport.KindAnswer}, `{"action":"accept"}`, nil, "")
 	record(t, log, sallyport.Entry{Call: "c_8", Name: "feed", Kind: sallyport.KindTask, Effects: pay}, `{}`, nil, "")
 	record(t, log, sallyport.Entry{Call: "c_9", Name: "mail://1", Kind: sallyport.KindResource, Effects: pay}, `{}`, nil, "")
+	if err := log.Commit(t.Context(), &sallyport.Record{Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Change, Subject: "run told r", Run: "r"}}); err != nil {
+		t.Fatal(err)
+	}
 	p := Past{Store: log}
 	if err := p.Heard(t.Context(), &sallyport.Call{Server: "web", Run: sallyport.Run{ID: "r"}}, []string{"order/override"}); err != nil {
 		t.Fatal(err)
