@@ -43,7 +43,7 @@ func TestDocsShowCommandsThatExist(t *testing.T) {
 	if n := len(commandLines("```\nsallyport up # here\nsallyport log export > x && sallyport log verify x\n```\n`sallyport doctor`")); n != 4 {
 		t.Errorf("%d of 4 command lines were found", n)
 	}
-	if takes([]string{"policy", "checks"}, true) == nil || takes([]string{"up", "--observed"}, true) == nil || takes([]string{"log", "show"}, false) == nil {
+	if takes([]string{"nonsense"}, true) == nil || takes([]string{"policy", "checks"}, true) == nil || takes([]string{"up", "--observed"}, true) == nil || takes([]string{"log", "show"}, false) == nil {
 		t.Error("this test finds nothing")
 	}
 }

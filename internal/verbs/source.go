@@ -29,6 +29,10 @@ func (k Kit) sourcesList() *cobra.Command {
 					return err
 				}
 				return k.Print(sources, func(t *terminal.Table) {
+					if len(sources) == 0 {
+						t.Line("The configuration declares no sources; docs/runs.md says what they are for.")
+						return
+					}
 					t.Row("SOURCE", "KIND", "AGENTS", "USERS", "STATE", "EXPIRES")
 					for _, s := range sources {
 						t.Row(s.Name, s.Kind, strings.Join(s.Agents, " "), strings.Join(s.Users, " "), s.State, k.Minute(s.Expires))
