@@ -141,6 +141,18 @@ func TestKillEndsTasksAndRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, r := range w.Runs() {
+		if r.Agent == "two" {
+			continue
+		}
+		_, err := w.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kill.Run, Name: r.Run}})
+		if r.Standing && (err == nil || !strings.Contains(err.Error(), "kill that agent")) {
+			t.Errorf("the standing run %s: %v", r.Run, err)
+		}
+		if !r.Standing && err != nil {
+			t.Errorf("run %s: %v", r.Run, err)
+		}
+	}
 	killed(t, w.App, kill.Agent, "one")
 	if got := w.seen(); got != "tasks/cancel" {
 		t.Errorf("the server saw %q", got)
