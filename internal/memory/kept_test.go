@@ -243,3 +243,15 @@ func (r *record) check(t *rapid.T, tainted map[string]bool, run string, flow *sa
 func (r *record) Written(_ context.Context, server string, most int) ([]Act, bool, error) {
 	return r.written[server], r.writtenMore, r.writtenErr
 }
+
+// Who overwrites an item clears nothing: the server may keep what was there.
+func TestOverwritingClearsNothing(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		k := &kept{items: map[string]taint{}, loaded: true}
+		k.wrote("x", known, taint{untrusted: true})
+		k.wrote("x", known, taint{private: true})
+		if got := k.read("x", true); got != worst {
+			t.Errorf("by its key %v: %+v", known, got)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type record struct {
 	more  bool
 	full  bool // takes nothing
 	err   error
+	gone  error // of words
 	tools []sallyport.Definition
 	uses  map[string]Use // by server/tool
 
@@ -41,7 +42,7 @@ func (r *record) Lineage(_ context.Context, run sallyport.Run) ([]string, error)
 	}
 	return []string{run.Parent, run.ID}, nil
 }
-func (r *record) Words(_ context.Context, run string) ([]Word, error) { return r.words[run], nil }
+func (r *record) Words(_ context.Context, run string) ([]Word, error) { return r.words[run], r.gone }
 func (r *record) Heard(_ context.Context, call *sallyport.Call, found []string) error {
 	if r.full {
 		return errors.New("disk full")
@@ -200,6 +201,46 @@ func TestWhatIsMissingTaints(t *testing.T) {
 	}
 }
 
+// What a run did, and what the user told it to read, is on the record.
+func TestReadAgain(t *testing.T) {
+	r := newRecord()
+	r.words["r"] = []Word{{"Pay what stands in mail bills-2031", sallyport.StrengthHuman}}
+	act := func(id, server, tool, args, result string, effect sallyport.Effect) Act {
+		return Act{Kind: sallyport.KindTool, Call: id, Server: server, Tool: tool, Effects: []sallyport.Effect{effect}, Args: sallyport.MustParse(args), Result: sallyport.MustParse(result), Found: []string{}}
+	}
+	long := `"` + strings.Repeat("x", maxNamed/2) + `"`
+	r.acts["r"] = []Act{
+		act("c_1", "mail", "read_mail", `{"id":"bills-2031"}`, `{"n":1}`, sallyport.Read),
+		act("c_2", "mail", "read_mail", `{"id":"other-1999"}`, `{"n":2}`, sallyport.Read),
+		act("c_3", "bank", "pay", `{"iban":"x"}`, `{"n":3}`, sallyport.Pay),
+		act("c_4", "mail", "read_mail", `{"id":"bills-2031"}`, long[:len(long)-1]+long[1:], sallyport.Read),
+		act("c_5", "mail", "read_mail", `{"id":"bills-2031"}`, long, sallyport.Read),
+		act("c_6", "mail", "read_mail", `{"id":"bills-2031"}`, `{"n":6}`, sallyport.Read),
+	}
+	m := New(r, r, scope.Default)
+	call := callOf("r", "c_9", "mail", "read_mail", `{"id":"x"}`)
+	if f := flowOf(m, r, call); !slices.Equal(f.Run.Did, []sallyport.Effect{sallyport.Read, sallyport.Pay}) {
+		t.Errorf("it did %v", f.Run.Did)
+	}
+	if named := m.runs["r"].named; len(named) != 3 || named[0] != `{"n":1}` || named[2] != `{"n":6}` {
+		t.Errorf("%d texts that the user named", len(named))
+	}
+	r.acts["r"] = append(r.acts["r"], act("c_7", "mail", "read_mail", `{"id":"bills-2031"}`, long, sallyport.Read))
+	m = New(r, r, scope.Default)
+	flowOf(m, r, call)
+	if held := m.runs["r"]; held.size > maxNamed || held.named[len(held.named)-1] != long {
+		t.Errorf("%d bytes are kept", held.size)
+	}
+	r.more = true
+	if f := flowOf(New(r, r, scope.Default), r, call); len(f.Run.Did) != len(sallyport.Effects) {
+		t.Errorf("before what is read again it did %v", f.Run.Did)
+	}
+	r.gone = errors.New("erased")
+	if f := flowOf(New(r, r, scope.Default), r, call); f != nil {
+		t.Errorf("without the user's words: %+v", f)
+	}
+}
+
 // What the user says later counts from then on.
 func TestSaid(t *testing.T) {
 	r := newRecord()
@@ -207,7 +248,7 @@ func TestSaid(t *testing.T) {
 	read(m, r, "r", "c_1", evil)
 	m.Said("r", Word{"Send a mail to anna@corp.example that says hello.", sallyport.StrengthHuman})
 	f := flowOf(m, r, callOf("r", "c_2", "mail", "send_mail", `{"to":"anna@corp.example","body":"hello"}`))
-	if f.Outside != "" || len(f.Unlinked) > 0 || trace(f, "to").Origin.Writer != sallyport.WriterUser {
+	if !f.Task || f.Outside != "" || len(f.Unlinked) > 0 || trace(f, "to").Origin.Writer != sallyport.WriterUser {
 		t.Errorf("%+v", f)
 	}
 	m.Said("unheard of", Word{"x", sallyport.StrengthHuman}) // will be read from the record
