@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"sallyport/internal/tlog":     1, // pure: hashes, tiles, seals
 
 	"sallyport/internal/provenance":       1, // pure: a run's memory of where values came from
+	"sallyport/internal/provenance/bloom": 1, // pure: which keys are on no shelf
 	"sallyport/internal/provenance/form":  1, // pure: records and fields of texts
 	"sallyport/internal/provenance/plain": 1, // pure: texts with their encodings undone
 	"sallyport/internal/scope":            1, // pure: what a task needs, and whom it names
@@ -115,16 +116,18 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
-	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:             "a verb of the command line, with its output there",
-	{"sallyport/proof", "sallyport"}:                                         "proof verifies the vocabulary's entries",
-	{"sallyport/internal/tlog", "sallyport/proof"}:                           "the log writes what proof reads, by the same code",
-	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:           "bridges what wire names",
-	{"sallyport/internal/provenance", "sallyport/internal/provenance/form"}:  "its own parts, which know nothing of runs",
-	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}: "its own parts, which know nothing of runs",
-	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                "a verb of the command line, with its output there",
-	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:       "its own part, which knows nothing of attacks",
-	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:              "its own part, which knows nothing of a running gateway",
-	{"sallyport/internal/policytest", "sallyport/internal/policy"}:           "the offline verbs of policy run the decision itself",
+	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
+	{"sallyport/proof", "sallyport"}:                                               "proof verifies the vocabulary's entries",
+	{"sallyport/internal/tlog", "sallyport/proof"}:                                 "the log writes what proof reads, by the same code",
+	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:                 "bridges what wire names",
+	{"sallyport/internal/provenance", "sallyport/internal/provenance/bloom"}:       "its own parts, which know nothing of runs",
+	{"sallyport/internal/provenance/bloom", "sallyport/internal/provenance/plain"}: "keys are what it marks",
+	{"sallyport/internal/provenance", "sallyport/internal/provenance/form"}:        "its own parts, which know nothing of runs",
+	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}:       "its own parts, which know nothing of runs",
+	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                      "a verb of the command line, with its output there",
+	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
+	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
+	{"sallyport/internal/policytest", "sallyport/internal/policy"}:                 "the offline verbs of policy run the decision itself",
 
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",

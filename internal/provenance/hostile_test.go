@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sallyport"
+	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
 )
 
@@ -27,7 +28,7 @@ func colliding(n int) string {
 		for _, c := range []byte(word) {
 			key = key<<8 | uint64(c)
 		}
-		if hashOf(plain.Before(key|6<<48, '0'))&0xFFF == 7 {
+		if bloom.Hash(plain.Before(key|6<<48, '0'))&0xFFF == 7 {
 			b.WriteString(word + " 0 ")
 			n--
 		}
@@ -196,7 +197,7 @@ func TestWhatIsNotComparedToTheEndIsCrowded(t *testing.T) {
 		m.Saw("c", "s", "read", textResult(text), Declaration{})
 		v := &view{text: value}
 		v.prepare(m.filter)
-		if found := m.shelves[0].search(v); !found.crowded {
+		if found := m.shelves[0].search(v, scan{}); !found.crowded {
 			t.Errorf("%.20q is not crowded: %d wholes", value, len(found.wholes))
 		}
 	}
@@ -204,7 +205,7 @@ func TestWhatIsNotComparedToTheEndIsCrowded(t *testing.T) {
 	m.Saw("c", "s", "read", textResult("account100a account1009b"), Declaration{})
 	v := &view{text: "account1009"}
 	v.prepare(m.filter)
-	if found := m.shelves[0].search(v); found.crowded {
+	if found := m.shelves[0].search(v, scan{}); found.crowded {
 		t.Error("two places are crowded")
 	}
 }

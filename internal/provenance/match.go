@@ -1,16 +1,18 @@
 package provenance
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
 )
 
 // view is an argument in one of the encodings that were looked through.
 type view struct {
-	plain.Squeezed
+	plain.Weighed
 	text   string
 	via    plain.Through
 	outer  *view // that this one was decoded from, nil for the argument itself
@@ -18,105 +20,65 @@ type view struct {
 	start  int // where outer holds it, when it stands for these bytes as a whole
 	end    int
 
-	bits   []int32     // identifying power of bytes[:i], in hundredths of a bit
-	hashes [][2]uint32 // of the keys of gram bytes from here, with the byte behind and without; 0 of those that are nowhere
+	grams []bloom.Key   // of the gram bytes from here
+	parts []bloom.Key   // of the beginnings of words, see part
+	on    bloom.Shelves // that may have any of them
+	long  bool          // only phrases count, see evidence
 }
 
-// prepare fills what is compared, using the memory that the view has.
-func (v *view) prepare(f *filter) {
-	v.Squeeze(v.text)
-	v.weigh()
-	v.hashes = v.hashes[:0]
-	for i := 0; i+gram <= len(v.Bytes); i++ {
-		key := v.Key(i, gram)
-		v.hashes = append(v.hashes, [2]uint32{f.hash(key), f.hash(plain.Before(key, 0))})
+// prepare fills what is compared, using the memory that the view has. All
+// shelves share it: most of an argument is on none of them.
+func (v *view) prepare(f *bloom.Filter) {
+	v.Weigh(v.text)
+	v.long = v.whole() >= longText
+	v.grams = f.Grams(v.grams, v.Bytes)
+	v.parts = slices.Grow(v.parts[:0], len(v.Bytes))[:len(v.Bytes)]
+	v.on = 0
+	for i := range v.grams {
+		v.on |= v.grams[i].On()
 	}
-}
-
-// The identifying power of characters, in hundredths of a bit. A letter of a
-// word of some language says little, one of a random token a lot.
-const (
-	letterBits = 160
-	shortBits  = 80 // of words of three letters at most
-	digitBits  = 332
-	mixedBits  = 400
-	joinedBits = 250 // a letter of a word that is joined to another, as in addresses
-	beyondBits = 200 // a byte of a character beyond ASCII
-)
-
-// weigh fills bits: how unlikely it is that somebody else wrote the same.
-func (v *view) weigh() {
-	v.bits = append(v.bits[:0], 0)
-	for i := 0; i < len(v.Bytes); {
-		end, digits, beyond := i, 0, 0
-		for ; end < len(v.Bytes) && (end == i || !v.Starts[end]); end++ {
-			switch c := v.Bytes[end]; {
-			case plain.IsDigit(c):
-				digits++
-			case c >= utf8.RuneSelf:
-				beyond++
-			}
+	for i := range v.Words {
+		w := &v.Words[i]
+		length := w.End - w.Start
+		least := min(length, minPart)
+		if v.long {
+			least = length // no parts of words
 		}
-		letters := end - i - digits - beyond
-		each := int32(letterBits)
-		switch {
-		case beyond > 0:
-			each = beyondBits
-		case digits > 0 && letters > 0:
-			each = mixedBits
-		case digits > 0:
-			each = digitBits
-		case v.joined(i, end):
-			each = joinedBits
-		case letters <= 3:
-			each = shortBits
+		for n := least; n <= length && n < gram; n++ {
+			k := f.Look(v.Key(w.Start, n))
+			v.parts[w.Start+n-1] = k
+			v.on |= k.On()
 		}
-		for ; i < end; i++ {
-			more := each
-			if i > 0 && v.Bytes[i] == v.Bytes[i-1] {
-				more = 0 // what repeats tells nothing
-			}
-			v.bits = append(v.bits, v.bits[i]+more)
+		if v.guessed(w) && v.part(w, min(length, gram)).Bytes != 0 {
+			v.on = ^bloom.Shelves(0)
 		}
 	}
 }
 
-// joined reports whether a word is part of an address, a path or the like.
-func (v *view) joined(from, to int) bool {
-	return plain.JoinedBefore(v.text, int(v.Places[from])) || plain.JoinedAfter(v.text, v.after(to-1))
+// part is the key of the first n bytes of a word.
+func (v *view) part(w *plain.Word, n int) bloom.Key {
+	if n == gram {
+		return v.grams[w.Start]
+	}
+	return v.parts[w.Start+n-1]
 }
 
-func (v *view) power(from, to int) int { return int(v.bits[to]-v.bits[from]) / 100 }
-
-// alone is the power of a piece by itself: of an address one word alone is not
-// more than any other word.
-func (v *view) alone(from, to int) int {
-	for i := from; i < to; i++ {
-		if c := v.Bytes[i]; i > from && v.Starts[i] || c < 'a' || c > 'z' {
-			return v.power(from, to)
-		}
-	}
-	return min(v.power(from, to), (to-from)*letterBits/100)
+// guessed reports whether a word may stand before anything.
+func (v *view) guessed(w *plain.Word) bool {
+	return w.End-w.Start <= gram && (w.Alone >= minPiece || w.Start == 0 && w.End == len(v.Bytes))
 }
 
 // whole is the power of all of it.
-func (v *view) whole() int { return v.power(0, len(v.Bytes)) }
+func (v *view) whole() int { return v.Power(0, len(v.Bytes)) }
 
 // span gives the bytes of the argument that squeezed[from:to] stands for.
 func (v *view) span(from, to int) (start, end int) {
 	start = int(v.Places[from])
-	end = v.after(to - 1)
+	end = v.After(v.text, to-1)
 	if from == 0 && to == len(v.Bytes) {
 		start, end = 0, len(v.text)
 	}
 	return v.inArgument(start, end)
-}
-
-// after is where the character of squeezed[i] ends in the text.
-func (v *view) after(i int) int {
-	place := int(v.Places[i])
-	_, size := utf8.DecodeRuneInString(v.text[place:])
-	return place + size
 }
 
 func (v *view) inArgument(start, end int) (int, int) {
@@ -153,7 +115,7 @@ type match struct {
 	same     bool // the same value, and a whole one where it was seen
 }
 
-func (m *match) power() int { return m.view.alone(m.from, m.to) }
+func (m *match) power() int { return m.view.Alone(m.from, m.to) }
 func (m *match) covers() bool {
 	return m.from == 0 && m.to == len(m.view.Bytes)
 }
@@ -273,7 +235,7 @@ func (m *match) step(v *view, gap bool, i int) {
 // was not named by who wrote notevil.com.
 func (m *match) judge() {
 	v, text := m.view, m.field.text
-	first, last := int(v.Places[0]), v.after(len(v.Bytes)-1)
+	first, last := int(v.Places[0]), v.After(v.text, len(v.Bytes)-1)
 	before := strings.TrimLeft(v.text[:first], " \n\t")
 	after := strings.TrimRight(v.text[last:], " \n\t")
 	if (after == "." || after == "!" || after == "?") && strings.IndexByte(v.text, ' ') > 0 {
@@ -299,6 +261,7 @@ type scan struct {
 }
 
 const (
+	minPart     = 3   // bytes of a word that are looked up as a word of their own
 	minPiece    = 12  // bits from which on a piece is kept
 	longText    = 128 // bits from which on only phrases count, see evidence
 	maxWholes   = 16
@@ -310,27 +273,37 @@ const (
 // the view: a match is left behind as soon as it is found, no more than
 // maxChain places are compared at each step, and a view that is made to be
 // compared at length is taken for found.
-func (s *shelf) search(v *view) scan {
-	q := searching{shelf: s, view: v, long: v.whole() >= longText}
+func (s *shelf) search(v *view, found scan) scan {
+	found.wholes, found.pieces, found.crowded = found.wholes[:0], found.pieces[:0], false
+	if !v.on.Has(s.number) {
+		return found
+	}
+	q := searching{shelf: s, view: v, found: found}
 	n := len(v.Bytes)
 	most := workPerByte*n + 64*workPerByte
 	for i := 0; i < n && len(q.found.wholes) == 0 && q.work <= most; {
-		q.best = match{}
-		switch {
-		case v.Starts[i]:
-			q.lookWord(i)
-		case i < len(v.hashes) && v.hashes[i] != [2]uint32{}:
-			q.look(i, gram, q.wordEnd(i), v.hashes[i])
+		for v.Words[q.at].End <= i {
+			q.at++
+		}
+		q.best.to, q.best.from = 0, 0
+		switch w := &v.Words[q.at]; {
+		case w.Start == i:
+			q.lookWord(w)
+		case i < len(v.grams):
+			q.look(i, gram, w.End, v.grams[i])
 		}
 		// What says little is left behind as well: a text of one letter would
 		// be compared with itself from every place.
-		if telling := q.best.to > i && q.best.power() >= minPiece; telling || q.best.to > i+2*gram {
+		if q.best.to > i {
+			telling := q.best.power() >= minPiece
 			if telling {
 				q.found.pieces = append(q.found.pieces, q.best)
 			}
-			q.end = q.best.to
-			i = max(i+1, q.best.to-gram+1)
-			continue
+			if telling || q.best.to > i+2*gram {
+				q.end = q.best.to
+				i = max(i+1, q.best.to-gram+1)
+				continue
+			}
 		}
 		i++
 	}
@@ -342,96 +315,73 @@ func (s *shelf) search(v *view) scan {
 type searching struct {
 	shelf   *shelf
 	view    *view
-	long    bool
-	word    int // where the word before begins, -1 when it was left out
-	stop    int // where the word that was looked at last ends
+	at      int // number of the word that is looked at
+	before  int // where the word before begins, -1 when it was left out
 	end     int // of the last piece
 	work    int // bytes that were compared
 	best    match
 	found   scan
+	touched byte
 	capped  bool // there were more places than were compared
 	refuted bool // a word of ours was looked up to the end: the view as a whole is nowhere
 }
 
-// lookWord looks for the word that begins at i. Which words are worth it:
+// lookWord looks for a word. Which words are worth it:
 //   - one that tells something by itself, whatever follows it;
 //   - the first, and others together with what follows them, in a long text
 //     every second one: a phrase holds several words;
 //   - parts of it that may be words of their own where one value is joined
 //     from several, not in long texts.
-func (q *searching) lookWord(i int) {
-	v := q.view
-	end := q.wordEnd(i)
-	n := min(end-i, gram)
-	telling := v.alone(i, end) >= minPiece
-	before := q.word
-	if q.long && !telling && i > 0 && before >= 0 {
-		q.word = -1
+func (q *searching) lookWord(w *plain.Word) {
+	v, i := q.view, w.Start
+	n := min(w.End-i, gram)
+	telling := w.Alone >= minPiece
+	before := q.before
+	if v.long && !telling && i > 0 && before >= 0 {
+		q.before = -1
 		return
 	}
-	q.word = i
-	if n < gram && i < len(v.hashes) { // one word of theirs may be split here
-		q.look(i, gram, len(v.Bytes), v.hashes[i])
+	q.before = i
+	if n < gram && i < len(v.grams) { // one word of theirs may be split here
+		q.look(i, gram, len(v.Bytes), v.grams[i])
 	}
-	if n <= 3 && i > 0 && !telling && i-before > 3 {
+	if n < minPart+1 && i > 0 && !telling && i-before > 3 {
 		return // any phrase that matters has a longer word
 	}
-	for part := 3; part < n && !q.long; part++ {
-		q.look(i, part, end, q.hashes(i, part))
+	for part := minPart; part < n && !v.long; part++ {
+		q.look(i, part, w.End, v.part(w, part))
 	}
 	known := len(v.Bytes)
 	if telling {
-		known = end
+		known = w.End
 	}
-	hashes := q.hashes(i, n)
-	if n == gram {
-		hashes = v.hashes[i]
-	}
-	all := q.look(i, n, known, hashes)
-	if end-i <= gram && (telling && q.best.to < end || i == 0 && end == len(v.Bytes)) {
-		q.shelf.filter.eachNext(v.Key(i, n), func(hash uint32) bool {
+	k := v.part(w, n)
+	all := q.look(i, n, known, k)
+	if w.End-i <= gram && (telling && q.best.to < w.End || i == 0 && w.End == len(v.Bytes)) {
+		q.shelf.filter.EachNext(k, q.shelf.number, func(hash uint32) bool {
 			all = q.try(i, n, 0, hash) && all
-			return q.best.to < end && len(q.found.wholes) < maxWholes
+			return q.best.to < w.End && len(q.found.wholes) < maxWholes
 		})
 	}
-	q.refute(i, all)
-}
-
-func (q *searching) hashes(i, n int) [2]uint32 {
-	key, f := q.view.Key(i, n), q.shelf.filter
-	return [2]uint32{f.hash(key), f.hash(plain.Before(key, 0))}
-}
-
-// refute notes that a word of the view was looked up to the end without
-// finding all of the view: so that is nowhere.
-func (q *searching) refute(i int, all bool) {
 	if all && i > 0 && len(q.found.wholes) == 0 {
 		q.refuted = true
 	}
 }
 
-// wordEnd is where the word that holds i ends.
-func (q *searching) wordEnd(i int) int {
-	if i >= q.stop { // else it is still the same word
-		for q.stop = i + 1; q.stop < len(q.view.Bytes) && !q.view.Starts[q.stop]; q.stop++ {
-		}
-	}
-	return q.stop
-}
-
-// look compares the places of a key of n bytes at i where what follows, as far
-// as until, follows as well. It reports whether it came to the end.
-func (q *searching) look(i, n, until int, hashes [2]uint32) (all bool) {
-	if hashes == [2]uint32{} {
+// look compares the places of n bytes at i, with this key, where what follows,
+// as far as until, follows as well. It reports whether it came to the end.
+func (q *searching) look(i, n, until int, k bloom.Key) (all bool) {
+	number := q.shelf.number
+	if !k.On().Has(number) {
 		return true
 	}
-	want := q.view.Following(i + n)
-	if rest := until - i - n; rest < 4 {
-		want &^= ^uint32(0) >> (8 * max(0, rest))
-	}
+	want := q.view.Following(i+n, until)
 	all = true
-	for _, hash := range hashes {
-		all = (hash == 0 || q.try(i, n, want, hash)) && all
+	if k.Next.Has(number) {
+		all = q.try(i, n, want, k.Before(q.view.Bytes[i+n]))
+	}
+	if k.Last.Has(number) {
+		all = q.try(i, n, want, k.Before(0)) && all
 	}
 	return all
 }
@@ -446,24 +396,38 @@ func (q *searching) try(i, n int, want, hash uint32) (all bool) {
 	switch {
 	case want == 0 && i > 0: // a word alone: any place of it does
 		most = 2
-	case q.long:
+	case q.view.long:
 		most /= 2
 	}
-	floor := max(0, q.end-overlap)
-	for chain := 1; a != nil; a = q.shelf.older(a) {
-		if chain > most {
-			q.capped = true
-			return false
+	var spots [maxChain]spot
+	found := 0
+	all = true
+	for chain := 0; a != nil; a = q.shelf.older(a) {
+		if chain == most {
+			q.capped, all = true, false
+			break
 		}
 		if chain++; plain.GoesOn(want, a.next) {
-			q.compare(a, i, floor)
+			f, at := q.shelf.fieldAt(a.at)
+			q.touched ^= f.text[at] // on its way from memory while the next one is looked for
+			spots[found] = spot{f, at}
+			found++
 		}
 	}
-	return true
+	floor := max(0, q.end-overlap)
+	for _, one := range spots[:found] {
+		q.compare(one.field, one.at, i, floor)
+	}
+	return all
 }
 
-func (q *searching) compare(a *anchor, i, floor int) {
-	f, at := q.shelf.fieldAt(a.at)
+// spot is a place of a field.
+type spot struct {
+	field *field
+	at    int
+}
+
+func (q *searching) compare(f *field, at, i, floor int) {
 	m := extend(q.view, f, at, i, floor)
 	m.shelf = q.shelf
 	q.work += m.to - m.from + 1

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport"
+	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
 )
 
@@ -34,7 +35,7 @@ type Memory struct {
 	labels   Labels
 	lost     bool             // something was forgotten
 	lostFrom sallyport.Origin // the weakest of what was
-	filter   *filter
+	filter   *bloom.Filter
 	scratch  plain.Squeezed // of the fields of one result
 }
 
@@ -60,7 +61,7 @@ func New(limit int) *Memory {
 	if limit == 0 {
 		limit = DefaultLimit
 	}
-	return &Memory{limit: max(limit, minLimit), filter: new(filter)}
+	return &Memory{limit: max(limit, minLimit), filter: new(bloom.Filter)}
 }
 
 // Said remembers words of the user; strength says how they reached us, readers
@@ -174,7 +175,7 @@ func (m *Memory) Size() int {
 func (m *Memory) Child() *Memory {
 	c := *m
 	c.labels = m.Labels()
-	c.filter = &filter{slices.Clone(m.filter.bits), m.filter.marks}
+	c.filter = m.filter.Clone()
 	c.shelves = make([]*shelf, len(m.shelves))
 	for i, s := range m.shelves {
 		c.shelves[i] = s.clone(c.filter)
@@ -217,7 +218,7 @@ func (m *Memory) shelf(o sallyport.Origin) *shelf {
 			return s
 		}
 	}
-	s := &shelf{origin: o, filter: m.filter}
+	s := &shelf{origin: o, filter: m.filter, number: len(m.shelves)}
 	m.shelves = append(m.shelves, s)
 	return s
 }
@@ -280,11 +281,11 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 		for len(s.fields) > 0 { // gigabytes went by: forget all rather than mix addresses up
 			m.evict(s)
 		}
-		*s = shelf{origin: o, filter: m.filter}
+		*s = shelf{origin: o, filter: m.filter, number: s.number}
 	}
 	m.seq++
 	f.seq = m.seq
-	if m.filter.full(len(f.text)) {
+	if m.filter.Full(len(f.text)) {
 		m.refilter(len(f.text))
 	}
 	s.add(f, &m.scratch)
@@ -294,6 +295,22 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 	}
 	if m.Size() > m.limit+m.limit/8 { // a result of many fields is trimmed on its way
 		m.trim()
+	}
+}
+
+// refilter makes the filter of the keys that are left, with room for as many
+// more and n.
+func (m *Memory) refilter(n int) {
+	for _, s := range m.shelves {
+		n += s.used
+	}
+	m.filter.Renew(n)
+	for _, s := range m.shelves {
+		for _, one := range s.slots {
+			if one.newest > s.first {
+				m.filter.Add(one.hash, s.number)
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"unicode/utf8"
 
 	"sallyport"
+	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
 )
 
@@ -13,17 +14,21 @@ import (
 type shelf struct {
 	origin sallyport.Origin
 	fields []field
-	starts []uint32 // address of the first byte of each field
-	pages  []*page  // of anchors, oldest first
-	gone   uint32   // pages that were evicted
-	first  uint32   // number of the oldest anchor that is left
-	count  uint32   // number that the next anchor gets
-	slots  []slot   // by hash, with open addressing
-	used   int      // slots that are taken
-	pushed bool     // a slot was taken from another key: that is lost
-	next   uint32   // address at which the next field begins
-	cost   int      // bytes of memory, as counted
-	filter *filter  // of all shelves
+	starts []uint32      // address of the first byte of each field
+	blocks []uint32      // number of the field that holds the first byte of each block of addresses
+	passed uint32        // blocks, and
+	left   uint32        // fields, that were evicted
+	pages  []*page       // of anchors, oldest first
+	gone   uint32        // pages that were evicted
+	first  uint32        // number of the oldest anchor that is left
+	count  uint32        // number that the next anchor gets
+	slots  []slot        // by hash, with open addressing
+	used   int           // slots that are taken
+	pushed bool          // a slot was taken from another key: that is lost
+	next   uint32        // address at which the next field begins
+	cost   int           // bytes of memory, as counted
+	filter *bloom.Filter // of all shelves
+	number int           // among them
 }
 
 // field is one text that was seen.
@@ -75,7 +80,7 @@ func (f *field) hidden() bool { return f.decoded != nil && f.decoded.until > 0 }
 
 // cost is the memory of a field without its anchors.
 func (f *field) cost() int {
-	cost := fieldCost + len(f.text)
+	cost := fieldCost + len(f.text) + len(f.text)/block*4
 	if f.decoded != nil {
 		cost += decodedCost + 8*len(f.decoded.shifts) + len(f.decoded.sent)
 	}
@@ -111,24 +116,18 @@ func (s *shelf) anchor(number uint32) *anchor {
 }
 
 const (
-	gram       = 6  // bytes of a word that its key holds
-	stride     = 6  // bytes between two anchors within a long word
-	longWord   = 12 // bytes from which on a word is long
-	maxChain   = 16 // anchors of one key that are looked at
+	gram       = plain.Gram // bytes of a word that its key holds
+	stride     = 6          // bytes between two anchors within a long word
+	longWord   = 12         // bytes from which on a word is long
+	maxChain   = 16         // anchors of one key that are looked at
+	block      = 64         // addresses from which on a field is looked for
 	maxAddress = 1 << 31
 
-	fieldCost   = 88 // memory of a field besides its text
+	fieldCost   = 88 // memory of a field besides its text and its blocks
 	decodedCost = 48
 	anchorCost  = 20 // of an anchor with its share of the slots
 	maxProbes   = 32 // slots that are looked at
 )
-
-func hashOf(key uint64) uint32 {
-	key ^= key >> 29
-	key *= 0xBF58476D1CE4E5B9
-	key ^= key >> 32
-	return max(1, uint32(key)) // 0 stands for a key that is nowhere
-}
 
 // add puts a field on the shelf and says how many bytes of memory that took.
 func (s *shelf) add(f field, scratch *plain.Squeezed) int {
@@ -137,6 +136,9 @@ func (s *shelf) add(f field, scratch *plain.Squeezed) int {
 	s.starts = append(s.starts, s.next)
 	s.index(scratch, f.text, s.next)
 	s.next += uint32(len(f.text)) + 1
+	for (s.passed+uint32(len(s.blocks)))*block < s.next {
+		s.blocks = append(s.blocks, s.left+uint32(len(s.fields))-1)
+	}
 	s.cost += f.cost()
 	return s.cost - before
 }
@@ -181,7 +183,7 @@ func (s *shelf) indexWithin(q *plain.Squeezed, start, end int, dense bool, addre
 }
 
 func (s *shelf) markKey(q *plain.Squeezed, i, n int, address uint32) {
-	s.mark(hashOf(q.Key(i, n)), address+uint32(q.Places[i]), q.Following(i+n))
+	s.mark(bloom.Hash(q.Key(i, n)), address+uint32(q.Places[i]), q.Following(i+n, len(q.Bytes)))
 }
 
 // indexReadings marks what numbers and days mean, where their words alone do
@@ -197,7 +199,7 @@ func (s *shelf) indexReadings(text string, start, length int, address uint32) in
 		if one.Via == plain.ViaNumber && one.End-one.Start == length && text[start] != '0' {
 			continue // a plain integer is found by its word
 		}
-		s.mark(hashOf(one.Key), address+uint32(one.Start), 0)
+		s.mark(bloom.Hash(one.Key), address+uint32(one.Start), 0)
 	}
 	return end
 }
@@ -214,7 +216,7 @@ func (s *shelf) mark(hash, at, next uint32) {
 	s.count++
 	*found = slot{hash, s.count}
 	s.cost += anchorCost
-	s.filter.add(hash)
+	s.filter.Add(hash, s.number)
 }
 
 // place is the slot of a hash, or the one that it gets. Whoever crafts many
@@ -261,7 +263,7 @@ func (s *shelf) grow() {
 
 // newest is the newest anchor with this hash, nil when there is none.
 func (s *shelf) newest(hash uint32) *anchor {
-	if len(s.slots) == 0 || !s.filter.has(hash) {
+	if len(s.slots) == 0 { // the filter may be wrong
 		return nil
 	}
 	for i := range uint32(maxProbes) {
@@ -288,15 +290,11 @@ func (s *shelf) numbered(plusOne uint32) *anchor {
 
 // fieldAt is the field that holds an address, and where in it that is.
 func (s *shelf) fieldAt(address uint32) (f *field, at int) {
-	low, high := 0, len(s.starts)
-	for high-low > 1 {
-		if middle := int(uint(low+high) / 2); s.starts[middle] <= address {
-			low = middle
-		} else {
-			high = middle
-		}
+	i := int(max(s.blocks[address/block-s.passed], s.left) - s.left)
+	for i+1 < len(s.starts) && s.starts[i+1] <= address {
+		i++
 	}
-	return &s.fields[low], int(address - s.starts[low])
+	return &s.fields[i], int(address - s.starts[i])
 }
 
 // evict drops the oldest field and says how many bytes that freed.
@@ -307,6 +305,9 @@ func (s *shelf) evict() int {
 	end := s.starts[0] + uint32(len(f.text)) + 1
 	*f = field{} // so that its text is freed before the slice is
 	s.fields, s.starts = s.fields[1:], s.starts[1:]
+	s.left++
+	s.blocks = s.blocks[end/block-s.passed:]
+	s.passed = end / block
 	for s.first < s.count && s.anchor(s.first).at < end {
 		s.first++
 		s.cost -= anchorCost
@@ -320,11 +321,12 @@ func (s *shelf) evict() int {
 }
 
 // clone copies the shelf so that neither copy sees what is added to the other.
-func (s *shelf) clone(f *filter) *shelf {
+func (s *shelf) clone(f *bloom.Filter) *shelf {
 	c := *s
 	c.filter = f
 	c.fields = append([]field(nil), s.fields...)
 	c.starts = append([]uint32(nil), s.starts...)
+	c.blocks = append([]uint32(nil), s.blocks...)
 	c.pages = make([]*page, len(s.pages))
 	for i, p := range s.pages {
 		copied := *p

@@ -3,20 +3,23 @@ package provenance
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"sallyport"
+	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
 )
 
 const (
-	maxLeaves  = 4096                                  // of one call that are traced one by one
-	maxTraced  = 1 << 20                               // bytes of all leaves together
-	maxPaths   = 1 << 20                               // bytes of all paths together
-	maxSources = 16                                    // that a trace names
-	maxAtoms   = 32                                    // of an argument that are looked up alone
-	weakPower  = 16                                    // bits below which a value can be anybody's
-	longPiece  = 32                                    // bits that a piece needs to count by itself
-	exactOnly  = plain.ViaInvisible | plain.ViaSpelled // what no value of a stronger origin may have been changed by
+	maxLeaves   = 4096                                  // of one call that are traced one by one
+	usualLeaves = 16                                    // of a call
+	maxTraced   = 1 << 20                               // bytes of all leaves together
+	maxPaths    = 1 << 20                               // bytes of all paths together
+	maxSources  = 16                                    // that a trace names
+	maxAtoms    = 32                                    // of an argument that are looked up alone
+	weakPower   = 16                                    // bits below which a value can be anybody's
+	longPiece   = 32                                    // bits that a piece needs to count by itself
+	exactOnly   = plain.ViaInvisible | plain.ViaSpelled // what no value of a stronger origin may have been changed by
 )
 
 // Beyond names, as a trace's only transformation, what was too much to trace:
@@ -39,7 +42,8 @@ const Forgotten = "forgotten"
 // of its own.
 func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 	var traces []sallyport.Trace
-	t := tracer{memory: m, tool: tool}
+	t := m.tracer(tool)
+	defer tracers.Put(t)
 	text, paths := 0, 0
 	for path, leaf := range args.Leaves() {
 		raw := leaf.Raw()
@@ -55,6 +59,9 @@ func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 		if !ok {
 			value = string(raw)
 		}
+		if traces == nil {
+			traces = make([]sallyport.Trace, 0, usualLeaves)
+		}
 		t.next(string(path))
 		if ok || leaf.Type() == sallyport.Number {
 			traces = append(traces, t.trace(value))
@@ -67,7 +74,8 @@ func (m *Memory) Trace(tool string, args sallyport.Value) []sallyport.Trace {
 
 // TraceName says where the name of a member at a path came from.
 func (m *Memory) TraceName(tool, path, name string) sallyport.Trace {
-	t := tracer{memory: m, tool: tool}
+	t := m.tracer(tool)
+	defer tracers.Put(t)
 	t.next(path)
 	return t.trace(name)
 }
@@ -83,16 +91,33 @@ type tracer struct {
 	pieces []match
 	crowd  []*shelf
 	many   bool // a shelf had more places than are kept
+	views  []*view
 
-	base  view // memory for the next leaf
-	views []*view
+	reused
 }
 
-// next prepares for the next leaf, with the memory of the one before.
+// tracers are those of earlier calls, of whichever run, for their memory.
+var tracers = sync.Pool{New: func() any { return new(tracer) }}
+
+func (m *Memory) tracer(tool string) *tracer {
+	t := tracers.Get().(*tracer)
+	t.memory, t.tool = m, tool
+	return t
+}
+
+// reused is the memory that each leaf has from the one before.
+type reused struct {
+	found              scan
+	spare              []*view
+	because, kept, all []match
+}
+
+// next prepares for the next leaf.
 func (t *tracer) next(path string) {
+	t.spare = append(t.spare, t.views...)
 	*t = tracer{
 		memory: t.memory, tool: t.tool, path: path,
-		wholes: t.wholes[:0], pieces: t.pieces[:0], base: t.base, views: t.views[:0],
+		wholes: t.wholes[:0], pieces: t.pieces[:0], crowd: t.crowd[:0], views: t.views[:0], reused: t.reused,
 	}
 }
 
@@ -106,9 +131,9 @@ func (t *tracer) nothing() sallyport.Trace {
 }
 
 func (t *tracer) trace(text string) sallyport.Trace {
-	views := t.viewsOf(text)
-	first := views[0]
-	if len(first.Bytes) == 0 && len(views) == 1 {
+	t.viewsOf(text)
+	first := t.views[0]
+	if len(first.Bytes) == 0 && len(t.views) == 1 {
 		return t.nothing()
 	}
 	t.power = first.whole()
@@ -117,7 +142,7 @@ func (t *tracer) trace(text string) sallyport.Trace {
 		t.power = min(t.power, weakPower-1) // few days come into question
 	}
 	for _, s := range t.memory.shelves {
-		for i, v := range views {
+		for i, v := range t.views {
 			t.look(s, v, i == 0)
 		}
 	}
@@ -132,7 +157,8 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 	if len(v.Bytes) == 0 {
 		return
 	}
-	found := s.search(v)
+	t.found = s.search(v, t.found)
+	found := &t.found
 	entire := v.entire()
 	t.many = t.many || len(found.wholes) == maxWholes
 	for _, m := range found.wholes {
@@ -153,30 +179,31 @@ func (t *tracer) look(s *shelf, v *view, base bool) {
 
 // viewsOf are the argument itself and what is encoded in it, at most maxNesting
 // layers deep. All together they are a few times as long as the argument.
-func (t *tracer) viewsOf(text string) []*view {
-	p := plain.Undo(text)
-	v := &t.base
-	v.text, v.via, v.shifts = p.Text, p.Via, p.Shifts
-	v.prepare(t.memory.filter)
-	views := append(t.views[:0], v)
-	for from := 0; from < len(views); from++ {
-		outer := views[from]
+func (t *tracer) viewsOf(text string) {
+	t.view(plain.Undo(text), 0, nil, 0, 0)
+	for from := 0; from < len(t.views); from++ {
+		outer := t.views[from]
 		if layersOf(outer) == plain.MaxNesting {
 			continue
 		}
 		if again := plain.Undo(outer.text); again.Text != outer.text {
-			inner := &view{text: again.Text, via: outer.via | again.Via, outer: outer, shifts: again.Shifts}
-			inner.prepare(t.memory.filter)
-			views = append(views, inner)
+			t.view(again, outer.via, outer, 0, 0)
 		}
 		plain.Reveal(outer.text, plain.MinEncoded, func(h plain.Hidden) {
-			p := plain.Undo(h.Text)
-			inner := &view{text: p.Text, via: outer.via | h.Via | p.Via, outer: outer, start: h.Start, end: h.End}
-			inner.prepare(t.memory.filter)
-			views = append(views, inner)
+			t.view(plain.Undo(h.Text), outer.via|h.Via, outer, h.Start, h.End)
 		})
 	}
-	return views
+}
+
+// view adds a view that was made of bytes of another one.
+func (t *tracer) view(p plain.Undone, via plain.Through, outer *view, start, end int) {
+	v := new(view)
+	if last := len(t.spare) - 1; last >= 0 {
+		v, t.spare = t.spare[last], t.spare[:last]
+	}
+	v.text, v.shifts, v.via, v.outer, v.start, v.end = p.Text, p.Shifts, p.Via|via, outer, start, end
+	v.prepare(t.memory.filter)
+	t.views = append(t.views, v)
 }
 
 func layersOf(v *view) int {
@@ -228,9 +255,11 @@ func (s *shelf) meaning(p plain.Part) []match {
 			}
 			return len(found) < maxWholes
 		}
-		try(hashOf(want.Key))
+		if hash := bloom.Hash(want.Key); s.filter.Has(hash, s.number) {
+			try(hash)
+		}
 		if whole, ok := want.Integer(); ok { // a whole number may be written plainly
-			s.filter.eachNext(plainKey(whole), try)
+			s.filter.EachNext(s.filter.Look(plainKey(whole)), s.number, try)
 		}
 	}
 	return found
@@ -260,7 +289,8 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 	writer := sallyport.WriterUnknown
 	if best := t.strongest(); best > sallyport.WriterUntrusted {
 		writer = best
-		because = t.of(t.wholes, func(m *match) bool { return m.shelf.origin.Writer == best && t.explains(m) })
+		t.because = of(t.because[:0], t.wholes, func(m *match) bool { return m.shelf.origin.Writer == best && t.explains(m) })
+		because = t.because
 	} else if w, atoms := t.assembled(first, parts); w > sallyport.WriterUntrusted {
 		writer, because, via = w, atoms, plain.ViaPieces
 	}
@@ -286,7 +316,8 @@ func (t *tracer) decide(text string, first *view, parts []plain.Part) sallyport.
 	if writer == sallyport.WriterUntrusted {
 		slices.Reverse(evidence)
 	}
-	all := append(because[:len(because):len(because)], evidence...)
+	t.all = append(append(t.all[:0], because...), evidence...)
+	all := t.all
 	if len(because) == 0 {
 		because = all
 	}
@@ -360,8 +391,7 @@ func (t *tracer) strongest() sallyport.Writer {
 	return best
 }
 
-func (t *tracer) of(matches []match, keep func(*match) bool) []match {
-	var kept []match
+func of(kept, matches []match, keep func(*match) bool) []match {
 	for i := range matches {
 		if keep(&matches[i]) {
 			kept = append(kept, matches[i])
@@ -444,7 +474,7 @@ func atomsOf(v *view) [][2]int {
 		}
 		if start >= 0 {
 			from, to := v.squeezedIn(start, i)
-			if len(atoms) == maxAtoms || v.power(from, to) < minPiece {
+			if len(atoms) == maxAtoms || v.Power(from, to) < minPiece {
 				return nil
 			}
 			atoms = append(atoms, [2]int{start, i})
@@ -457,7 +487,7 @@ func atomsOf(v *view) [][2]int {
 // evidence is what says something about where the value came from: all of it,
 // or pieces that hardly stand there by chance.
 func (t *tracer) evidence() []match {
-	kept := t.of(t.wholes, func(m *match) bool { return m.same || t.power >= weakPower })
+	kept := of(t.kept[:0], t.wholes, func(m *match) bool { return m.same || t.power >= weakPower })
 	for i := range t.pieces {
 		m := &t.pieces[i]
 		power := m.power()
@@ -466,6 +496,7 @@ func (t *tracer) evidence() []match {
 			kept = append(kept, *m)
 		}
 	}
+	t.kept = kept
 	return kept
 }
 
@@ -509,6 +540,9 @@ func (t *tracer) complete(v *view, matches []match) bool {
 
 // sources names where matches were seen, each place once.
 func sources(text string, matches []match) (list []sallyport.Source, more bool) {
+	if len(matches) > 0 {
+		list = make([]sallyport.Source, 0, min(len(matches), maxSources))
+	}
 	for i := range matches {
 		s := matches[i].source()
 		s.Exact = matches[i].exact(text, s.Start, s.End)

@@ -361,6 +361,9 @@ func lines(s string, start, end int, try func(from, to int) bool) {
 		return
 	}
 	last := strings.LastIndexByte(s[start:end], '\n')
+	if last < 0 && strings.IndexByte(s[start:end], '/') < 0 {
+		return
+	}
 	if last < 0 { // the "/" of a path is one of base64's letters: what stands between two is tried by itself
 		for part := range strings.SplitSeq(s[start:end], "/") {
 			try(start, start+len(part))
@@ -381,7 +384,10 @@ func lines(s string, start, end int, try func(from, to int) bool) {
 // atLeast single characters with one separator between each two. What it yields
 // is together shorter than s.
 func Spelled(s string, atLeast int, yield func(Hidden)) {
-	for i := 0; i < len(s); i++ {
+	for i := 0; i+2 < len(s); i++ {
+		if Folded[s[i+1]] != 0 { // most letters stand before another
+			continue
+		}
 		if text, end := spelled(s, i); len(text) >= atLeast && tells(text) {
 			yield(Hidden{text, i, end, ViaSpelled})
 			i = end
@@ -500,30 +506,36 @@ func decodeRun(run string) (string, Through) {
 
 // plausible decodes the first characters alone: most words fail here.
 func plausible(run string) bool {
-	var six [8]byte
-	for i := range six {
-		c := run[i]
-		switch c {
-		case '\r', '\n':
-			return true
-		case '-':
-			c = '+'
-		case '_':
-			c = '/'
+	var three uint32
+	for i := range MinEncoded {
+		six := sixes[run[i]]
+		if six == noSix {
+			return run[i] == '\r' || run[i] == '\n'
 		}
-		six[i] = c
-	}
-	var raw [6]byte
-	if _, err := base64.RawStdEncoding.Decode(raw[:], six[:]); err != nil {
-		return false
-	}
-	for _, c := range raw {
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7F {
-			return false
+		if three = three<<6 | uint32(six); i%4 == 3 {
+			for shift := 16; shift >= 0; shift -= 8 {
+				if c := byte(three >> shift); c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7F {
+					return false
+				}
+			}
 		}
 	}
 	return true
 }
+
+const noSix = 0xFF
+
+// sixes are the six bits that the letters of both base64 alphabets stand for.
+var sixes = func() (table [256]byte) {
+	for c := range table {
+		table[c] = noSix
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		table[c] = byte(i)
+	}
+	table['-'], table['_'] = 62, 63
+	return table
+}()
 
 func allHex(s string) bool {
 	for i := range len(s) {

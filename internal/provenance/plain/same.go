@@ -118,11 +118,23 @@ func JoinedAfter(text string, at int) bool {
 }
 
 func endsInWord(text string) bool {
-	r, size := utf8.DecodeLastRuneInString(text)
-	return size > 0 && (r < utf8.RuneSelf && Folded[r] != 0 || r >= utf8.RuneSelf && InWord(r))
+	if text == "" {
+		return false
+	}
+	if c := text[len(text)-1]; c < utf8.RuneSelf {
+		return Folded[c] != 0
+	}
+	r, _ := utf8.DecodeLastRuneInString(text)
+	return InWord(r)
 }
 
 func beginsInWord(text string) bool {
-	r, size := utf8.DecodeRuneInString(text)
-	return size > 0 && (r < utf8.RuneSelf && Folded[r] != 0 || r >= utf8.RuneSelf && InWord(r))
+	if text == "" {
+		return false
+	}
+	if c := text[0]; c < utf8.RuneSelf {
+		return Folded[c] != 0
+	}
+	r, _ := utf8.DecodeRuneInString(text)
+	return InWord(r)
 }

@@ -1,6 +1,8 @@
 package plain
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode"
 	"unicode/utf8"
 )
@@ -53,13 +55,20 @@ func (q *Squeezed) Squeeze(text string) {
 	q.Bytes, q.Places, q.Starts = letters, places, starts
 }
 
-// Key is n bytes themselves, at most 6 of them, how many they are, and the byte
+// Gram is how many bytes a key holds at most.
+const Gram = 6
+
+// Key is n bytes themselves, at most Gram of them, how many they are, and the byte
 // behind them, 0 at the end: no hash that somebody could craft another word
 // for.
 func (q *Squeezed) Key(i, n int) uint64 {
 	var packed uint64
-	for _, b := range q.Bytes[i : i+n] {
-		packed = packed<<8 | uint64(b)
+	if i+8 <= len(q.Bytes) {
+		packed = binary.BigEndian.Uint64(q.Bytes[i:]) >> (64 - 8*n)
+	} else {
+		for _, b := range q.Bytes[i : i+n] {
+			packed = packed<<8 | uint64(b)
+		}
 	}
 	key := packed | uint64(n)<<48
 	if i+n < len(q.Bytes) {
@@ -73,31 +82,29 @@ func Before(key uint64, next byte) uint64 {
 	return key&^(0xFF<<52) | uint64(next)<<52
 }
 
-// Following are the four bytes from i on, fewer at the end.
-func (q *Squeezed) Following(i int) uint32 {
-	var packed uint32
-	for j := range 4 {
-		packed <<= 8
-		if i+j < len(q.Bytes) {
-			packed |= uint32(q.Bytes[i+j])
-		}
+// Following are the four bytes from i on, as far as until; fewer at the end.
+func (q *Squeezed) Following(i, until int) uint32 {
+	if until = min(until, i+4); until <= i {
+		return 0
 	}
-	return packed
+	if i+4 <= len(q.Bytes) {
+		return binary.BigEndian.Uint32(q.Bytes[i:]) &^ (1<<(8*(i+4-until)) - 1)
+	}
+	var packed uint32
+	for _, b := range q.Bytes[i:until] {
+		packed = packed<<8 | uint32(b)
+	}
+	return packed << (8 * (i + 4 - until))
 }
 
 // GoesOn reports whether two texts can go on alike, by what follows in each.
 // Where one ends the other may have anything.
 func GoesOn(a, b uint32) bool {
-	for shift := 24; shift >= 0; shift -= 8 {
-		x, y := byte(a>>shift), byte(b>>shift)
-		if x == 0 || y == 0 {
-			return true
-		}
-		if x != y {
-			return false
-		}
+	if a == b {
+		return true
 	}
-	return true
+	place := bits.LeadingZeros32(a^b) / 8 * 8 // of the first byte that differs
+	return a<<place>>24 == 0 || b<<place>>24 == 0
 }
 
 // EqualAt is how many bytes the character takes at letters[i], 0 when another
