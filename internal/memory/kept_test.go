@@ -255,3 +255,47 @@ func TestOverwritingClearsNothing(t *testing.T) {
 		}
 	}
 }
+
+// One argument is the key, or none is.
+func TestKeys(t *testing.T) {
+	args := sallyport.MustParse(`{"name":"Todo","folder":"work"}`)
+	for name, c := range map[string]struct {
+		meanings map[string]scope.Role
+		want     string
+	}{
+		"an id":         {map[string]scope.Role{"name": scope.RoleID}, "todo"},
+		"a path":        {map[string]scope.Role{"name": scope.RolePath}, "todo"},
+		"two":           {map[string]scope.Role{"name": scope.RoleID, "folder": scope.RolePath}, ""},
+		"another thing": {map[string]scope.Role{"name": scope.RoleContent}, ""},
+		"none":          {nil, ""},
+	} {
+		if key, known := keyOf(c.meanings, args); key != c.want || known != (c.want != "") {
+			t.Errorf("%s: %q %v", name, key, known)
+		}
+	}
+}
+
+// What comes back of a memory is as bad as the worst of what was written there,
+// without any rule about its fields, too; and where nobody could say, the worst.
+func TestDeclarationOfAMemory(t *testing.T) {
+	r := notes()
+	m := New(r, r, scope.Default)
+	call := callOf("b", "c_1", "notes", "search", `{}`)
+	for name, set := range map[string]func(){
+		"nobody could say": func() { m.kept = map[string]*kept{} },
+		"the worst":        func() { m.kept["notes"] = &kept{loaded: true, all: worst} },
+	} {
+		set()
+		if d := m.declaration(call); d.Trust != provenance.Community || d.Readers != sallyport.ReadersPrivate || d.Rules[0].Origin != (sallyport.Origin{Writer: sallyport.WriterUntrusted}) {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+	m.kept["notes"] = &kept{loaded: true}
+	if d := m.declaration(call); d.Trust != provenance.FirstParty || d.Readers != sallyport.ReadersPublic || d.Verbatim {
+		t.Errorf("nobody wrote: %+v", d)
+	}
+	call.Kind = sallyport.KindResource
+	if !m.declaration(call).Verbatim {
+		t.Error("a resource is handed out as somebody wrote it")
+	}
+}

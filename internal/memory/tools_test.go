@@ -65,3 +65,27 @@ func BenchmarkFirstFlowOf64Tools(b *testing.B) {
 		delete(r.words, run)
 	}
 }
+
+// What a tool is, and what the operator says of it, is known as soon as it changes.
+func TestToolOfACall(t *testing.T) {
+	r := newRecord()
+	m := New(r, r, scope.Default)
+	r.words["r"] = []Word{{"Send a mail to anna@corp.example", sallyport.StrengthHuman}}
+	send := callOf("r", "c_1", "mail", "send_mail", `{"to":"anna@corp.example","body":"hi"}`)
+	if f := flowOf(m, r, send); f.Outside != "" {
+		t.Errorf("%+v", f)
+	}
+	r.tools[1].Effects = []sallyport.Effect{sallyport.Delete}
+	if f := flowOf(m, r, send); f.Outside == "" {
+		t.Error("a tool that deletes now is still what the task asks for")
+	}
+	gone := definition("mail", "wipe", "Wipe a folder.", `{"place":{"type":"string","format":"uri"}}`, sallyport.Delete)
+	call := callOf("r", "c_2", "mail", "wipe", `{"place":"x"}`)
+	if got := m.tool(call, &gone); got.Reads() || got.RoleOf("place", call.Args.Get("place")) != scope.RoleURL {
+		t.Errorf("what is not pinned any more: %+v", got)
+	}
+	r.uses = map[string]Use{"mail/wipe": {Meanings: map[string]scope.Role{"place": scope.RoleContent}}}
+	if got := m.tool(call, &gone).RoleOf("place", call.Args.Get("place")); got != scope.RoleContent {
+		t.Errorf("what the operator says: %v", got)
+	}
+}

@@ -90,3 +90,18 @@ func TestListedPaths(t *testing.T) {
 		}
 	}
 }
+
+// Where nobody keeps a run's memory it has seen and done all there is.
+func TestRunOfNobodyKnows(t *testing.T) {
+	got := Flow(nil, sallyport.MustParse(`{}`), "run", nil).(types.Record)
+	for name, want := range map[types.String]types.Boolean{"sawUntrusted": true, "sawPrivate": true, "outside": true, "task": false} {
+		if v, _ := got.Get(name); v != want {
+			t.Errorf("%s is %v", name, v)
+		}
+	}
+	did, _ := got.Get("did")
+	found, _ := got.Get("found")
+	if did.(types.Set).Len() != len(sallyport.Effects) || !found.(types.Set).Contains(unseen) {
+		t.Errorf("did %v, found %v", did, found)
+	}
+}
