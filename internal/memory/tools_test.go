@@ -72,12 +72,17 @@ func TestToolOfACall(t *testing.T) {
 	m := New(r, r, scope.Default)
 	r.words["r"] = []Word{{"Send a mail to anna@corp.example", sallyport.StrengthHuman}}
 	send := callOf("r", "c_1", "mail", "send_mail", `{"to":"anna@corp.example","body":"hi"}`)
+	all := r.tools
+	r.tools = all[:1]
 	if f := flowOf(m, r, send); f.Outside != "" {
-		t.Errorf("%+v", f)
+		t.Errorf("what reads is never outside: %+v", f)
 	}
-	r.tools[1].Effects = []sallyport.Effect{sallyport.Delete}
-	if f := flowOf(m, r, send); f.Outside == "" {
-		t.Error("a tool that deletes now is still what the task asks for")
+	if f := m.Flow(t.Context(), send, &all[1]); f.Outside == "" {
+		t.Error("a tool that is not there is what the task asks for")
+	}
+	r.tools = all
+	if f := flowOf(m, r, send); f.Outside != "" {
+		t.Errorf("a tool that has come is not seen: %+v", f)
 	}
 	gone := definition("mail", "wipe", "Wipe a folder.", `{"place":{"type":"string","format":"uri"}}`, sallyport.Delete)
 	call := callOf("r", "c_2", "mail", "wipe", `{"place":"x"}`)
