@@ -540,8 +540,7 @@ func TestHooksOwnFile(t *testing.T) {
 // Observing, the gateway does not take the client's own questions to its user
 // away; what is Sallyport's own is refused all the same.
 func TestObservedHooks(t *testing.T) {
-	c := hooked(t)
-	c.app.observe.Store(true)
+	c := hookedWith(t, hookConfig+"mode: observe\n", hookPolicy)
 	if answer := c.say(before("EnterPlanMode", map[string]any{}, "u")); answer != "{}" {
 		t.Error(answer)
 	}

@@ -123,7 +123,14 @@ func TestKillReachesTheServer(t *testing.T) {
 	if got := <-two; !strings.Contains(got, `"result"`) || strings.Contains(got, "killed") {
 		t.Errorf("the other agent hears %s", got)
 	}
-	found, err := w.store.Query(t.Context(), store.Filter{Agent: "one"})
+	var found []store.Found
+	var err error
+	for range 500 { // the outcome becomes durable behind the answer
+		if found, err = w.store.Query(t.Context(), store.Filter{Agent: "one"}); err != nil || len(found) == 1 && found[0].Outcome != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	if err != nil || len(found) != 1 || found[0].Outcome == nil || found[0].Outcome.Outcome != sallyport.OutcomeUnknown {
 		t.Errorf("%+v, %v", found, err)
 	}
