@@ -296,6 +296,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Add("to CH93 0076 2011 6238 5295 7 ![](https://x.test/?q={a}) <img src='//x'> ghp_x")
 	f.Add("[]/https:(/g.test/?q={a}) //(x www.(y mailto:(z")
+	f.Add("x www.:y https::(z http:: ( www.www.(y")
 	f.Fuzz(func(t *testing.T, text string) {
 		findings := Text(Unknown, text)
 		for _, x := range findings {

@@ -50,10 +50,14 @@ func whole(text string, start, end int) (int, int) {
 func Neutralise(text string) string {
 	var b strings.Builder
 	from := 0
+	bracket := -1 // where what comes next stands behind a bracket that was put here
 	put := func(at int, with string, skip int) {
 		b.WriteString(text[from:at])
 		b.WriteString(with)
 		from = at + skip
+		if strings.HasSuffix(with, "]") {
+			bracket = from
+		}
 		if strings.HasSuffix(with, "]") && from < len(text) && text[from] == '(' {
 			b.WriteByte(' ') // else what was put here would be the text of a link
 		}
@@ -63,7 +67,7 @@ func Neutralise(text string) string {
 		case ':':
 			// What follows "]:" is where a link leads that stands elsewhere, in more
 			// spellings than there are schemes: [a]: /\site.example
-			if scheme(text[:i], i+1 == len(text) || text[i+1] == ' ') || i > 0 && text[i-1] == ']' {
+			if scheme(text[:i], i+1 == len(text) || text[i+1] == ' ') || i > 0 && text[i-1] == ']' || i == bracket {
 				put(i, "[:]", 1)
 			}
 		case '<':
@@ -79,7 +83,7 @@ func Neutralise(text string) string {
 				put(i, "[/]", 1)
 			}
 		case '.':
-			if i >= 3 && strings.EqualFold(text[i-3:i], "www") && (i == 3 || runes[text[i-4]]&inRun == 0) {
+			if i >= 3 && strings.EqualFold(text[i-3:i], "www") && (i == 3 || i-3 == bracket || runes[text[i-4]]&inRun == 0) {
 				put(i, "[.]", 1)
 			}
 		case '(':
