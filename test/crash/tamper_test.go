@@ -231,10 +231,10 @@ func TestTamperedExports(t *testing.T) {
 		}, alone},
 		{"space", edit(`"name":`, `"name": `), alone},
 		{"escape", edit(`"name":"act"`, `"name":"\u0061ct"`), alone},
-		{"order of members", edit(`"v":1,"verdict":"allow"`, `"verdict":"allow","v":1`), alone},
-		{"number", edit(`"v":1`, `"v":1.0`), alone},
-		{"member twice", edit(`"v":1`, `"v":1,"v":1`), alone},
-		{"unknown member", edit(`"v":1`, `"v":1,"w":1`), alone},
+		{"order of members", edit(`"v":3,"verdict":"allow"`, `"verdict":"allow","v":3`), alone},
+		{"number", edit(`"v":3`, `"v":3.0`), alone},
+		{"member twice", edit(`"v":3`, `"v":3,"v":3`), alone},
+		{"unknown member", edit(`"v":3`, `"v":3,"w":1`), alone},
 		{"line break", edit("}\n", "}\r\n"), alone},
 		{"payload", func(lines []string) []string {
 			i := at(t, lines, 70, isOpening)
