@@ -369,9 +369,6 @@ func (c *committer) gather(ctx context.Context) (group []*waiting, stopping bool
 		select {
 		case w := <-c.queue:
 			group, urgent = c.take(group, w)
-			if !urgent && due == nil {
-				due = time.After(appendDelay)
-			}
 		case <-due:
 			urgent = true
 		case j := <-c.jobs:
@@ -380,6 +377,9 @@ func (c *committer) gather(ctx context.Context) (group []*waiting, stopping bool
 			urgent, stopping = true, true
 		}
 		group, urgent = c.drain(group, urgent)
+		if len(group) > 0 && due == nil {
+			due = time.After(appendDelay) // also for what came behind a job
+		}
 	}
 	// Those that wait for this transaction count as well as those that it let go.
 	c.busy = max(c.underway+len(group), c.busy-1-c.busy/16)

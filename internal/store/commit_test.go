@@ -79,6 +79,25 @@ func TestCommitWithdrawn(t *testing.T) {
 	}
 }
 
+// What is accepted while the state is changed becomes durable by itself, without
+// a record that comes after it.
+func TestAcceptedBehindAChangeIsWritten(t *testing.T) {
+	s := open(t, t.TempDir())
+	asked := commit(t, s, intent("c_1"))
+	err := s.committer.change(t.Context(), func(ctx context.Context, _ *sql.Conn) error { return s.Append(ctx, outcome(asked)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if size, err := s.Size(t.Context()); err != nil || size == 2 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("the outcome was accepted, and is not written")
+		}
+	}
+}
+
 // While the log can't be written nothing is accepted, and what was accepted
 // before is kept.
 func TestAcceptedIsKept(t *testing.T) {
