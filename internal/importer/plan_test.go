@@ -256,13 +256,13 @@ func TestReferences(t *testing.T) {
 		{shellReferences, "$SET costs $5", "$SET costs $5", false},
 		{dollarReferences, "$SET ${SET} $UNSET ${UNSET} $5", "value value $UNSET ${UNSET} $5", false},
 		{editorReferences, "${env:SET}/${input:id-1}/${userHome}", "value/asked//home/ana", false},
-		{editorReferences, "${workspaceFolder} ${workspaceFolderBasename}", "/work/shop shop", false},
+		{editorReferences, "${workspaceFolder} ${workspaceFolderBasename}", "/srv/shop shop", false},
 		{editorReferences, "${SET}", "${SET}", true},
 		{editorReferences, "${env:UNSET}", "${env:UNSET}", true},
 		{editorReferences, "${command:pick}", "${command:pick}", true},
 		{noReferences, "${SET} $SET ${env:SET}", "${SET} $SET ${env:SET}", false},
 	} {
-		r := &resolver{style: test.style, home: "/home/ana", project: "/work/shop", lookup: lookup}
+		r := &resolver{style: test.style, home: "/home/ana", project: "/srv/shop", lookup: lookup}
 		if got := r.expand(test.text); got != test.want || (len(r.missing) > 0) != test.isMissing {
 			t.Errorf("%d %q becomes %q, missing %q", test.style, test.text, got, r.missing)
 		}
