@@ -164,7 +164,7 @@ func (m *Memories) Flow(ctx context.Context, call *sallyport.Call, tool *sallypo
 	flow := &sallyport.Flow{Task: r.scope != nil, Traces: traces, Run: sallyport.Labels{
 		SawUntrusted: labels.SawUntrusted, SawPrivate: labels.SawPrivate, Did: slices.Clone(r.did), Found: slices.Clone(r.found)}}
 	judged := scope.Judge(scope.Facts{Tool: t, Args: call.Args, Names: names, Traces: traces, Scope: r.scope, Memory: remembered{r},
-		Tainted: labels.SawUntrusted, Asked: r.named})
+		Asked: r.named})
 	outside, unlinked := m.level.Open(t, judged)
 	if r.scope != nil {
 		flow.Outside = outside

@@ -17,26 +17,16 @@ type Facts struct {
 	Names  []Name            // of members, which are values of the agent's choice
 	Scope  *Scope            // of the run; nil when nobody told the task
 	Memory Memory
-	// Own are the user's own addresses and accounts, from where users are
-	// declared: never from what a tool returned.
-	Own []string
 	// Asked are the texts that calls returned which were made with what the
 	// user named: the file that he told the agent to read.
 	Asked []string
-	// Tainted says that the run has read something that others could have
-	// written. Before that nobody can have turned it.
-	Tainted bool
 }
 
 // Flow is what a call does with what the run has seen: facts for policy.
 type Flow struct {
-	Match     Match
-	Tainted   bool
-	Untrusted []string // paths of leaves that others could have written
-	Private   []string // paths of leaves with what only the user may read
-	Unknown   []string // paths of leaves that nobody wrote
-	Unlinked  []Leaf   // critical leaves that nothing links to the task
-	Linked    []Leaf   // critical leaves that something does
+	Match    Match
+	Unlinked []Leaf // critical leaves that nothing links to the task
+	Linked   []Leaf // critical leaves that something does
 }
 
 // Leaf is one critical leaf, and why it is linked or not.
@@ -50,20 +40,20 @@ type Leaf struct {
 
 // Judge says what a call does with what the run has seen. It decides nothing.
 func Judge(f Facts) Flow {
-	flow := Flow{Tainted: f.Tainted}
+	var flow Flow
 	var task *Task
 	if f.Scope != nil {
 		flow.Match, task = f.Scope.Admits(f.Tool), f.Scope.Task
 	}
-	j := judge{Facts: f, linker: linker{task, f.Memory, f.Own, f.Tool.grave()}}
+	j := judge{Facts: f, linker: linker{task, f.Memory, f.Tool.grave()}}
 	for path, leaf := range f.Args.Leaves() {
 		if leaf.Type() == sallyport.Null {
 			continue
 		}
-		j.add(&flow, j.trace(string(path)), textOf(leaf), f.Tool.RoleOf(string(path), leaf))
+		j.add(j.trace(string(path)), textOf(leaf), f.Tool.RoleOf(string(path), leaf))
 	}
 	for _, n := range f.Names {
-		j.add(&flow, n.Trace, n.Text, n.Role)
+		j.add(n.Trace, n.Text, n.Role)
 	}
 	for _, a := range j.leaves {
 		why, critical, linked := j.judge(a)
@@ -81,16 +71,7 @@ func Judge(f Facts) Flow {
 }
 
 // add takes an argument to what is judged.
-func (j *judge) add(flow *Flow, trace sallyport.Trace, text string, role Role) {
-	switch trace.Origin.Writer {
-	case sallyport.WriterUnknown:
-		flow.Unknown = append(flow.Unknown, trace.Path)
-	case sallyport.WriterUntrusted:
-		flow.Untrusted = append(flow.Untrusted, trace.Path)
-	}
-	if len(trace.Sources) > 0 && trace.Origin.Readers == sallyport.ReadersPrivate {
-		flow.Private = append(flow.Private, trace.Path)
-	}
+func (j *judge) add(trace sallyport.Trace, text string, role Role) {
 	j.leaves = append(j.leaves, argument{trace, text, role})
 }
 

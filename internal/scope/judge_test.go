@@ -202,8 +202,8 @@ func TestJudge(t *testing.T) {
 			m.saw(row.result, false)
 			args := sallyport.MustParse(row.args)
 			tool := tools[slices.IndexFunc(tools, func(t *Tool) bool { return t.Name == row.tool })]
-			flow := Judge(Facts{Tool: tool, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(row.task), tools), Memory: m, Tainted: true})
-			verdict, reasons := Default.Decide(tool, flow)
+			flow := Judge(Facts{Tool: tool, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(row.task), tools), Memory: m})
+			verdict, reasons := decide(Default, tool, flow)
 			var held []string
 			for _, r := range reasons {
 				path, _, ok := strings.Cut(r, ": ")
@@ -227,19 +227,19 @@ func TestJudgeKnowsNothing(t *testing.T) {
 	args := sallyport.MustParse(`{"recipient":"DE11222222222222222222","amount":20.00}`)
 	task := "Pay 20.00 to DE11222222222222222222."
 	m := &seen{said: task}
-	facts := Facts{Tool: pay, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(task), tools), Memory: m, Tainted: true}
+	facts := Facts{Tool: pay, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(task), tools), Memory: m}
 
-	if v, why := Default.Decide(pay, Judge(facts)); v != sallyport.Allow {
+	if v, why := decide(Default, pay, Judge(facts)); v != sallyport.Allow {
 		t.Fatalf("the honest call: %s %q", v, why)
 	}
 	untold := facts
 	untold.Scope = nil
-	if v, _ := Default.Decide(pay, Judge(untold)); v != sallyport.Hold {
+	if v, _ := decide(Default, pay, Judge(untold)); v != sallyport.Hold {
 		t.Errorf("no task: %s", v)
 	}
 	zero := facts
 	zero.Scope = &Scope{Task: ReadTask("")}
-	if v, _ := Default.Decide(pay, Judge(zero)); v != sallyport.Hold {
+	if v, _ := decide(Default, pay, Judge(zero)); v != sallyport.Hold {
 		t.Errorf("an empty scope: %s", v)
 	}
 	untraced := facts
@@ -248,32 +248,17 @@ func TestJudgeKnowsNothing(t *testing.T) {
 		t.Errorf("no traces: unlinked %+v", flow.Unlinked) // the amount is in the task's own words
 	}
 
-	own := untraced
-	own.Own, own.Args = []string{"DE99888888888888888888"}, sallyport.MustParse(`{"recipient":"DE99888888888888888888","amount":20.00}`)
-	if v, why := Default.Decide(pay, Judge(own)); v != sallyport.Allow {
-		t.Errorf("the user's own account: %s %q", v, why)
-	}
-
 	edit := tools[6]
-	forgotten := Facts{Tool: edit, Args: sallyport.MustParse(`{"file_id":"f-3","content":"x"}`), Scope: Mint(ReadTask("Edit a file."), tools), Memory: m, Tainted: true}
-	if v, _ := Default.Decide(edit, Judge(forgotten)); v != sallyport.Hold {
+	forgotten := Facts{Tool: edit, Args: sallyport.MustParse(`{"file_id":"f-3","content":"x"}`), Scope: Mint(ReadTask("Edit a file."), tools), Memory: m}
+	if v, _ := decide(Default, edit, Judge(forgotten)); v != sallyport.Hold {
 		t.Errorf("an id that nobody traced: %s", v)
 	}
 	args = sallyport.MustParse(`{"file_id":"f-3","content":"x"}`)
 	m = &seen{said: "Edit a file."}
 	m.saw(files, false)
-	facts = Facts{Tool: edit, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(m.said), tools), Memory: m, Tainted: true}
-	if v, _ := Strict.Decide(edit, Judge(facts)); v != sallyport.Hold {
+	facts = Facts{Tool: edit, Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(m.said), tools), Memory: m}
+	if v, _ := decide(Strict, edit, Judge(facts)); v != sallyport.Hold {
 		t.Errorf("strict, a listed id: %s", v)
-	}
-	facts.Tainted = false
-	args = sallyport.MustParse(`{"file_id":"f-77","content":"x"}`)
-	facts.Args, facts.Traces = args, m.trace(args)
-	if v, _ := (Level{Clean: true}).Decide(edit, Judge(facts)); v != sallyport.Allow {
-		t.Errorf("before anything of others was read: %s", v)
-	}
-	if v, _ := Strict.Decide(edit, Judge(facts)); v != sallyport.Hold {
-		t.Errorf("strict, before anything of others was read: %s", v)
 	}
 }
 
@@ -283,7 +268,7 @@ func TestReasons(t *testing.T) {
 	m := &seen{said: "Delete the file budget.xlsx."}
 	m.saw(files, false)
 	args := sallyport.MustParse(`{"file_id":"f-3"}`)
-	_, why := Default.Decide(tools[5], Judge(Facts{Tool: tools[5], Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(m.said), tools), Memory: m, Tainted: true}))
+	_, why := decide(Default, tools[5], Judge(Facts{Tool: tools[5], Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(m.said), tools), Memory: m}))
 	if want := "file_id: it comes from id of record 2 of s/list (0)"; !slices.Contains(why, want) {
 		t.Errorf("%q, want %q", why, want)
 	}
@@ -305,7 +290,7 @@ func TestQuantifier(t *testing.T) {
 		m := &seen{said: row.task}
 		m.saw(`["ada@example.org","bob@example.org"]`, row.asked)
 		args := sallyport.MustParse(`{"to":["bob@example.org"],"body":"hello"}`)
-		v, why := Default.Decide(tools[7], Judge(Facts{Tool: tools[7], Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(row.task), tools), Memory: m, Tainted: true}))
+		v, why := decide(Default, tools[7], Judge(Facts{Tool: tools[7], Args: args, Traces: m.trace(args), Scope: Mint(ReadTask(row.task), tools), Memory: m}))
 		if v != row.want {
 			t.Errorf("%q, asked %v: %s %q", row.task, row.asked, v, why)
 		}
@@ -339,4 +324,19 @@ func TestRoleOf(t *testing.T) {
 			t.Errorf("%s = %s: %q, want %q", row.path, row.value, got, row.want)
 		}
 	}
+}
+
+// decide holds a call for whatever a level leaves open, with the reasons.
+func decide(l Level, t *Tool, f Flow) (verdict sallyport.Verdict, why []string) {
+	outside, unlinked := l.Open(t, f)
+	if outside != "" {
+		why = append(why, outside)
+	}
+	for _, leaf := range unlinked {
+		why = append(why, leaf.Path+": "+leaf.Why)
+	}
+	if len(why) > 0 {
+		return sallyport.Hold, why
+	}
+	return sallyport.Allow, nil
 }

@@ -1,10 +1,6 @@
 package scope
 
-import (
-	"fmt"
-
-	"sallyport"
-)
+import "sallyport"
 
 // Level says how much of what is not certain passes. The zero Level is the
 // strictest.
@@ -23,9 +19,6 @@ type Level struct {
 	MadeAmounts bool
 	// Embedded lets a message carry addresses that others wrote.
 	Embedded bool
-	// Clean lets everything pass until the run has read something that others
-	// could have written.
-	Clean bool
 	// TrustedPrincipals lets things go to whomever a trusted field names.
 	TrustedPrincipals bool
 }
@@ -33,29 +26,9 @@ type Level struct {
 // The levels of the published curve.
 var (
 	Strict  = Level{}
-	Default = Level{WeakScope: true, ListedIDs: true, MadeIDs: true, Clean: true}
-	Lenient = Level{WeakScope: true, ListedIDs: true, ListedPaid: true, MadeIDs: true, MadeAmounts: true, Embedded: true, Clean: true, TrustedPrincipals: true}
+	Default = Level{WeakScope: true, ListedIDs: true, MadeIDs: true}
+	Lenient = Level{WeakScope: true, ListedIDs: true, ListedPaid: true, MadeIDs: true, MadeAmounts: true, Embedded: true, TrustedPrincipals: true}
 )
-
-// Decide is the default rule set over the facts of one call, for measuring:
-// Allow, or Hold with the reasons. It never denies.
-func (l Level) Decide(t *Tool, f Flow) (sallyport.Verdict, []string) {
-	if l.Clean && !f.Tainted {
-		return sallyport.Allow, nil
-	}
-	var why []string
-	outside, unlinked := l.Open(t, f)
-	if outside != "" {
-		why = append(why, outside)
-	}
-	for _, leaf := range unlinked {
-		why = append(why, fmt.Sprintf("%s: %s", leaf.Path, leaf.Why))
-	}
-	if len(why) > 0 {
-		return sallyport.Hold, why
-	}
-	return sallyport.Allow, nil
-}
 
 // Open is what is left to ask about a call: why it is outside the task, "" when
 // it is not, and the critical leaves that nothing links to the task well enough.

@@ -77,7 +77,6 @@ func Asked(tool *Tool, args sallyport.Value, traces []sallyport.Trace) bool {
 type linker struct {
 	task   *Task
 	memory Memory
-	own    []string
 	grave  bool // what is called can't be undone, or opens doors: a sort of thing is not enough
 }
 
@@ -88,9 +87,6 @@ type linker struct {
 func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 	if t.Origin.Writer == sallyport.WriterUser && (role != RoleID && role != RolePrincipal || l.refers(text, role)) {
 		return "the user's words"
-	}
-	if slices.ContainsFunc(l.own, func(own string) bool { return strings.EqualFold(own, strings.TrimSpace(text)) }) {
-		return "the user's own"
 	}
 	if l.task == nil || role == RolePrincipal && l.given(text) {
 		return ""
