@@ -156,3 +156,13 @@ func TestAttackersID(t *testing.T) {
 		t.Errorf("%q fits three letters", got)
 	}
 }
+
+// A schema is a server's word: none makes values that fill the memory.
+func TestPlainIsBounded(t *testing.T) {
+	s := ParseSchema([]byte(`{"type":"array","minItems":1e9,"items":{"type":"array","minItems":3,"items":{"type":"string"}}}`))
+	leaves := 0
+	s.Plain(nil, func(Place, Schema) any { leaves++; return "x" })
+	if leaves != 3*maxItems {
+		t.Errorf("%d leaves", leaves)
+	}
+}

@@ -255,6 +255,9 @@ func (s Schema) Walk(p Place, visit func(Place, Schema)) {
 	}
 }
 
+// maxItems bounds the lists of values that are made.
+const maxItems = 8
+
 // Plain is a value of the schema with what it requires and nothing else. leaf
 // makes the values of leaves.
 func (s Schema) Plain(p Place, leaf func(Place, Schema) any) any {
@@ -271,9 +274,9 @@ func (s Schema) Plain(p Place, leaf func(Place, Schema) any) any {
 		}
 		return m
 	case "array":
-		least, _ := s.number("minItems")
+		least, _ := s.number("minItems") // a server's word: a billion would fill the memory
 		items := []any{}
-		for i := range max(1, int(least)) {
+		for i := range min(max(1, int(least)), maxItems) {
 			items = append(items, s.items().Plain(p.With(i), leaf))
 		}
 		return items
