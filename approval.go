@@ -227,12 +227,15 @@ func QuestionDigest(facts *Facts, rules []Rule) Digest {
 // looks at it, and the rules that ask. They are one JSON
 // object: names sorted, no space, strings in their shortest form, numbers as
 // they were sent, empty members left out. Of what the agent sent only the member
-// _meta, which belongs to one request, is not part of it.
+// _meta of the params, which belongs to one request, is not part of it.
 func AppendQuestion(dst []byte, facts *Facts, rules []Rule) []byte {
 	call := facts.Call
 	w := entryWriter{append(dst, '{')}
 	w.text("agent", call.Principal.Agent)
-	w.value("args", call.Args, Value{})
+	if call.Args.Type() != Absent { // whole: an argument called _meta is one like any other
+		w.name("args")
+		w.dst = call.Args.AppendCanonical(w.dst)
+	}
 	if facts.Tool != nil {
 		writeList(&w, "effects", facts.Tool.Effects)
 	}
@@ -240,7 +243,7 @@ func AppendQuestion(dst []byte, facts *Facts, rules []Rule) []byte {
 	w.text("method", call.Method)
 	w.text("name", call.Name)
 	w.origins(facts.Flow)
-	w.value("params", call.Params, call.Args)
+	w.params(call)
 	w.text("role", call.Principal.Role)
 	w.name("rules")
 	w.dst = append(w.dst, '[')
@@ -272,20 +275,21 @@ func AppendQuestion(dst []byte, facts *Facts, rules []Rule) []byte {
 // "v".
 const QuestionVersion = 1
 
-// value appends what an agent sent, without its member _meta, and without the
-// member arguments where that is what known has already.
-func (w *entryWriter) value(name string, v, known Value) {
+// params appends the rest of what an agent sent: without the member _meta, and
+// without the member arguments where that is what args has already.
+func (w *entryWriter) params(call *Call) {
+	v := call.Params
 	if v.Type() == Absent {
 		return
 	}
-	w.name(name)
+	w.name("params")
 	if v.Type() != Object {
 		w.dst = v.AppendCanonical(w.dst)
 		return
 	}
 	names := make([]string, 0, v.Len())
 	for name, member := range v.Members() {
-		if name != "_meta" && !(name == "arguments" && bytes.Equal(member.Raw(), known.Raw())) {
+		if name != "_meta" && !(name == "arguments" && bytes.Equal(member.Raw(), call.Args.Raw())) {
 			names = append(names, name)
 		}
 	}
