@@ -373,3 +373,23 @@ func TestDrain(t *testing.T) {
 		t.Errorf("in force after a restart: %+v", orders)
 	}
 }
+
+// While its file is gone the database still says what is killed, and both say
+// so again.
+func TestKilledThoughTheFileIsGone(t *testing.T) {
+	dir := t.TempDir()
+	config, state := starterIn(t, dir), filepath.Join(dir, "state")
+	a := startedWith(t, Options{Dir: state, Config: config})
+	done := killed(t, a, kill.All, "")
+	stop(t, a)
+	if err := os.Remove(filepath.Join(state, kills.File)); err != nil {
+		t.Fatal(err)
+	}
+	a = startedWith(t, Options{Dir: state, Config: config})
+	if orders := a.Halt().Kills(); len(orders) != 1 || orders[0] != done.Order {
+		t.Errorf("in force: %+v", orders)
+	}
+	if text, err := os.ReadFile(filepath.Join(state, kills.File)); err != nil || !strings.Contains(string(text), done.ID) {
+		t.Errorf("the file says %s, %v", text, err)
+	}
+}
