@@ -88,7 +88,7 @@ policy: [p.cedar]
 pin: trust-first-use
 servers: {jobs: {url: "` + url + `", effects: {"*": write}}}
 tenants: [acme]
-users: {ana: {tenant: acme}, bob: {tenant: acme}}
+users: {ana: {tenant: acme}, bob: {tenant: acme}, carl: {tenant: acme}}
 roles: [tester]
 agents: {one: {role: tester, for: ana, tenant: acme}, two: {role: tester, for: bob, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: one}, {address: "127.0.0.1:0", agent: two}]
@@ -392,4 +392,26 @@ func TestKilledThoughTheFileIsGone(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(state, kills.File)); err != nil || !strings.Contains(string(text), done.ID) {
 		t.Errorf("the file says %s, %v", text, err)
 	}
+}
+
+// A mistyped name must not pass for a kill, whatever it is the name of.
+func TestKillOfNobody(t *testing.T) {
+	w, _, _ := slowShop(t)
+	for kind, names := range map[kill.Kind][2]string{
+		kill.Tenant: {"acme", "acne"}, kill.Role: {"tester", "taster"}, kill.User: {"ana", "anna"}, kill.Agent: {"one", "on"}, kill.Server: {"jobs", "job"},
+	} {
+		_, err := w.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kind, Name: names[1]}})
+		if err == nil || !strings.Contains(err.Error(), "nothing was stopped") || len(w.Halt().Kills()) != 0 {
+			t.Fatalf("%s %s: %v", kind, names[1], err)
+		}
+		done := killed(t, w.App, kind, names[0])
+		w.store.Kills.Resume(done.ID)
+	}
+	killed(t, w.App, kill.User, "carl") // for whom no agent acts yet
+	// Who is declared no more, and an agent still stands for, can be stopped.
+	c := w.config()
+	c.Tenants, c.Roles, c.Users = nil, nil, nil
+	killed(t, w.App, kill.Role, "tester")
+	killed(t, w.App, kill.User, "ana")
+	killed(t, w.App, kill.Tenant, "acme")
 }

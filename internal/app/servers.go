@@ -124,9 +124,3 @@ func (d *demos) serve(name string) func(context.Context, io.Reader, io.Writer) e
 		}
 	}
 }
-
-// serves reports whether the configuration has a server.
-func (a *App) serves(name string) bool {
-	_, configured := a.config().Servers[name]
-	return configured
-}

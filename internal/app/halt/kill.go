@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/kill"
+	"sallyport/internal/policy"
 	"sallyport/internal/store"
 	"sallyport/internal/store/kills"
 )
@@ -39,7 +40,7 @@ type Parts struct {
 	Gateway *gateway.Gateway
 	Runs    *identity.Runs
 	Pins    *gateway.Pins
-	Serves  func(server string) bool // is there such a server
+	Names   func() policy.Declared // that the configuration declares
 	Verify  func(ctx context.Context, secret string) error
 	Tell    func(text string) // a person at the console
 	Log     *slog.Logger
@@ -174,6 +175,10 @@ func (h *Halt) until() context.Context {
 // must not believe that something was stopped.
 func (h *Halt) there(scope kill.Scope) error {
 	switch scope.Kind {
+	case kill.Tenant, kill.Role, kill.User:
+		if !h.known(scope) {
+			return fmt.Errorf("there is no %s %q (sallyport agents list)", scope.Kind, scope.Name)
+		}
 	case kill.Agent:
 		for _, a := range h.Runs.Identities.List() {
 			if a.Name == scope.Name {
@@ -182,7 +187,7 @@ func (h *Halt) there(scope kill.Scope) error {
 		}
 		return fmt.Errorf("there is no agent %q (sallyport agents list)", scope.Name)
 	case kill.Server:
-		if !h.Serves(scope.Name) {
+		if !slices.Contains(h.Names().Servers, scope.Name) {
 			return fmt.Errorf("there is no server %q (sallyport servers list)", scope.Name)
 		}
 	case kill.Tool:
@@ -206,6 +211,16 @@ func (h *Halt) there(scope kill.Scope) error {
 		return fmt.Errorf("no run %q goes on (sallyport runs list)", scope.Name)
 	}
 	return nil
+}
+
+// known reports whether the configuration declares a tenant, role or user, or an
+// agent has it: one that was declared no more may still be at work.
+func (h *Halt) known(scope kill.Scope) bool {
+	names := h.Names()
+	declared := map[kill.Kind][]string{kill.Tenant: names.Tenants, kill.Role: names.Roles, kill.User: names.Users}
+	return slices.Contains(declared[scope.Kind], scope.Name) || slices.ContainsFunc(h.Runs.Identities.List(), func(a identity.Status) bool {
+		return scope.Covers(kill.Target{Principal: sallyport.Principal{Tenant: a.Tenant, Role: a.Agent.Role, User: a.Agent.User}})
+	})
 }
 
 // endApprovals refuses what waits for people, with the reason, and uses up what
