@@ -13,10 +13,14 @@ import (
 
 // Approvals implements control.Approvals.
 func (a *App) Approvals(ctx context.Context) ([]control.Approval, error) {
-	kept, err := a.store.Approvals(ctx)
-	all := make([]control.Approval, len(kept))
-	for i := range kept {
-		all[i] = question(kept[i].At(time.Now()))
+	kept, damaged, err := a.store.Approvals(ctx)
+	all := []control.Approval{}
+	for _, id := range damaged {
+		all = append(all, control.Approval{ID: id, State: "damaged", Effects: []string{}, Groups: []string{}, Rules: []control.ApprovalRule{},
+			Problem: "its row in the database is damaged: the identical call is refused"})
+	}
+	for _, k := range kept {
+		all = append(all, question(k.At(time.Now())))
 	}
 	return all, err
 }

@@ -206,6 +206,38 @@ func TestKillEndsQuestions(t *testing.T) {
 	}
 }
 
+// A damaged row is named, and keeps a kill from no other question.
+func TestKillEndsQuestionsBesideADamagedOne(t *testing.T) {
+	a, _ := asked(t)
+	question := []byte(`{"agent":"two"}`)
+	err := a.store.Commit(t.Context(), &sallyport.Record{
+		Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Held, Verdict: sallyport.Hold, Call: "c_2", Run: "r_1"},
+		Approval: &sallyport.Approval{ID: "a_2", State: sallyport.Pending, Digest: sallyport.DigestOf(question), Question: question,
+			Rules: []sallyport.Rule{{ID: "x", Ask: []string{"legal"}, Digest: sallyport.DigestOf(nil)}}, Asked: time.Now(), Expires: time.Now().Add(time.Hour)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(a.Dir(), "sallyport.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE approvals SET record = 'x' WHERE id = 'a_2'"); err != nil {
+		t.Fatal(err)
+	}
+	if listed, err := a.Approvals(t.Context()); err != nil || len(listed) != 2 || listed[0].ID != "a_2" || listed[0].Problem == "" || listed[1].ID != "a_1" {
+		t.Errorf("%+v, %v", listed, err)
+	}
+	done, err := a.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kill.All}})
+	if err != nil || !strings.Contains(done.Problem, "a_2") {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != "refused" {
+		t.Errorf("%+v, %v", now, err)
+	}
+}
+
 // While the database is slow a kill is in force and in its file at once, and on
 // the record as soon as that can be written.
 func TestKillWhileTheDatabaseIsSlow(t *testing.T) {

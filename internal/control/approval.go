@@ -17,7 +17,7 @@ type Approvals interface {
 // Approval is a question to people, and what became of it.
 type Approval struct {
 	ID      string         `json:"id"`
-	State   string         `json:"state"` // pending, approved, refused, expired, spent
+	State   string         `json:"state"` // pending, approved, refused, expired, spent; damaged, with ID and Problem alone
 	Agent   string         `json:"agent"`
 	User    string         `json:"user,omitempty"`
 	Run     string         `json:"run"`

@@ -25,8 +25,8 @@ func (r *Reader) Approval(ctx context.Context, digest sallyport.Digest) (sallypo
 }
 
 // Approvals are all questions to people that are kept, the oldest first,
-// without their words.
-func (r *Reader) Approvals(ctx context.Context) ([]sallyport.Approval, error) {
+// without their words, and the ids of those that are damaged.
+func (r *Reader) Approvals(ctx context.Context) (all []sallyport.Approval, damaged []string, err error) {
 	return approvals.List(ctx, r.db)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ func TestApprovalSpentOnce(t *testing.T) {
 	group.Wait()
 	count := 0
 	names.Range(func(any, any) bool { count++; return true })
-	if all, err := s.Approvals(t.Context()); err != nil || len(all) != 1 || count != 1 {
+	if all, _, err := s.Approvals(t.Context()); err != nil || len(all) != 1 || count != 1 {
 		t.Fatalf("%d questions for one, %d names, %v", len(all), count, err)
 	}
 	commit(t, s, answer(approval(t, s, "q"), true, time.Now()))
@@ -165,7 +166,7 @@ func TestApprovalConditions(t *testing.T) {
 	if a := approval(t, s, "q"); a.ID != "a_c_3" || a.State != sallyport.Pending {
 		t.Errorf("%+v", a)
 	}
-	all, err := s.Approvals(t.Context())
+	all, _, err := s.Approvals(t.Context())
 	if err != nil || len(all) != 2 || all[0].State != sallyport.Expired {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -237,7 +238,7 @@ func TestApprovalKept(t *testing.T) {
 	if _, err := s.DropPayloads(t.Context(), time.Now().Add(3*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := s.Approvals(t.Context()); err != nil || len(all) != 0 {
+	if all, _, err := s.Approvals(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%d questions beyond their retention, %v", len(all), err)
 	}
 }
@@ -261,6 +262,7 @@ func TestApprovalDamaged(t *testing.T) {
 		"agent":     "UPDATE approvals SET agent = 'bob'",
 		"hash":      "UPDATE approvals SET record = replace(record, 'sha256:', 'sha257:')",
 		"not a one": "UPDATE approvals SET state = 'granted'",
+		"no time":   "UPDATE approvals SET expires = 'soon'",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, t.TempDir())
@@ -310,6 +312,28 @@ func TestApprovalDamaged(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One damaged row is named, and hides no other: not from people, and not from a
+// kill. Nor does it keep its agent from asking something else.
+func TestApprovalDamagedAmongOthers(t *testing.T) {
+	for _, statement := range []string{
+		"UPDATE approvals SET record = 'x' WHERE id = 'a_c_2'",
+		"UPDATE approvals SET expires = 'soon' WHERE id = 'a_c_2'",
+	} {
+		s := open(t, t.TempDir())
+		for i := range 3 {
+			commit(t, s, asks(fmt.Sprint("c_", i+1), fmt.Sprint("q", i+1)))
+		}
+		execute(t, s, statement)
+		kept, damaged, err := s.Approvals(t.Context())
+		if err != nil || len(kept) != 2 || kept[0].ID != "a_c_1" || kept[1].ID != "a_c_3" || !slices.Equal(damaged, []string{"a_c_2"}) {
+			t.Errorf("%+v, %q, %v", kept, damaged, err)
+		}
+		commit(t, s, asks("c_4", "q4"))
+		commit(t, s, answer(approval(t, s, "q1"), true, time.Now()))
+		commit(t, s, spending("c_5", approval(t, s, "q1")))
+	}
 }
 
 func execute(t *testing.T, s *Store, statement string) {

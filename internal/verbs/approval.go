@@ -33,7 +33,7 @@ func (k Kit) approvalsList() *cobra.Command {
 				}
 				listed := []control.Approval{}
 				for _, a := range kept {
-					if all || a.State == sallyport.Pending.String() {
+					if all || a.State == sallyport.Pending.String() || a.Problem != "" {
 						listed = append(listed, a)
 					}
 				}
@@ -44,7 +44,16 @@ func (k Kit) approvalsList() *cobra.Command {
 					}
 					t.Row("APPROVAL", "STATE", "AGENT", "FOR", "CALL", "ASKS", "UNTIL", "WORDS")
 					for _, a := range listed {
-						t.Row(a.ID, a.State, a.Agent, a.User, a.Server+"/"+a.Name, strings.Join(a.Groups, ","), k.Minute(a.Expires), a.Words)
+						call := a.Server + "/" + a.Name
+						if a.Problem != "" {
+							call = ""
+						}
+						t.Row(a.ID, a.State, a.Agent, a.User, call, strings.Join(a.Groups, ","), k.Minute(a.Expires), a.Words)
+					}
+					for _, a := range listed {
+						if a.Problem != "" {
+							t.Line(terminal.Visible(a.ID + ": " + a.Problem))
+						}
 					}
 				})
 			})

@@ -2,10 +2,14 @@ package verbs
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"sallyport"
 	"sallyport/internal/control"
@@ -27,6 +31,39 @@ func TestApprovalShowsWhatItsDigestCovers(t *testing.T) {
 	served.Question, served.Problem = "", "erased"
 	if _, err := approval(t.Context(), gate, "a_1"); err != nil {
 		t.Errorf("what can't be shown can still be refused: %v", err)
+	}
+}
+
+// A damaged one is listed with the others, and named.
+func TestApprovalsListNamesTheDamaged(t *testing.T) {
+	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode([]control.Approval{{ID: "a_0", State: "damaged", Problem: "broken row"}, {ID: "a_1", State: "pending", Server: "crm", Name: "refund"}, {ID: "a_2", State: "spent"}})
+	}))
+	var out bytes.Buffer
+	k := Kit{
+		With: func(cmd *cobra.Command, verb func(context.Context, *control.Client) error) error {
+			return verb(t.Context(), gate)
+		},
+		Print: func(_ any, show func(*terminal.Table)) error {
+			table := terminal.NewTable(&out)
+			show(table)
+			return table.Flush()
+		},
+		Minute:  func(time.Time) string { return "" },
+		Exactly: func(...string) cobra.PositionalArgs { return cobra.NoArgs },
+	}
+	cmd := k.approvalsList()
+	cmd.SetArgs(nil)
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"a_0       damaged  -", "a_0: broken row", "a_1       pending", "crm/refund"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("without %q:\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "a_2") {
+		t.Errorf("used already:\n%s", &out)
 	}
 }
 

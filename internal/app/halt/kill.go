@@ -226,8 +226,11 @@ func (h *Halt) known(scope kill.Scope) bool {
 // endApprovals refuses what waits for people, with the reason, and uses up what
 // they have agreed to and nobody has used.
 func (h *Halt) endApprovals(ctx context.Context, o kill.Order) error {
-	asked, err := h.Store.Approvals(ctx)
+	asked, damaged, err := h.Store.Approvals(ctx)
 	errs := []error{err}
+	if len(damaged) > 0 {
+		errs = append(errs, fmt.Errorf("these approvals are damaged, and answer nothing: %s", strings.Join(damaged, ", ")))
+	}
 	for _, a := range asked {
 		call := sallyport.Call{Kind: a.Kind, Server: a.Server, Name: a.Name}
 		if !o.Covers(kill.Target{Principal: a.Principal, Run: a.Run, Server: a.Server, Action: call.Action()}) {

@@ -57,6 +57,7 @@ func Place(id string) string { return id + " question" }
 type Conn interface {
 	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, statement string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
 }
 
 // Apply writes what an approval has become by the entry of that time. A pending
@@ -122,11 +123,13 @@ func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, se
 	if len(refused) > 0 {
 		return sallyport.ErrOvertaken
 	}
-	waiting, err := list(ctx, conn, "agent = $1 AND state = $2 AND expires > $3", a.Principal.Agent, sallyport.Pending.String(), at.UnixMilli())
+	var waiting int // damaged ones count, too: what they ask is not looked at
+	err = conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM approvals WHERE agent = $1 AND state = $2 AND expires > $3",
+		a.Principal.Agent, sallyport.Pending.String(), at.UnixMilli()).Scan(&waiting)
 	if err != nil {
 		return err
 	}
-	if len(waiting) >= MaxOpen {
+	if waiting >= MaxOpen {
 		return sallyport.ErrCrowded
 	}
 	record, err := json.Marshal(rowOf(a))
@@ -173,9 +176,10 @@ func first(found []sallyport.Approval, err error) (sallyport.Approval, error) {
 	return found[0], nil
 }
 
-// List is every question that is kept, the oldest first.
-func List(ctx context.Context, conn Conn) ([]sallyport.Approval, error) {
-	return list(ctx, conn, "1 = 1 ORDER BY asked, id")
+// List is every question that is kept, the oldest first, and beside them the ids
+// of those that are damaged: one must not hide the others.
+func List(ctx context.Context, conn Conn) (all []sallyport.Approval, damaged []string, err error) {
+	return read(ctx, conn, "1 = 1 ORDER BY asked, id")
 }
 
 // Drop forgets the questions that could be answered until before a time.
@@ -184,35 +188,42 @@ func Drop(ctx context.Context, conn Conn, before time.Time) error {
 	return err
 }
 
+// list is for those who decide by what they find: no damaged one may be among it.
 func list(ctx context.Context, conn Conn, where string, args ...any) ([]sallyport.Approval, error) {
+	all, damaged, err := read(ctx, conn, where, args...)
+	if err == nil && len(damaged) > 0 {
+		return nil, fmt.Errorf("%w: approval %s is damaged", ErrUnusable, strings.Join(damaged, ", "))
+	}
+	return all, err
+}
+
+func read(ctx context.Context, conn Conn, where string, args ...any) (all []sallyport.Approval, damaged []string, err error) {
 	rows, err := conn.QueryContext(ctx, "SELECT id, digest, agent, state, expires, record FROM approvals WHERE "+where, args...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	var all []sallyport.Approval
 	for rows.Next() {
 		var id, digest, agent, state string
-		var expires int64
+		var expires any // SQLite keeps whatever it is given
 		var record []byte
 		if err := rows.Scan(&id, &digest, &agent, &state, &expires, &record); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		var r row
-		if err := json.Unmarshal(record, &r); err != nil {
-			return nil, fmt.Errorf("%w: approval %s is damaged: %w", ErrUnusable, id, err)
-		}
+		unread := json.Unmarshal(record, &r)
 		a := r.approval()
 		// The columns are what the transaction looks at: a row whose record says
 		// otherwise is nobody's answer.
-		if a.ID != id || a.Digest.String() != digest || a.Principal.Agent != agent || a.Expires.UnixMilli() != expires ||
+		if unread != nil || a.ID != id || a.Digest.String() != digest || a.Principal.Agent != agent || expires != any(a.Expires.UnixMilli()) ||
 			a.State.String() != state && state != sallyport.Expired.String() {
-			return nil, fmt.Errorf("%w: approval %s is damaged", ErrUnusable, id)
+			damaged = append(damaged, id)
+			continue
 		}
 		a.State = sallyport.ApprovalStateOf(state)
 		all = append(all, a)
 	}
-	return all, rows.Err()
+	return all, damaged, rows.Err()
 }
 
 // row is an approval as JSON.
