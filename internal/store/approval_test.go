@@ -336,6 +336,36 @@ func TestApprovalDamagedAmongOthers(t *testing.T) {
 	}
 }
 
+// While the log is ahead of the clock nobody could answer in time, so nobody is
+// asked, and no row is left for each attempt.
+func TestNobodyIsAskedBehindTheLog(t *testing.T) {
+	s := open(t, t.TempDir())
+	ahead := intent("c_1")
+	ahead.Entry.Time = time.Now().Add(24 * time.Hour)
+	commit(t, s, ahead)
+	if err := s.Commit(t.Context(), asks("c_2", "q")); !errors.Is(err, approvals.ErrUnusable) || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("%v", err)
+	}
+	if kept, _, err := s.Approvals(t.Context()); err != nil || len(kept) != 0 {
+		t.Errorf("%+v, %v", kept, err)
+	}
+}
+
+// The last question is the one that was put last, whatever the clock said.
+func TestLastThoughTheClockWentBack(t *testing.T) {
+	s := open(t, t.TempDir())
+	early := asks("c_1", "q")
+	early.Approval.Asked, early.Approval.Expires = early.Entry.Time.Add(30*time.Minute), early.Entry.Time.Add(90*time.Minute)
+	commit(t, s, early)
+	commit(t, s, answer(approval(t, s, "q"), true, time.Now()))
+	commit(t, s, spending("c_2", approval(t, s, "q")))
+	commit(t, s, asks("c_3", "q"))
+	commit(t, s, answer(approval(t, s, "q"), false, time.Now()))
+	if a := approval(t, s, "q"); a.ID != "a_c_3" || a.State != sallyport.Refused {
+		t.Errorf("%s %s", a.ID, a.State)
+	}
+}
+
 func execute(t *testing.T, s *Store, statement string) {
 	t.Helper()
 	err := s.committer.change(t.Context(), func(ctx context.Context, conn *sql.Conn) error {

@@ -102,6 +102,9 @@ func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, se
 	if a.Digest.IsZero() || sealed.Text == nil || slices.ContainsFunc(a.Rules, func(r sallyport.Rule) bool { return r.Digest.IsZero() }) {
 		return fmt.Errorf("%w: a question that nobody can be shown, or that no rule asks", ErrUnusable)
 	}
+	if !at.Before(a.Expires) { // else each attempt would leave one that nobody counts
+		return fmt.Errorf("%w: the log is at %s already, and the clock behind it: nobody could answer in time", ErrUnusable, at.Format(time.RFC3339))
+	}
 	_, err := conn.ExecContext(ctx, "UPDATE approvals SET state = $1, open = 0 WHERE digest = $2 AND open = 1 AND expires <= $3",
 		sallyport.Expired.String(), a.Digest.String(), at.UnixMilli())
 	if err != nil {
@@ -143,10 +146,10 @@ func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, se
 	return err
 }
 
-// Last is the newest question with a digest; a zero one when there never was
-// any.
+// Last is the question with a digest that was put last, whatever the clock said
+// then; a zero one when there never was any.
 func Last(ctx context.Context, conn Conn, digest sallyport.Digest) (sallyport.Approval, error) {
-	return first(list(ctx, conn, "digest = $1 ORDER BY open DESC, asked DESC, id DESC LIMIT 1", digest.String()))
+	return first(list(ctx, conn, "digest = $1 ORDER BY open DESC, rowid DESC LIMIT 1", digest.String()))
 }
 
 // Get is the question with an id, as it is kept; a zero one when there is none.
