@@ -116,8 +116,8 @@ func TestPoisonIsNotTrustedOnFirstUse(t *testing.T) {
 		}
 		edit(t, file, "policy: [policy]", "policy: [policy]\n"+mode)
 		edit(t, file, "servers:", "servers:\n  rain:\n    url: http://127.0.0.1:1/mcp")
-		var told []string
-		a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: file, Tell: func(text string) { told = append(told, text) }})
+		told := make(chan string, 64) // the watch tells of servers while the test goes on
+		a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: file, Tell: func(text string) { told <- text }})
 		enroll(t, a)
 		m, err := manifest.New("rain", sallyport.MustParse(`{"capabilities":{"tools":{}},"serverInfo":{"name":"rain","version":"1"}}`), []sallyport.Value{
 			sallyport.MustParse(`{"name":"get_rain","description":"Tells whether it rains. Ask office@rain.example.","inputSchema":{"type":"object"}}`),
@@ -135,7 +135,11 @@ func TestPoisonIsNotTrustedOnFirstUse(t *testing.T) {
 		if !inspected {
 			continue
 		}
-		if all := strings.Join(told, "\n"); !strings.Contains(all, "tool:get_sun of server rain waits for a human to look at it: sallyport servers pin rain\n  definition/secret-file at description bytes 6-19") {
+		var all string
+		for len(told) > 0 {
+			all += <-told + "\n"
+		}
+		if !strings.Contains(all, "tool:get_sun of server rain waits for a human to look at it: sallyport servers pin rain\n  definition/secret-file at description bytes 6-19") {
 			t.Errorf("told %s", all)
 		}
 		shown, err := a.Changes("rain")
