@@ -44,6 +44,7 @@ var floors = map[string]int{
 	"sallyport/internal/inspect/model": 1, // pure: the trained model
 	"sallyport/internal/inspect/train": 2, // touches files: makes the model
 
+	"sallyport/internal/pin":  1, // what was accepted of servers, and what waits
 	"sallyport/internal/kill": 1, // what is stopped, and what is under way
 
 	"sallyport/internal/gateway": 2, // the order of things
@@ -116,6 +117,7 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
+	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
 	{"sallyport/proof", "sallyport"}:                                               "proof verifies the vocabulary's entries",
 	{"sallyport/internal/tlog", "sallyport/proof"}:                                 "the log writes what proof reads, by the same code",

@@ -31,6 +31,7 @@ import (
 	"sallyport/internal/judge"
 	"sallyport/internal/kill"
 	"sallyport/internal/memory"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/scope"
 	"sallyport/internal/sink"
@@ -76,7 +77,7 @@ type App struct {
 	identities *identity.Identities
 	runs       *identity.Runs
 	human      *identity.Human
-	pins       *gateway.Pins
+	pins       *pin.Pins
 	gateway    *gateway.Gateway
 	halt       *halt.Halt
 	memories   *memory.Memories
@@ -168,7 +169,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.human, err = identity.LoadHuman(ctx, a.store, time.Now); err != nil {
 		return nil, err
 	}
-	if a.pins, err = gateway.LoadPins(ctx, a.store, c.Settings); err != nil {
+	if a.pins, err = pin.Load(ctx, a.store, c.Settings); err != nil {
 		return nil, err
 	}
 	if a.sink, err = sink.New(ctx, sink.Config{OTLP: c.Telemetry.OTLP, Version: options.Version, Log: a.log, Line: options.Line}); err != nil {

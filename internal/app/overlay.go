@@ -6,8 +6,8 @@ import (
 	"sallyport"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/config"
-	"sallyport/internal/gateway"
 	"sallyport/internal/importer"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 )
 
@@ -23,7 +23,7 @@ permit (principal, action in Action::"effect:read", resource == Server::"local")
 // overlay is a ruling with what the command line says over it. Nobody has to
 // accept that: whoever starts the gateway says it, for this start. So it is put
 // into force, and never compared or kept: it would hide what the files say.
-func (o *Options) overlay(r *ruling.Ruling, pins []gateway.Pin) *ruling.Ruling {
+func (o *Options) overlay(r *ruling.Ruling, pins []pin.Pin) *ruling.Ruling {
 	over, c := *r, *r.Config
 	over.Config = &c
 	if o.Observe {
@@ -47,7 +47,7 @@ func (o *Options) overlay(r *ruling.Ruling, pins []gateway.Pin) *ruling.Ruling {
 
 // proposedEffects reads effects off what a server says of its tools. They are
 // shown when the server is accepted, and they stay as long as its words do.
-func proposedEffects(server string, pins []gateway.Pin) map[string]config.EffectList {
+func proposedEffects(server string, pins []pin.Pin) map[string]config.EffectList {
 	effects := map[string]config.EffectList{}
 	for _, proposal := range importer.Propose([]importer.Listed{{Tools: listedTools(server, pins)}}) {
 		for _, tool := range proposal.Tools {
@@ -57,7 +57,7 @@ func proposedEffects(server string, pins []gateway.Pin) map[string]config.Effect
 	return effects
 }
 
-func listedTools(server string, pins []gateway.Pin) []importer.Tool {
+func listedTools(server string, pins []pin.Pin) []importer.Tool {
 	var tools []importer.Tool
 	for _, pin := range pins {
 		if kind, _ := pin.Key.Split(); pin.Server != server || kind != sallyport.KindTool {

@@ -14,8 +14,8 @@ import (
 	"sallyport/internal/app/pinned"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
-	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 )
 
 // saw takes in what a server says of itself. At first sight it is accepted
@@ -144,7 +144,7 @@ func grave(suspects []pinned.Suspect) (all []string) {
 
 // accept pins what was shown, on the record before it is in use: one entry
 // with the keys, and with a digest over all of them before and after.
-func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]gateway.Pin, error) {
+func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]pin.Pin, error) {
 	before, after := sha256.New(), sha256.New()
 	var keys, findings []string
 	suspects := a.suspects(server)

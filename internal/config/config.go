@@ -364,7 +364,7 @@ func below(base, name string) string {
 }
 
 // Settings is what the operator said of a tool: its effects, and whether it
-// takes undeclared arguments. It satisfies gateway.Settings.
+// takes undeclared arguments. It satisfies pin.Settings.
 func (c *Config) Settings(server, tool string) (effects []sallyport.Effect, undeclared bool) {
 	s := c.Servers[server]
 	for _, pattern := range s.Undeclared {

@@ -23,6 +23,7 @@ import (
 	"sallyport/internal/judge"
 	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/store"
 )
@@ -176,8 +177,8 @@ func begin(ctx context.Context, dir string) (w *world, err error) {
 	return w, w.halt.Start(ctx)
 }
 
-func (w *world) pins(ctx context.Context) (*gateway.Pins, error) {
-	pins, err := gateway.LoadPins(ctx, w.store, func(string, string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Write}, false })
+func (w *world) pins(ctx context.Context) (*pin.Pins, error) {
+	pins, err := pin.Load(ctx, w.store, func(string, string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Write}, false })
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/kill"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
 )
@@ -25,7 +26,7 @@ type Gateway struct {
 // Parts are what the gateway is wired from.
 type Parts struct {
 	Identifier Identifier
-	Pins       *Pins
+	Pins       *pin.Pins
 	Rules      func() *policy.Rules // in force now; nil refuses everything
 	Log        Log
 	Approvals  Approvals

@@ -14,6 +14,7 @@ import (
 	"sallyport"
 	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
 )
@@ -25,7 +26,7 @@ type world struct {
 	commitErr  error
 	appendErr  error
 	saveErr    error
-	saved      []Pin
+	saved      []pin.Pin
 	unknown    bool // the identifier knows nobody
 	run        sallyport.Run
 	runEnded   bool
@@ -90,9 +91,9 @@ func (w *world) Append(_ context.Context, record *sallyport.Record) error {
 	return nil
 }
 
-func (w *world) Pins(context.Context) ([]Pin, error) { return w.saved, nil }
+func (w *world) Pins(context.Context) ([]pin.Pin, error) { return w.saved, nil }
 
-func (w *world) SavePins(_ context.Context, pins []Pin) error {
+func (w *world) SavePins(_ context.Context, pins []pin.Pin) error {
 	if w.saveErr != nil {
 		return w.saveErr
 	}
@@ -172,7 +173,7 @@ func open(t testing.TB) (*Gateway, *world) {
 	t.Helper()
 	w := &world{observe: true, principal: sallyport.Principal{Agent: "bot", User: "ana", Tenant: "acme"}, run: sallyport.Run{ID: "r_1", Standing: true}}
 	effects := func(server, tool string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Pay}, false }
-	pins, err := LoadPins(t.Context(), w, effects)
+	pins, err := pin.Load(t.Context(), w, effects)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 )
 
 // A server that claims more than was accepted is believed nothing of it, in
@@ -102,7 +103,7 @@ func TestUnacceptedCapabilitiesAreOurs(t *testing.T) {
 	w := &world{observe: true, principal: sallyport.Principal{Agent: "bot"}}
 	accepted, _ := open(t)
 	parts := accepted.Parts
-	pins, err := LoadPins(t.Context(), w, func(string, string) ([]sallyport.Effect, bool) { return nil, false })
+	pins, err := pin.Load(t.Context(), w, func(string, string) ([]sallyport.Effect, bool) { return nil, false })
 	if err != nil {
 		t.Fatal(err)
 	}

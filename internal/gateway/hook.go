@@ -25,7 +25,7 @@ func (g *Gateway) Happened(ctx context.Context, credential sallyport.Credential,
 		return nil, err
 	}
 	facts := &sallyport.Facts{Call: call}
-	facts.Tool, _ = g.Pins.admit(call)
+	facts.Tool, _ = g.Pins.Admit(call)
 	decision := sallyport.Decision{Verdict: sallyport.Deny, Policy: g.Rules().Digest(), Reason: "The client carried this out and had no permission: it did not ask, or the gateway was started again since."}
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = true

@@ -53,7 +53,7 @@ func (g *Gateway) filter(ctx context.Context, query *Query, row wire.Method, run
 		if len(kept) > 1 {
 			kept = append(kept, ',')
 		}
-		if row.Items == "resources" && !g.Pins.speaks(query.Server) {
+		if row.Items == "resources" && !g.Pins.Speaks(query.Server) {
 			kept = append(kept, bare(raw)...)
 		} else {
 			kept = append(kept, raw.Raw()...)
@@ -106,7 +106,7 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 		}
 		call.Name, _ = raw.Get(naming).Text()
 		item := manifest.NewItem(manifest.KeyOf(row.Kind, call.Name), raw)
-		definition, differs := g.Pins.listed(query.Server, item)
+		definition, differs := g.Pins.Listed(query.Server, item)
 		if differs {
 			return shown, &item
 		}
@@ -124,7 +124,7 @@ func (g *Gateway) keeps(ctx context.Context, query *Query, row wire.Method, run 
 			return shown, nil
 		}
 		call.Args, facts.Partial = args, false
-		if _, err := g.Pins.admit(call); err != nil {
+		if _, err := g.Pins.Admit(call); err != nil {
 			return shown, nil
 		}
 		if raw, err = (&Ticket{Call: call, judged: call, gateway: g}).tell(ctx, raw); err != nil {
@@ -180,7 +180,7 @@ func (g *Gateway) withheld(server string, hello sallyport.Value) (edits []sallyp
 	if err != nil {
 		return nil, news, err
 	}
-	definition, changed := g.Pins.listed(server, words)
+	definition, changed := g.Pins.Listed(server, words)
 	if changed {
 		news.Items[words.Key] = words
 	}
@@ -188,7 +188,7 @@ func (g *Gateway) withheld(server string, hello sallyport.Value) (edits []sallyp
 		edits = silenced(server, hello)
 	}
 	claimed := hello.Get("capabilities")
-	accepted, settled := g.Pins.capabilities(server)
+	accepted, settled := g.Pins.Capabilities(server)
 	if claimed.Type() == sallyport.Absent || manifest.Within(claimed, accepted) {
 		return edits, news, nil
 	}
@@ -229,20 +229,12 @@ func (g *Gateway) quarantine(ctx context.Context, seen manifest.Manifest) error 
 	changed, err := g.Pins.Observe(ctx, seen)
 	for _, pin := range changed {
 		err = errors.Join(err, g.Record(ctx, "quarantine "+pin.Server+" "+string(pin.Key), "gateway",
-			digestOrNone(pin.Raw), digestOrNone(pin.Seen)))
+			pin.Accepted(), pin.Shown()))
 	}
 	if err != nil {
 		return sallyport.Refuse(sallyport.CauseLog, "the server's manifest has changed, and that cannot be recorded: %v", err)
 	}
 	return nil
-}
-
-func digestOrNone(raw []byte) sallyport.Digest {
-	v, err := sallyport.Parse(raw)
-	if err != nil {
-		return sallyport.Digest{}
-	}
-	return sallyport.DigestOf(v.AppendCanonical(nil))
 }
 
 // Saw compares a server's whole manifest with the pins; new and changed items

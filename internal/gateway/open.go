@@ -57,7 +57,7 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 
 	// 2 Can this be allowed at all?
 	rules := g.Rules()
-	if facts.Tool, err = g.Pins.admit(judged); err != nil && facts.Tool == nil {
+	if facts.Tool, err = g.Pins.Admit(judged); err != nil && facts.Tool == nil {
 		return nil, g.refuse(ctx, call, facts, err)
 	}
 	decision := policy.Decide(rules, facts)

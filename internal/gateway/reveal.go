@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"sallyport"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 )
 
@@ -21,7 +22,7 @@ func (g *Gateway) Reveals(principal sallyport.Principal, server string) bool {
 	if g.Observe() || g.tasks.any(server, principal) {
 		return true
 	}
-	rules, pins := g.Rules(), g.Pins.current.Load()
+	rules, pins := g.Rules(), g.Pins.State()
 	known := g.revealed.Load()
 	if known == nil || known.rules != rules || known.pins != pins {
 		known = &revelations{rules: rules, pins: pins}
@@ -35,24 +36,17 @@ func (g *Gateway) Reveals(principal sallyport.Principal, server string) bool {
 	return yes
 }
 
-func (g *Gateway) mayUse(rules *policy.Rules, pins *pinned, principal sallyport.Principal, server string) bool {
+func (g *Gateway) mayUse(rules *policy.Rules, pins *pin.State, principal sallyport.Principal, server string) bool {
 	may := func(kind sallyport.Kind, name string, tool *sallyport.Definition) bool {
 		call := &sallyport.Call{Kind: kind, Server: server, Name: name, Principal: principal}
 		return policy.Decide(rules, &sallyport.Facts{Call: call, Tool: tool, Partial: true}).Verdict != sallyport.Deny
 	}
-	for key, pin := range pins.pins {
-		if key.server != server || pin.Raw == nil {
-			continue
-		}
-		item := pins.items[key]
-		if item == nil {
-			item = g.Pins.usable(pin)
-		}
-		if item.err == nil && item.definition.Kind != sallyport.KindUnknown && may(item.definition.Kind, item.definition.Name, &item.definition) {
+	for item := range pins.Accepted(server) {
+		if item.Kind != sallyport.KindUnknown && may(item.Kind, item.Name, item) {
 			return true
 		}
 	}
-	capabilities, _ := g.Pins.capabilities(server)
+	capabilities, _ := g.Pins.Capabilities(server)
 	offers := capabilities.Type() == sallyport.Absent || capabilities.Get("resources").Type() != sallyport.Absent
 	return offers && may(sallyport.KindResource, "", nil)
 }
@@ -61,7 +55,7 @@ func (g *Gateway) mayUse(rules *policy.Rules, pins *pinned, principal sallyport.
 // pins, so that the many requests of an agent cost one look.
 type revelations struct {
 	rules *policy.Rules
-	pins  *pinned
+	pins  *pin.State
 
 	mu    sync.RWMutex
 	found map[revelation]revealedTo

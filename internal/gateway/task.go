@@ -99,7 +99,7 @@ func (t *tasks) settle(ctx context.Context) {
 // RestoreTask reopens the ticket of a task after a restart, from the log.
 func (g *Gateway) RestoreTask(id string, call *sallyport.Call) {
 	ticket := &Ticket{Call: call, judged: call, gateway: g}
-	ticket.Tool, _ = g.Pins.admit(call)
+	ticket.Tool, _ = g.Pins.Admit(call)
 	g.tasks.open(id, ticket)
 }
 
@@ -113,7 +113,7 @@ func (g *Gateway) task(ctx context.Context, server string, params sallyport.Valu
 	if ticket == nil {
 		return nil, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
 	}
-	return ticket, g.Pins.accepted(server)
+	return ticket, g.Pins.Accepted(server)
 }
 
 // judgedAs is the call that policy judges: the call itself, but for an act on a
@@ -140,7 +140,7 @@ func (g *Gateway) judgedAs(ctx context.Context, call *sallyport.Call) (*sallypor
 // begin a task can stop it, also when the tool has been quarantined or
 // forbidden since, or revoking would keep alive what it is meant to end.
 func (g *Gateway) openCancel(ctx context.Context, call *sallyport.Call, facts *sallyport.Facts) (*Ticket, error) {
-	facts.Tool, _ = g.Pins.admit(facts.Call)
+	facts.Tool, _ = g.Pins.Admit(facts.Call)
 	decision := sallyport.Decision{Verdict: sallyport.Allow, Policy: g.Rules().Digest(), Reason: "Who opened a task may end it."}
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Regardless = true // a kill ends tasks itself

@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/inspect"
 	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
 )
@@ -46,8 +47,8 @@ type world struct {
 	changes   chan wire.Message // told under open listens
 	down      map[string]bool
 	execute   func(ctx context.Context, ticket *gateway.Ticket, client gateway.Client) (gateway.Answer, error)
-	pinsSave  []gateway.Pin
-	pins      *gateway.Pins
+	pinsSave  []pin.Pin
+	pins      *pin.Pins
 	rules     atomic.Pointer[policy.Rules]
 	asked     sallyport.Approval // the last question
 }
@@ -89,7 +90,7 @@ forbid (principal, action == Action::"desk/tool:refund", resource) when { contex
 
 func newWorld(t testing.TB, options Options) *world {
 	w := &world{t: t, changes: make(chan wire.Message, 16), down: map[string]bool{}}
-	pins, err := gateway.LoadPins(context.Background(), w, func(string, string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Write}, false })
+	pins, err := pin.Load(context.Background(), w, func(string, string) ([]sallyport.Effect, bool) { return []sallyport.Effect{sallyport.Write}, false })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,8 +223,8 @@ func (w *world) Append(context.Context, *sallyport.Record) error {
 	w.records++
 	return nil
 }
-func (w *world) Pins(context.Context) ([]gateway.Pin, error) { return nil, nil }
-func (w *world) SavePins(_ context.Context, pins []gateway.Pin) error {
+func (w *world) Pins(context.Context) ([]pin.Pin, error) { return nil, nil }
+func (w *world) SavePins(_ context.Context, pins []pin.Pin) error {
 	w.pinsSave = append(w.pinsSave, pins...)
 	return nil
 }

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"sallyport"
-	"sallyport/internal/gateway"
 	"sallyport/internal/lab"
 	"sallyport/internal/lab/scenario"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 	"sallyport/internal/redteam/world"
 )
 
@@ -70,12 +70,12 @@ func officeWith(t *testing.T, policy string) (w *world.World, marker string) {
 	return w, marker
 }
 
-func pinsOf(tools map[string][]string) []gateway.Pin {
-	var pins []gateway.Pin
+func pinsOf(tools map[string][]string) []pin.Pin {
+	var pins []pin.Pin
 	for _, server := range slices.Sorted(mapKeys(tools)) {
 		for _, tool := range tools[server] {
 			name, _ := sallyport.MustParse(tool).Get("name").Text()
-			pins = append(pins, gateway.Pin{Server: server, Key: manifest.KeyOf(sallyport.KindTool, name), Raw: []byte(tool), Since: time.Unix(1, 0), By: "test"})
+			pins = append(pins, pin.Pin{Server: server, Key: manifest.KeyOf(sallyport.KindTool, name), Raw: []byte(tool), Since: time.Unix(1, 0), By: "test"})
 		}
 	}
 	return pins

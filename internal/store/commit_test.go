@@ -14,11 +14,12 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/pin"
 )
 
 var (
-	_ gateway.Log      = (*Store)(nil)
-	_ gateway.PinStore = (*Store)(nil)
+	_ gateway.Log = (*Store)(nil)
+	_ pin.Store   = (*Store)(nil)
 )
 
 // Many commits at once share transactions, and each hears its own index.
@@ -247,7 +248,7 @@ func TestPinsCredentialsSettings(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	since := time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC)
-	pins := []gateway.Pin{
+	pins := []pin.Pin{
 		{Server: "crm", Key: "server", Seen: []byte(`{}`)},
 		{Server: "crm", Key: "tool:refund", Raw: []byte(`{"name":"refund"}`), Since: since, By: "grace"},
 	}

@@ -6,20 +6,20 @@ import (
 	"errors"
 	"time"
 
-	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 )
 
 // Pins loads all pins.
-func (r *Reader) Pins(ctx context.Context) ([]gateway.Pin, error) {
+func (r *Reader) Pins(ctx context.Context) ([]pin.Pin, error) {
 	rows, err := r.db.QueryContext(ctx, "SELECT server, item, raw, since, by, seen FROM pins ORDER BY server, item")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var pins []gateway.Pin
+	var pins []pin.Pin
 	for rows.Next() {
-		var pin gateway.Pin
+		var pin pin.Pin
 		var item string
 		var since int64
 		if err := rows.Scan(&pin.Server, &item, &pin.Raw, &since, &pin.By, &pin.Seen); err != nil {
@@ -33,7 +33,7 @@ func (r *Reader) Pins(ctx context.Context) ([]gateway.Pin, error) {
 
 // SavePins writes pins durably, all or none, replacing those of the same
 // server and key.
-func (s *Store) SavePins(ctx context.Context, pins []gateway.Pin) error {
+func (s *Store) SavePins(ctx context.Context, pins []pin.Pin) error {
 	return s.committer.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		for _, pin := range pins {
 			_, err := conn.ExecContext(ctx, `INSERT INTO pins (server, item, raw, since, by, seen) VALUES ($1, $2, $3, $4, $5, $6)

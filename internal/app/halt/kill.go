@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/kill"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/store"
 	"sallyport/internal/store/kills"
@@ -39,7 +40,7 @@ type Parts struct {
 	Store   *store.Store
 	Gateway *gateway.Gateway
 	Runs    *identity.Runs
-	Pins    *gateway.Pins
+	Pins    *pin.Pins
 	Names   func() policy.Declared // that the configuration declares
 	Verify  func(ctx context.Context, secret string) error
 	Tell    func(text string) // a person at the console

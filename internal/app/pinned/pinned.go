@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"sallyport"
-	"sallyport/internal/gateway"
 	"sallyport/internal/inspect"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 )
 
 // Suspect is one thing that was seen in an item of a manifest.
@@ -42,11 +42,11 @@ func (s Suspect) Grave() bool {
 
 // New is what is seen in the items of a server that nobody has accepted as they
 // are now, beside all that was accepted of the other servers.
-func New(pins []gateway.Pin, server string) map[manifest.Key][]Suspect {
+func New(pins []pin.Pin, server string) map[manifest.Key][]Suspect {
 	return look(pins, server, inspect.Definition, inspect.Shadowing)
 }
 
-func look(pins []gateway.Pin, server string, definition func(sallyport.Value) []sallyport.Finding, shadowing func([]*sallyport.Definition) []inspect.Shadow) map[manifest.Key][]Suspect {
+func look(pins []pin.Pin, server string, definition func(sallyport.Value) []sallyport.Finding, shadowing func([]*sallyport.Definition) []inspect.Shadow) map[manifest.Key][]Suspect {
 	all := map[manifest.Key][]Suspect{}
 	var definitions []*sallyport.Definition
 	for _, pin := range pins {

@@ -1,19 +1,19 @@
 package pinned
 
 import (
+	"sallyport/internal/pin"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport"
-	"sallyport/internal/gateway"
 	"sallyport/internal/inspect"
 	"sallyport/internal/manifest"
 )
 
-func pin(server, key, raw, seen string) gateway.Pin {
-	p := gateway.Pin{Server: server, Key: manifest.Key(key), Since: time.Unix(1, 0)}
+func pinOf(server, key, raw, seen string) pin.Pin {
+	p := pin.Pin{Server: server, Key: manifest.Key(key), Since: time.Unix(1, 0)}
 	if raw != "" {
 		p.Raw = []byte(raw)
 	}
@@ -25,10 +25,10 @@ func pin(server, key, raw, seen string) gateway.Pin {
 
 // What is new of a server is looked at, with what was accepted of the others.
 func TestNew(t *testing.T) {
-	others := []gateway.Pin{
-		pin("post", "tool:send_letter", `{"name":"send_letter","description":"Sends a letter."}`, ""),
-		pin("post", "tool:old_spy", `{"name":"old_spy","description":"Reads ~/.ssh/id_rsa."}`, ""),
-		pin("rain", "tool:kept", `{"name":"kept","description":"Reads ~/.ssh/id_rsa."}`, ""),
+	others := []pin.Pin{
+		pinOf("post", "tool:send_letter", `{"name":"send_letter","description":"Sends a letter."}`, ""),
+		pinOf("post", "tool:old_spy", `{"name":"old_spy","description":"Reads ~/.ssh/id_rsa."}`, ""),
+		pinOf("rain", "tool:kept", `{"name":"kept","description":"Reads ~/.ssh/id_rsa."}`, ""),
 	}
 	for name, test := range map[string]struct {
 		key, seen string
@@ -45,7 +45,7 @@ func TestNew(t *testing.T) {
 		"what isn't there": {"tool:get_rain", `{"name`, "; "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := New(append(slices.Clone(others), pin("rain", test.key, "", test.seen)), "rain")
+			got := New(append(slices.Clone(others), pinOf("rain", test.key, "", test.seen)), "rain")
 			var found, grave []string
 			for key, all := range got {
 				if string(key) != test.key {
@@ -77,7 +77,7 @@ func TestSuspectString(t *testing.T) {
 
 // Nobody accepts unseen what brings a scanner down.
 func TestCrashes(t *testing.T) {
-	pins := []gateway.Pin{pin("rain", "tool:get_rain", "", `{"name":"get_rain"}`)}
+	pins := []pin.Pin{pinOf("rain", "tool:get_rain", "", `{"name":"get_rain"}`)}
 	none := func([]*sallyport.Definition) []inspect.Shadow { return nil }
 	for name, got := range map[string]map[manifest.Key][]Suspect{
 		"definition": look(pins, "rain", func(sallyport.Value) []sallyport.Finding { panic("index out of range") }, none),

@@ -20,8 +20,8 @@ import (
 	"sallyport"
 	"sallyport/internal/app/aside"
 	"sallyport/internal/config"
-	"sallyport/internal/gateway"
 	"sallyport/internal/manifest"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/policytest"
 )
@@ -149,14 +149,14 @@ func Restore(record []byte) (*Ruling, error) {
 // servers. What is in quarantine still counts: a changed manifest must not
 // break a policy that a human wrote against the accepted one. Rules about
 // servers that were never accepted wait for them.
-func (r *Ruling) Load(pins []gateway.Pin) (*policy.Rules, error) {
+func (r *Ruling) Load(pins []pin.Pin) (*policy.Rules, error) {
 	files, _ := r.Ready(pins)
 	return policy.Load(files, r.Definitions(pins), r.Config.Declared())
 }
 
 // Ready are the files with the rules set aside that are about servers which
 // were never accepted, and the text of those rules.
-func (r *Ruling) Ready(pins []gateway.Pin) (files []policy.File, late []string) {
+func (r *Ruling) Ready(pins []pin.Pin) (files []policy.File, late []string) {
 	files = slices.Concat(r.Files, r.More)
 	if servers := r.Unseen(pins); len(servers) > 0 {
 		return aside.Set(files, servers)
@@ -167,10 +167,10 @@ func (r *Ruling) Ready(pins []gateway.Pin) (files []policy.File, late []string) 
 // Unseen are the configured servers of which nothing was ever accepted: no
 // call to them is possible, and what a policy says of their tools can't be
 // checked yet.
-func (r *Ruling) Unseen(pins []gateway.Pin) []string {
+func (r *Ruling) Unseen(pins []pin.Pin) []string {
 	var names []string
 	for name := range r.Config.Servers {
-		known := slices.ContainsFunc(pins, func(p gateway.Pin) bool { return p.Server == name && p.Raw != nil })
+		known := slices.ContainsFunc(pins, func(p pin.Pin) bool { return p.Server == name && p.Raw != nil })
 		if !known {
 			names = append(names, name)
 		}
@@ -180,7 +180,7 @@ func (r *Ruling) Unseen(pins []gateway.Pin) []string {
 }
 
 // Definitions are what the pins say of the configured servers.
-func (r *Ruling) Definitions(pins []gateway.Pin) []sallyport.Definition {
+func (r *Ruling) Definitions(pins []pin.Pin) []sallyport.Definition {
 	var all []sallyport.Definition
 	for _, pin := range pins {
 		if _, configured := r.Config.Servers[pin.Server]; !configured || pin.Raw == nil {
@@ -205,7 +205,7 @@ func (r *Ruling) Definitions(pins []gateway.Pin) []sallyport.Definition {
 }
 
 // World is what tests of the policy run in.
-func (r *Ruling) World(pins []gateway.Pin) policytest.World {
+func (r *Ruling) World(pins []pin.Pin) policytest.World {
 	world := policytest.World{Pinned: r.Definitions(pins), Roles: r.Config.Roles, Users: map[string]policytest.User{}}
 	for name, user := range r.Config.Users {
 		world.Users[name] = policytest.User{Groups: user.Groups, Roles: user.Roles, Tenant: user.Tenant, Attributes: user.Attributes}

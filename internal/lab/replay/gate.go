@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/judge"
 	"sallyport/internal/manifest"
 	"sallyport/internal/memory"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/provenance"
 	"sallyport/internal/scope"
@@ -59,7 +60,7 @@ func openGate(ctx context.Context, dir string, s *Suite, law *Law, level scope.L
 	if g.runs, err = identity.LoadRuns(ctx, identities, g.store, time.Now); err != nil {
 		return nil, err
 	}
-	pins, err := gateway.LoadPins(ctx, g.store, over.Config.Settings)
+	pins, err := pin.Load(ctx, g.store, over.Config.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +86,10 @@ func (g *gate) close() error { return g.store.Close() }
 
 // pins are the suite's tools as a human has accepted them, and those of others
 // that rules name.
-func (l *Law) pins(s *Suite) []gateway.Pin {
-	var pins []gateway.Pin
+func (l *Law) pins(s *Suite) []pin.Pin {
+	var pins []pin.Pin
 	pin := func(server string, key manifest.Key, raw string) {
-		pins = append(pins, gateway.Pin{Server: server, Key: key, Raw: []byte(raw), Since: time.Now(), By: "replay"})
+		pins = append(pins, pin.Pin{Server: server, Key: key, Raw: []byte(raw), Since: time.Now(), By: "replay"})
 	}
 	tool := func(server, name, description string, schema []byte) {
 		raw := sallyport.AppendString([]byte(`{"name":`), name)
@@ -107,7 +108,7 @@ func (l *Law) pins(s *Suite) []gateway.Pin {
 
 // servers is what the memories know of the servers.
 type servers struct {
-	pins   *gateway.Pins
+	pins   *pin.Pins
 	config *config.Config
 }
 

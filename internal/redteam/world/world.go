@@ -21,7 +21,7 @@ import (
 	"sallyport"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/config"
-	"sallyport/internal/gateway"
+	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/redteam/argument"
 	"sallyport/internal/store"
@@ -33,7 +33,7 @@ type World struct {
 	Config *config.Config
 	text   []byte // of the configuration
 	files  []policy.File
-	pins   []gateway.Pin
+	pins   []pin.Pin
 	Tools  []sallyport.Definition // that can be called, in order
 }
 
@@ -57,7 +57,7 @@ func Read(ctx context.Context, name, dir string) (*World, error) {
 }
 
 // New is the world of a configuration file, with these pins.
-func New(name string, pins []gateway.Pin) (*World, error) {
+func New(name string, pins []pin.Pin) (*World, error) {
 	r, err := ruling.Read(name)
 	if err != nil {
 		return nil, err

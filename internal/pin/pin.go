@@ -1,8 +1,11 @@
-package gateway
+// Package pin keeps what a human has accepted of each server, and has whatever
+// is new or changed wait until somebody has looked.
+package pin
 
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -25,8 +28,23 @@ type Pin struct {
 	Seen []byte
 }
 
-// PinStore keeps pins.
-type PinStore interface {
+// Accepted is the digest of what was accepted, the zero value where nothing was.
+func (p *Pin) Accepted() sallyport.Digest { return digestOrNone(p.Raw) }
+
+// Shown is the digest of what the server says now where that is something else,
+// the zero value otherwise.
+func (p *Pin) Shown() sallyport.Digest { return digestOrNone(p.Seen) }
+
+func digestOrNone(raw []byte) sallyport.Digest {
+	v, err := sallyport.Parse(raw)
+	if err != nil {
+		return sallyport.Digest{}
+	}
+	return sallyport.DigestOf(v.AppendCanonical(nil))
+}
+
+// Store keeps pins.
+type Store interface {
 	// Pins loads all pins. An error means that nothing is pinned for certain.
 	Pins(ctx context.Context) ([]Pin, error)
 	// SavePins writes pins durably, replacing those of the same server and
@@ -40,40 +58,43 @@ type Settings func(server, tool string) (effects []sallyport.Effect, undeclared 
 
 // Pins knows what of each server may be listed and called.
 type Pins struct {
-	store    PinStore
+	store    Store
 	settings Settings
 
 	mu      sync.Mutex // held while changing
-	current atomic.Pointer[pinned]
+	current atomic.Pointer[State]
 }
 
-// pinned is one immutable state of all pins.
-type pinned struct {
-	pins  map[pinKey]Pin
-	items map[pinKey]*pinnedItem // what may be used
+// State is all pins at one time. It never changes.
+type State struct {
+	pins  map[place]Pin
+	items map[place]*item // what may be used
+	// quarantined are the items that were accepted and may not be used until a
+	// human has looked, as they were accepted.
+	quarantined map[place]*item
 }
 
-type pinKey struct {
+type place struct {
 	server string
 	key    manifest.Key
 }
 
-type pinnedItem struct {
+type item struct {
 	definition sallyport.Definition
 	schema     *manifest.Schema // of a tool
 	err        error            // why the item can't be used although it is pinned
 }
 
-// LoadPins reads the pins from their store.
-func LoadPins(ctx context.Context, store PinStore, settings Settings) (*Pins, error) {
+// Load reads the pins from their store.
+func Load(ctx context.Context, store Store, settings Settings) (*Pins, error) {
 	saved, err := store.Pins(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("loading pins: %w", err)
 	}
 	p := &Pins{store: store, settings: settings}
-	state := map[pinKey]Pin{}
+	state := map[place]Pin{}
 	for _, pin := range saved {
-		state[pinKey{pin.Server, pin.Key}] = pin
+		state[place{pin.Server, pin.Key}] = pin
 	}
 	p.publish(state)
 	return p, nil
@@ -87,31 +108,52 @@ func (p *Pins) Configure(settings Settings) {
 	p.publish(p.current.Load().pins)
 }
 
-func (p *Pins) publish(state map[pinKey]Pin) {
-	items := make(map[pinKey]*pinnedItem, len(state))
+func (p *Pins) publish(state map[place]Pin) {
+	next := &State{pins: state, items: make(map[place]*item, len(state)), quarantined: map[place]*item{}}
 	for key, pin := range state {
-		if pin.Raw != nil && pin.Seen == nil {
-			items[key] = p.usable(pin)
+		switch {
+		case pin.Raw == nil:
+		case pin.Seen == nil:
+			next.items[key] = p.usable(pin)
+		default:
+			next.quarantined[key] = p.usable(pin)
 		}
 	}
-	p.current.Store(&pinned{state, items})
+	p.current.Store(next)
 }
 
-func (p *Pins) usable(pin Pin) *pinnedItem {
+func (p *Pins) usable(pin Pin) *item {
 	raw, err := sallyport.Parse(pin.Raw)
 	if err != nil {
-		return &pinnedItem{err: fmt.Errorf("the pin of %s on server %s is damaged: %w", pin.Key, pin.Server, err)}
+		return &item{err: fmt.Errorf("the pin of %s on server %s is damaged: %w", pin.Key, pin.Server, err)}
 	}
 	kind, name := pin.Key.Split()
-	item := &pinnedItem{definition: sallyport.Definition{
+	usable := &item{definition: sallyport.Definition{
 		Server: pin.Server, Kind: kind, Name: name, Raw: raw,
 		Digest: manifest.NewItem(pin.Key, raw).Digest, Since: pin.Since,
 	}}
 	if kind == sallyport.KindTool {
-		item.definition.Effects, item.definition.Undeclared = p.settings(pin.Server, name)
-		item.schema, item.err = manifest.Compile(&item.definition)
+		usable.definition.Effects, usable.definition.Undeclared = p.settings(pin.Server, name)
+		usable.schema, usable.err = manifest.Compile(&usable.definition)
 	}
-	return item
+	return usable
+}
+
+// State is what is pinned now.
+func (p *Pins) State() *State { return p.current.Load() }
+
+// Accepted lists what was accepted of a server, as it was accepted: what is in
+// quarantine too, in no order.
+func (s *State) Accepted(server string) iter.Seq[*sallyport.Definition] {
+	return func(yield func(*sallyport.Definition) bool) {
+		for _, items := range []map[place]*item{s.items, s.quarantined} {
+			for key, item := range items {
+				if key.server == server && item.err == nil && !yield(&item.definition) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Definitions lists every pinned item that is not in quarantine, in order.
@@ -129,7 +171,7 @@ func (p *Pins) Definitions() []sallyport.Definition {
 // Tool is the accepted definition of a tool, nil where there is none or it is
 // in quarantine.
 func (p *Pins) Tool(server, name string) *sallyport.Definition {
-	item := p.current.Load().items[pinKey{server, manifest.KeyOf(sallyport.KindTool, name)}]
+	item := p.current.Load().items[place{server, manifest.KeyOf(sallyport.KindTool, name)}]
 	if item == nil || item.err != nil {
 		return nil
 	}
@@ -146,8 +188,8 @@ func (p *Pins) All() []Pin {
 	return all
 }
 
-func sortedKeys[V any](m map[pinKey]V) []pinKey {
-	return slices.SortedFunc(maps.Keys(m), func(a, b pinKey) int {
+func sortedKeys[V any](m map[place]V) []place {
+	return slices.SortedFunc(maps.Keys(m), func(a, b place) int {
 		if a.server != b.server {
 			if a.server < b.server {
 				return -1
@@ -164,28 +206,28 @@ func sortedKeys[V any](m map[pinKey]V) []pinKey {
 	})
 }
 
-// accepted refuses what goes to a server that nobody has accepted. Having seen
+// Accepted refuses what goes to a server that nobody has accepted. Having seen
 // it is not enough, or its resources could be read before anyone has looked.
-func (p *Pins) accepted(server string) error {
-	if p.current.Load().pins[pinKey{server, manifest.ServerKey}].Raw != nil {
+func (p *Pins) Accepted(server string) error {
+	if p.current.Load().pins[place{server, manifest.ServerKey}].Raw != nil {
 		return nil
 	}
 	return sallyport.Refuse(sallyport.CausePin, "server %q has not been pinned: a human has to look at what it offers first (sallyport servers pin %s)", server, server)
 }
 
-// admit finds the pinned definition of a call and checks its arguments.
-func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
-	if err := p.accepted(call.Server); err != nil {
+// Admit finds the pinned definition of a call and checks its arguments.
+func (p *Pins) Admit(call *sallyport.Call) (*sallyport.Definition, error) {
+	if err := p.Accepted(call.Server); err != nil {
 		return nil, err
 	}
 	state := p.current.Load()
 	switch call.Kind {
 	case sallyport.KindTool, sallyport.KindPrompt:
-		return state.item(call.Server, manifest.KeyOf(call.Kind, call.Name), call)
+		return state.find(call.Server, manifest.KeyOf(call.Kind, call.Name), call)
 	case sallyport.KindCompletion:
 		// A completion may only ask about a prompt or a resource that is there.
 		if call.Name != "" && call.Args.Get("ref").Get("name").Type() == sallyport.String {
-			return state.item(call.Server, manifest.KeyOf(sallyport.KindPrompt, call.Name), call)
+			return state.find(call.Server, manifest.KeyOf(sallyport.KindPrompt, call.Name), call)
 		}
 		return nil, nil
 	case sallyport.KindResource, sallyport.KindSubscribe, sallyport.KindAsk, sallyport.KindAnswer:
@@ -195,10 +237,10 @@ func (p *Pins) admit(call *sallyport.Call) (*sallyport.Definition, error) {
 	}
 }
 
-func (s *pinned) item(server string, key manifest.Key, call *sallyport.Call) (*sallyport.Definition, error) {
-	item := s.items[pinKey{server, key}]
+func (s *State) find(server string, key manifest.Key, call *sallyport.Call) (*sallyport.Definition, error) {
+	item := s.items[place{server, key}]
 	if item == nil {
-		switch pin, seen := s.pins[pinKey{server, key}]; {
+		switch pin, seen := s.pins[place{server, key}]; {
 		case !seen:
 			return nil, sallyport.Refuse(sallyport.CauseUnknown, "server %q offers no %s", server, key)
 		case pin.Raw == nil:
@@ -218,13 +260,13 @@ func (s *pinned) item(server string, key manifest.Key, call *sallyport.Call) (*s
 	return &item.definition, nil
 }
 
-// listed reports whether an item, as the server shows it now, is the accepted
+// Listed reports whether an item, as the server shows it now, is the accepted
 // one. The second value reports that it is something else than was accepted.
-func (p *Pins) listed(server string, now manifest.Item) (definition *sallyport.Definition, changed bool) {
+func (p *Pins) Listed(server string, now manifest.Item) (definition *sallyport.Definition, changed bool) {
 	state := p.current.Load()
-	item := state.items[pinKey{server, now.Key}]
+	item := state.items[place{server, now.Key}]
 	if item == nil || item.err != nil {
-		pin, seen := state.pins[pinKey{server, now.Key}]
+		pin, seen := state.pins[place{server, now.Key}]
 		return nil, !seen || pin.Raw != nil && pin.Seen == nil
 	}
 	if item.definition.Digest != now.Digest {
@@ -233,16 +275,16 @@ func (p *Pins) listed(server string, now manifest.Item) (definition *sallyport.D
 	return &item.definition, false
 }
 
-// speaks reports whether a server's own words are in force: neither new nor
+// Speaks reports whether a server's own words are in force: neither new nor
 // changed since a human accepted them.
-func (p *Pins) speaks(server string) bool {
-	return p.current.Load().items[pinKey{server, manifest.ServerKey}] != nil
+func (p *Pins) Speaks(server string) bool {
+	return p.current.Load().items[place{server, manifest.ServerKey}] != nil
 }
 
-// capabilities are those that were accepted of a server, absent where none were.
+// Capabilities are those that were accepted of a server, absent where none were.
 // settled says that nothing waits for a human to look at.
-func (p *Pins) capabilities(server string) (accepted sallyport.Value, settled bool) {
-	pin, seen := p.current.Load().pins[pinKey{server, manifest.CapabilitiesKey}]
+func (p *Pins) Capabilities(server string) (accepted sallyport.Value, settled bool) {
+	pin, seen := p.current.Load().pins[place{server, manifest.CapabilitiesKey}]
 	if pin.Raw != nil {
 		accepted, _ = sallyport.Parse(pin.Raw) // damaged ones admit nothing
 	}
@@ -252,11 +294,11 @@ func (p *Pins) capabilities(server string) (accepted sallyport.Value, settled bo
 // Observe compares what a server says now with what was accepted, and puts
 // everything new or changed into quarantine. It returns those pins.
 func (p *Pins) Observe(ctx context.Context, m manifest.Manifest) ([]Pin, error) {
-	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+	return p.change(ctx, func(state map[place]Pin) []Pin {
 		var changed []Pin
 		for _, key := range m.Keys() {
 			item := m.Items[key]
-			pin, seen := state[pinKey{m.Server, key}]
+			pin, seen := state[place{m.Server, key}]
 			if seen && sameItem(key, pin.Raw, item) && pin.Seen == nil {
 				continue
 			}
@@ -282,12 +324,12 @@ func sameItem(key manifest.Key, raw []byte, item manifest.Item) bool {
 // shown and where it is still exactly that: what has changed since a human
 // looked stays in quarantine. Only a human may do this; the caller checks.
 func (p *Pins) Accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string, now time.Time) ([]Pin, error) {
-	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+	return p.change(ctx, func(state map[place]Pin) []Pin {
 		var accepted []Pin
 		for _, k := range sortedKeys(state) {
 			pin := state[k]
 			digest, wanted := shown[k.key]
-			if k.server != server || !wanted || pin.Seen == nil || digestOrNone(pin.Seen) != digest {
+			if k.server != server || !wanted || pin.Seen == nil || pin.Shown() != digest {
 				continue
 			}
 			pin.Raw, pin.Seen, pin.Since, pin.By = pin.Seen, nil, now, by
@@ -301,7 +343,7 @@ func (p *Pins) Accept(ctx context.Context, server string, shown map[manifest.Key
 // server itself was accepted: something else is reached under its name, which
 // could say the same words. It returns those pins.
 func (p *Pins) Distrust(ctx context.Context, server string) ([]Pin, error) {
-	return p.change(ctx, func(state map[pinKey]Pin) []Pin {
+	return p.change(ctx, func(state map[place]Pin) []Pin {
 		var changed []Pin
 		for _, k := range sortedKeys(state) {
 			pin := state[k]
@@ -322,7 +364,7 @@ func (p *Pins) Distrust(ctx context.Context, server string) ([]Pin, error) {
 
 // change saves durably before the new state is in force. Quarantine is in
 // force even when it can't be saved: losing it would loosen.
-func (p *Pins) change(ctx context.Context, decide func(map[pinKey]Pin) []Pin) ([]Pin, error) {
+func (p *Pins) change(ctx context.Context, decide func(map[place]Pin) []Pin) ([]Pin, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	state := maps.Clone(p.current.Load().pins)
@@ -333,7 +375,7 @@ func (p *Pins) change(ctx context.Context, decide func(map[pinKey]Pin) []Pin) ([
 	err := p.store.SavePins(ctx, changed)
 	for _, pin := range changed {
 		if err == nil || pin.Seen != nil {
-			state[pinKey{pin.Server, pin.Key}] = pin
+			state[place{pin.Server, pin.Key}] = pin
 		}
 	}
 	p.publish(state)
