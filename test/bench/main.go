@@ -94,11 +94,11 @@ type figure struct {
 }
 
 func measure(binary, only string, rounds, calls int, asJSON bool) error {
-	rig, err := start(binary)
+	peers, err := start(binary)
 	if err != nil {
 		return err
 	}
-	defer rig.stop()
+	defer peers.stop()
 	loads := []load{
 		{"echo, 1 session", 1, calls / 4, "echo", `{"text":"hello"}`},
 		{"echo, 16 sessions", 16, calls, "echo", `{"text":"hello"}`},
@@ -110,7 +110,7 @@ func measure(binary, only string, rounds, calls int, asJSON bool) error {
 	for _, l := range loads {
 		taken := map[string][]figure{}
 		for round := range rounds {
-			for _, way := range rig.ways {
+			for _, way := range peers.ways {
 				fmt.Fprintf(os.Stderr, "\r%-30s round %d of %d  %-10s", l.Name, round+1, rounds, way.name)
 				f, err := take(way, l)
 				if err != nil {

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,10 +14,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sallyport/test/rig"
 )
 
-// rig is the server, the baseline proxy and the gateway, each a process.
-type rig struct {
+// peers are the server, the baseline proxy and the gateway, each a process.
+type peers struct {
 	ways      []way
 	processes []*exec.Cmd
 	dir       string
@@ -32,8 +32,8 @@ type way struct {
 	pid  int // of the process in the middle, 0 when there is none
 }
 
-func start(binary string) (_ *rig, err error) {
-	r := &rig{}
+func start(binary string) (_ *peers, err error) {
+	r := &peers{}
 	defer func() {
 		if err != nil {
 			r.stop()
@@ -71,7 +71,7 @@ func start(binary string) (_ *rig, err error) {
 	return r, nil
 }
 
-func (r *rig) run(command *exec.Cmd) (pid int, err error) {
+func (r *peers) run(command *exec.Cmd) (pid int, err error) {
 	if command.Stderr == nil {
 		command.Stderr = os.Stderr
 	}
@@ -84,7 +84,7 @@ func (r *rig) run(command *exec.Cmd) (pid int, err error) {
 
 // gateway starts Sallyport with everything on: 50 policies, strict parsing,
 // pins, the durable log.
-func (r *rig) gateway(binary, server string) (address string, pid int, err error) {
+func (r *peers) gateway(binary, server string) (address string, pid int, err error) {
 	policies := `@id("bench") permit(principal in Role::"tester", action in Action::"server:bench", resource);` + "\n"
 	for i := range 49 {
 		policies += fmt.Sprintf("@id(\"other-%d\") forbid(principal in Role::\"tester\", action == Action::\"bench/tool:other_%d\", resource) when { context.input has amount && context.input.amount > %d };\n", i, i, i*10)
@@ -131,7 +131,7 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 	return "", 0, errors.New("the gateway did not say where it listens within 10 s")
 }
 
-func (r *rig) stop() {
+func (r *peers) stop() {
 	for _, p := range r.processes {
 		p.Process.Kill()
 		p.Wait()
@@ -153,10 +153,10 @@ func freeAddress() string {
 func waitFor(url string) error {
 	var last error
 	for range 200 {
-		s, err := open(url)
+		s, err := rig.Open(url)
 		if err == nil {
 			var body []byte
-			if body, err = s.post(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`); err == nil && bytes.Contains(body, []byte(`"echo"`)) {
+			if body, err = s.Post(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`); err == nil && bytes.Contains(body, []byte(`"echo"`)) {
 				return nil
 			}
 			err = fmt.Errorf("tools/list answered %.200s", body)
@@ -167,68 +167,15 @@ func waitFor(url string) error {
 	return fmt.Errorf("%s is not ready after 10 s: %w", url, last)
 }
 
-// session is one client's session of 2025-11-25.
-type session struct {
-	url    string
-	id     string
-	client *http.Client
-}
-
-func open(url string) (*session, error) {
-	s := &session{url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}}
-	if _, err := s.post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`); err != nil {
-		return nil, err
-	}
-	_, err := s.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	return s, err
-}
-
-func (s *session) post(body string) ([]byte, error) {
-	request, err := http.NewRequest(http.MethodPost, s.url, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json, text/event-stream")
-	if s.id != "" {
-		request.Header.Set("Mcp-Session-Id", s.id)
-		request.Header.Set("Mcp-Protocol-Version", "2025-11-25")
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if id := response.Header.Get("Mcp-Session-Id"); id != "" {
-		s.id = id
-	}
-	answer, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode >= 300 {
-		err = fmt.Errorf("HTTP %d: %.200s", response.StatusCode, answer)
-	}
-	return answer, err
-}
-
-// close ends the session, as clients do when they go.
-func (s *session) close() {
-	if request, err := http.NewRequest(http.MethodDelete, s.url, nil); err == nil && s.id != "" {
-		request.Header.Set("Mcp-Session-Id", s.id)
-		if response, err := s.client.Do(request); err == nil {
-			response.Body.Close()
-		}
-	}
-	s.client.CloseIdleConnections()
-}
-
 // take runs one round of a load on one way.
 func take(w way, l load) (figure, error) {
-	sessions := make([]*session, l.Sessions)
+	sessions := make([]*rig.Session, l.Sessions)
 	for i := range sessions {
-		s, err := open(w.url)
+		s, err := rig.Open(w.url)
 		if err != nil {
 			return figure{}, err
 		}
-		defer s.close()
+		defer s.Close()
 		sessions[i] = s
 	}
 	each := l.Calls / l.Sessions
@@ -238,7 +185,7 @@ func take(w way, l load) (figure, error) {
 	started := time.Now()
 	var wait sync.WaitGroup
 	for i, s := range sessions {
-		wait.Go(func() { times[i], errs[i] = s.calls(each, l) })
+		wait.Go(func() { times[i], errs[i] = calls(s, each, l) })
 	}
 	wait.Wait()
 	took := time.Since(started)
@@ -256,12 +203,12 @@ func take(w way, l load) (figure, error) {
 	}, nil
 }
 
-func (s *session) calls(n int, l load) ([]time.Duration, error) {
+func calls(s *rig.Session, n int, l load) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, n)
 	for i := range n {
 		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, i+10, l.Tool, l.Args)
 		at := time.Now()
-		answer, err := s.post(body)
+		answer, err := s.Post(body)
 		times = append(times, time.Since(at))
 		if err != nil {
 			return nil, err

@@ -17,6 +17,8 @@ type Gate struct {
 	// Listen is the address for agents that send a token, Agent that of a
 	// listener bound to the agent "tester", for clients that can't.
 	Listen, Agent string
+	// Listeners are the addresses of all bound listeners, by agent.
+	Listeners map[string]string
 }
 
 // Server is an MCP server behind a gate: a command or a URL.
@@ -57,16 +59,25 @@ roles: [tester]
 agents: {tester: {role: tester, for: ana, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: tester}]
 `, strings.ReplaceAll(string(declared), "\n", "\n  "))
-	addresses := filepath.Join(dir, "addresses.json")
-	path := filepath.Join(dir, "sallyport.yaml")
 	if err := errors.Join(
 		os.MkdirAll(filepath.Join(dir, "policy"), 0o700),
-		os.WriteFile(path, []byte(config), 0o600),
+		os.WriteFile(filepath.Join(dir, "sallyport.yaml"), []byte(config), 0o600),
 		os.WriteFile(filepath.Join(dir, "policy", "test.cedar"), []byte(policy), 0o600),
 	); err != nil {
 		return nil, err
 	}
-	p, err := start(exec.CommandContext(ctx, binary, "up", "--config", path, "--dir", filepath.Join(dir, "state"), "--addr-file", addresses))
+	return Up(ctx, binary, dir, len(servers))
+}
+
+// Up runs binary with the sallyport.yaml in dir, its state below, and waits
+// until it listens and so many servers are pinned. It may be run again on a
+// directory whose gateway has ended, however that ended.
+func Up(ctx context.Context, binary, dir string, servers int) (*Gate, error) {
+	addresses, state := filepath.Join(dir, "addresses.json"), filepath.Join(dir, "state")
+	if err := os.Remove(addresses); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	p, err := start(exec.CommandContext(ctx, binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"), "--dir", state, "--addr-file", addresses))
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +87,14 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 	}
 	if err := p.wait(func() bool {
 		text, err := os.ReadFile(addresses)
-		return err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != ""
+		return err == nil && json.Unmarshal(text, &at) == nil
 	}); err != nil {
 		return nil, err
 	}
-	if err := p.wait(func() bool { return pinned(ctx, binary, filepath.Join(dir, "state"), len(servers)) }); err != nil {
+	if err := p.wait(func() bool { return pinned(ctx, binary, state, servers) }); err != nil {
 		return nil, fmt.Errorf("not every server was pinned: %w", err)
 	}
-	return &Gate{p, at.Listen, at.Listeners["tester"]}, nil
+	return &Gate{p, at.Listen, at.Listeners["tester"], at.Listeners}, nil
 }
 
 // pinned reports whether so many servers have been looked at and accepted.

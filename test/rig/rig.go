@@ -123,6 +123,23 @@ func (p *Process) Stop() {
 	<-p.ended
 }
 
+// Kill ends the process and its children without a word, as a loss of power
+// would.
+func (p *Process) Kill() {
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+}
+
+// Wait waits until the process has ended by itself, and says how.
+func (p *Process) Wait(ctx context.Context) (*os.ProcessState, error) {
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s has not ended: %w", filepath.Base(p.cmd.Path), ctx.Err())
+	}
+}
+
 // wait polls ready until it says true. It fails when the process ends or
 // patience does.
 func (p *Process) wait(ready func() bool) error {
