@@ -114,7 +114,7 @@ func (a *App) unsuspected(m manifest.Manifest, by string) map[manifest.Key]sally
 	shown := map[manifest.Key]sallyport.Digest{}
 	suspects := a.suspects(m.Server)
 	for key, item := range m.Items {
-		if grave := grave(suspects[key]); by == unseen && len(grave) > 0 {
+		if grave := pinned.Graves(suspects[key]); by == unseen && len(grave) > 0 {
 			a.tell(fmt.Sprintf("%s of server %s waits for a human to look at it: sallyport servers pin %s\n  %s", key, m.Server, m.Server, strings.Join(grave, "\n  ")))
 			continue
 		}
@@ -132,82 +132,11 @@ func (a *App) suspects(server string) map[manifest.Key][]pinned.Suspect {
 	return pinned.New(a.pins.All(), server)
 }
 
-// grave are those of suspects that nobody accepts unseen.
-func grave(suspects []pinned.Suspect) (all []string) {
-	for _, s := range suspects {
-		if s.Grave() {
-			all = append(all, s.String())
-		}
-	}
-	return all
-}
-
-// accept pins what was shown, on the record before it is in use: one entry
-// with the keys, and with a digest over all of them before and after.
+// accept pins what was shown of a server.
 func (a *App) accept(ctx context.Context, server string, shown map[manifest.Key]sallyport.Digest, by string) ([]pin.Pin, error) {
-	before, after := sha256.New(), sha256.New()
-	var keys, findings []string
-	suspects := a.suspects(server)
-	for _, pin := range a.pins.All() {
-		digest, wanted := shown[pin.Key]
-		if pin.Server != server || pin.Seen == nil || !wanted {
-			continue
-		}
-		keys = append(keys, string(pin.Key))
-		for _, s := range suspects[pin.Key] {
-			findings = append(findings, fmt.Sprintf("%s in %s", s, pin.Key))
-		}
-		fmt.Fprintf(before, "%s %s\n", pin.Key, digestOf(pin.Raw))
-		fmt.Fprintf(after, "%s %s\n", pin.Key, digest)
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	err := a.store.Commit(ctx, &sallyport.Record{Entry: sallyport.Entry{
-		Time: time.Now(), Type: sallyport.Change, Subject: "accept " + server, By: by, Reason: listed(keys), Findings: most(findings),
-		Before: sallyport.Digest(before.Sum(nil)), After: sallyport.Digest(after.Sum(nil)),
-	}})
-	if err != nil {
-		return nil, err
-	}
-	return a.pins.Accept(ctx, server, shown, by, time.Now())
-}
-
-// most are as many findings as an entry has room for.
-func most(findings []string) []string {
-	const room = 64
-	for i, line := range findings {
-		if len(line) > 256 {
-			findings[i] = strings.ToValidUTF8(line[:256], "") + "…"
-		}
-	}
-	if more := len(findings) - room; more > 0 {
-		return append(findings[:room], fmt.Sprintf("and %d more", more))
-	}
-	return findings
-}
-
-// listed names keys within the room that an entry has.
-func listed(keys []string) string {
-	text := ""
-	for i, key := range keys {
-		if len(text)+len(key) > 8<<10 {
-			return fmt.Sprintf("%s and %d more", text, len(keys)-i)
-		}
-		if i > 0 {
-			text += ", "
-		}
-		text += key
-	}
-	return text
-}
-
-func digestOf(raw []byte) sallyport.Digest {
-	value, err := sallyport.Parse(raw)
-	if err != nil {
-		return sallyport.Digest{}
-	}
-	return sallyport.DigestOf(value.AppendCanonical(nil))
+	return pinned.Accept(ctx, a.store, a.pins, pinned.Acceptance{
+		Server: server, Shown: shown, Suspects: a.suspects(server), By: by, At: time.Now(),
+	})
 }
 
 // pinsChanged checks the policy against what is pinned now.
@@ -252,7 +181,7 @@ func (a *App) Changes(server string) (control.Changes, error) {
 		for _, s := range suspects[pin.Key] {
 			change.Findings = append(change.Findings, s.String())
 		}
-		change.Grave = grave(suspects[pin.Key])
+		change.Grave = pinned.Graves(suspects[pin.Key])
 		changes.Changes = append(changes.Changes, change)
 		fmt.Fprintf(h, "%d:%s%d:%s%d:%s", len(pin.Key), pin.Key, len(pin.Raw), pin.Raw, len(pin.Seen), pin.Seen)
 	}
@@ -294,7 +223,8 @@ func (a *App) AcceptChanges(ctx context.Context, server string, accept control.A
 	shown := map[manifest.Key]sallyport.Digest{}
 	for _, change := range changes.Changes {
 		if accept.Item == "" || accept.Item == change.Key {
-			shown[manifest.Key(change.Key)] = digestOf(change.After)
+			seen := pin.Pin{Seen: change.After}
+			shown[manifest.Key(change.Key)] = seen.Shown()
 		}
 	}
 	if len(shown) == 0 {

@@ -1,5 +1,5 @@
 // Package pinned says what scanners see in what servers say of themselves, for
-// people who are to accept it.
+// people who are to accept it, and records what they accept.
 package pinned
 
 import (
@@ -38,6 +38,16 @@ func (s Suspect) String() string {
 // which harm nobody but the server.
 func (s Suspect) Grave() bool {
 	return s.Score >= 0.8 && s.Scanner != inspect.ScannerPII && s.Scanner != inspect.ScannerSecret
+}
+
+// Graves are those of suspects that nobody accepts unseen.
+func Graves(suspects []Suspect) (all []string) {
+	for _, s := range suspects {
+		if s.Grave() {
+			all = append(all, s.String())
+		}
+	}
+	return all
 }
 
 // New is what is seen in the items of a server that nobody has accepted as they
