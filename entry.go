@@ -44,6 +44,7 @@ type Entry struct {
 	Labels   []Label  // what was known of the call and its run, where policy asked
 	Findings []string // what scanners saw: in the arguments or, of an outcome, in what came back
 	Modified []string // how what came back was changed before it was released
+	Charges  []string // what was reserved of limits or, of an outcome, came to something else: see Charge
 
 	Approval string
 	Approver string
@@ -116,4 +117,7 @@ type Record struct {
 	// become durable at once or not at all; ErrOvertaken says that the question
 	// had moved on. A hold comes back with the one that is open already.
 	Approval *Approval
+	// Charges are reserved with an intent, and settled with its outcome. An intent
+	// for which there is no room drops out of its transaction with ErrFull.
+	Charges []Charge
 }

@@ -22,11 +22,14 @@ import (
 //	1  all members but those below
 //	2  origins, parent_run
 //	3  findings, labels, modified
-const EntryVersion = 3
+//	4  charges
+const EntryVersion = 4
 
 // version is the oldest one that names all members of the entry.
 func (e *Entry) version() uint64 {
 	switch {
+	case len(e.Charges) > 0:
+		return 4
 	case len(e.Findings) > 0 || len(e.Labels) > 0 || len(e.Modified) > 0:
 		return 3
 	case e.ParentRun != "" || len(e.Origins) > 0:
@@ -67,6 +70,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.text("by", e.By)
 	w.text("call", e.Call)
 	w.text("cause", string(e.Cause))
+	writeList(&w, "charges", e.Charges)
 	w.text("door", e.Door)
 	writeList(&w, "effects", e.Effects)
 	writeList(&w, "findings", e.Findings)
@@ -209,6 +213,7 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("by", &e.By)
 	r.text("call", &e.Call)
 	r.text("cause", (*string)(&e.Cause))
+	readList(r, "charges", &e.Charges)
 	r.text("door", &e.Door)
 	readList(r, "effects", &e.Effects)
 	readList(r, "findings", &e.Findings)

@@ -21,6 +21,7 @@ func fullEntry() Entry {
 		Reason: "because \"quoted\"\n\u2028 <é>", Rules: []string{"a", "b"}, Asks: []string{"finance"}, Origins: []string{"to: untrusted"},
 		Labels:   []Label{LabelTask, LabelSawPrivate},
 		Findings: []string{"order/override at note bytes 0-9"}, Modified: []string{"masked 1 secret/jwt"},
+		Charges:  []string{"500 USD refunds until 2026-11-23T00:00:00.000Z of user=ada"},
 		Approval: "ap_1", Approver: "grace", Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
 		Subject: "policy", By: "grace", Before: DigestOf([]byte("before")), After: DigestOf([]byte("after")),
 	}
@@ -36,6 +37,7 @@ func TestEntryIdentity(t *testing.T) {
 		{Type: Closed, Outcome: OutcomeOK, Findings: []string{"secret/jwt"}},
 		{Type: Intent, Verdict: Allow, Labels: []Label{LabelTaskless}},
 		{Type: Closed, Outcome: OutcomeOK, Modified: []string{"neutralised"}},
+		{Type: Closed, Outcome: OutcomeOK, Charges: []string{"0 calls burst until 2026-11-23T00:00:00.000Z"}},
 		{Type: Closed, Outcome: OutcomeUnknown, Took: time.Microsecond},
 		{Type: Held, Verdict: Hold, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -119,6 +121,8 @@ func TestParseEntryRefuses(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	older := entry
+	older.Charges = nil
+	third := string(older.AppendCanonical(nil))
 	older.Findings, older.Labels, older.Modified = nil, nil, nil
 	second := string(older.AppendCanonical(nil))
 	for name, text := range map[string]string{
@@ -130,11 +134,13 @@ func TestParseEntryRefuses(t *testing.T) {
 		"unknown name":       replace(`"index":41`, `"index":41,"indey":1`),
 		"unsorted":           replace(`"index":41,"kind":"tool"`, `"kind":"tool","index":41`),
 		"duplicate":          replace(`"index":41`, `"index":41,"index":41`),
-		"later version":      replace(`"v":3`, `"v":4`),
-		"member of v3 in v2": replace(`"v":3`, `"v":2`),
+		"later version":      replace(`"v":4`, `"v":5`),
+		"member of v4 in v3": replace(`"v":4`, `"v":3`),
+		"member of v3 in v2": strings.Replace(third, `"v":3`, `"v":2`, 1),
 		"member of v2 in v1": strings.Replace(second, `"v":2`, `"v":1`, 1),
+		"v4 without need":    strings.Replace(third, `"v":3`, `"v":4`, 1),
 		"v3 without need":    strings.Replace(second, `"v":2`, `"v":3`, 1),
-		"no version":         replace(`"v":3,`, ``),
+		"no version":         replace(`"v":4,`, ``),
 		"no index":           replace(`"index":41,`, ``),
 		"no time":            replace(`"time":"2026-11-22T09:08:07.654Z",`, ``),
 		"float":              replace(`"index":41`, `"index":41.0`),
