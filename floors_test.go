@@ -78,6 +78,7 @@ var floors = map[string]int{
 	"sallyport/internal/mcpdoor": 4, // translates MCP
 
 	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
+	"sallyport/internal/mcpdoor/post":  4, // touches connections: the way back of one POST
 
 	"sallyport/internal/rundoor":          4, // translates what is asked about runs
 	"sallyport/internal/shim":             4, // carries stdio clients to the door
@@ -119,6 +120,7 @@ var floors = map[string]int{
 var sideways = map[[2]string]string{
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
+	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/post"}:              "its own part, which knows nothing of calls",
 	{"sallyport/proof", "sallyport"}:                                               "proof verifies the vocabulary's entries",
 	{"sallyport/internal/tlog", "sallyport/proof"}:                                 "the log writes what proof reads, by the same code",
 	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:                 "bridges what wire names",

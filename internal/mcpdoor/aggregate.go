@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -41,12 +42,12 @@ const (
 type share struct {
 	items [][]byte
 	ttl   int64 // milliseconds for which it holds
-	err   *reply
+	err   *post.Reply
 }
 
 // listAll merges the complete lists of all servers. A server that can't be
 // asked is left out: the others are not its hostages.
-func (x *exchange) listAll(ctx context.Context, row wire.Method) reply {
+func (x *exchange) listAll(ctx context.Context, row wire.Method) post.Reply {
 	if x.message.Params.Get("cursor").Type() != sallyport.Absent {
 		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "this list has one page: there is no cursor to it"})
 	}
@@ -83,7 +84,7 @@ func (x *exchange) listAll(ctx context.Context, row wire.Method) reply {
 		dst = strconv.AppendInt(append(dst, `,"ttlMs":`...), ttl, 10)
 		dst = append(append(dst, `,"cacheScope":"private",`...), x.door.signature()...)
 	}
-	return result(append(dst, '}'))
+	return post.Result(append(dst, '}'))
 }
 
 // signature are the members by which a result of the stateless era is
@@ -131,7 +132,7 @@ func (x *exchange) share(ctx context.Context, server string, row wire.Method) sh
 type hello struct {
 	server string
 	words  sallyport.Value // absent when the server could not be asked
-	failed reply
+	failed post.Reply
 }
 
 // hellos asks all servers that the path means who they are.
@@ -156,7 +157,7 @@ const helloWait = 45 * time.Second
 const maxHello = 64 << 10
 
 // initialize begins a session (up to 2025-11-25). On success x.session is set.
-func (x *exchange) initialize(ctx context.Context) reply {
+func (x *exchange) initialize(ctx context.Context) post.Reply {
 	wanted, ok := x.message.Params.Get("protocolVersion").Text()
 	if !ok {
 		return x.fail(&wire.Error{Code: wire.CodeInvalidParams, Message: "initialize needs a protocolVersion"})
@@ -179,12 +180,12 @@ func (x *exchange) initialize(ctx context.Context) reply {
 		return hellos[0].failed
 	}
 	if x.server != "" {
-		return result(sameHello(s, hellos[0].words))
+		return post.Result(sameHello(s, hellos[0].words))
 	}
 	dst := sallyport.AppendString([]byte(`{"protocolVersion":`), s.revision)
 	dst = append(append(dst, `,"capabilities":`...), mergedCapabilities(hellos)...)
 	dst = append(append(dst, `,"serverInfo":`...), x.door.serverInfo()...)
-	return result(append(appendInstructions(dst, hellos), '}'))
+	return post.Result(append(appendInstructions(dst, hellos), '}'))
 }
 
 // sameHello is a server's own hello, with the revision that the session
@@ -203,13 +204,13 @@ func sameHello(s *session, words sallyport.Value) []byte {
 }
 
 // discover says who is here (from 2026-07-28).
-func (x *exchange) discover(ctx context.Context) reply {
+func (x *exchange) discover(ctx context.Context) post.Reply {
 	hellos := x.hellos(ctx)
 	if x.server != "" {
 		if hellos[0].words.Type() == sallyport.Absent {
 			return hellos[0].failed
 		}
-		return result(hellos[0].words.Raw())
+		return post.Result(hellos[0].words.Raw())
 	}
 	dst := []byte(`{"supportedVersions":[`)
 	for i, revision := range slices.Backward(wire.Revisions[:]) {
@@ -220,7 +221,7 @@ func (x *exchange) discover(ctx context.Context) reply {
 	}
 	dst = append(append(dst, `],"capabilities":`...), mergedCapabilities(hellos)...)
 	dst = append(appendInstructions(dst, hellos), `,"ttlMs":0,"cacheScope":"private",`...)
-	return result(append(append(dst, x.door.signature()...), '}'))
+	return post.Result(append(append(dst, x.door.signature()...), '}'))
 }
 
 func mergedCapabilities(hellos []hello) []byte {

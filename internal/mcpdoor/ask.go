@@ -13,6 +13,7 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/mcpdoor/crowd"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -29,15 +30,15 @@ func (c *client) Tell(ctx context.Context, m wire.Message) error {
 		return nil
 	}
 	err := c.x.say(ctx, text)
-	if errors.Is(err, errNoStream) {
+	if errors.Is(err, post.ErrNoStream) {
 		return nil // the agent chose not to hear
 	}
 	return err
 }
 
 func (c *client) Poll(retry time.Duration, resumable bool) {
-	if b, ok := c.x.back.(*response); ok {
-		b.letGo(retry, resumable)
+	if b, ok := c.x.back.(*post.Response); ok {
+		b.LetGo(retry, resumable)
 	}
 }
 
@@ -156,7 +157,7 @@ const handlePrefix = "sallyport."
 
 // errand carries out a call of a stateless agent, or takes up the one that the
 // agent's requestState names.
-func (x *exchange) errand(ctx context.Context, call *sallyport.Call) reply {
+func (x *exchange) errand(ctx context.Context, call *sallyport.Call) post.Reply {
 	e, fault := x.resume(call)
 	switch {
 	case fault != nil:
@@ -182,12 +183,12 @@ func (x *exchange) errand(ctx context.Context, call *sallyport.Call) reply {
 		return x.released(carried, call, answer, err)
 	}
 	e.done <- outcome{answer, err}
-	return reply{silent: true} // this request has been answered with the question
+	return post.Reply{Silent: true} // this request has been answered with the question
 }
 
 // wait stays with the call on behalf of a retry, until there is an answer or
 // another question.
-func (e *errand) wait(ctx context.Context, x *exchange) reply {
+func (e *errand) wait(ctx context.Context, x *exchange) post.Reply {
 	e.speakTo(x)
 	defer e.speakTo(nil)
 	for {
@@ -200,7 +201,7 @@ func (e *errand) wait(ctx context.Context, x *exchange) reply {
 			}
 		case <-ctx.Done():
 			e.cancel(errCancelled)
-			return reply{silent: true}
+			return post.Reply{Silent: true}
 		}
 	}
 }
@@ -247,8 +248,8 @@ func (e *errand) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error
 	e.mu.Unlock()
 	if first {
 		e.detach()
-		if !x.back.end(x.message.ID.Raw(), e.park(x)) {
-			e.cancel(errGone)
+		if !x.back.End(x.message.ID.Raw(), e.park(x)) {
+			e.cancel(post.ErrGone)
 		}
 	} else {
 		e.knock()
@@ -273,7 +274,7 @@ func (e *errand) knock() {
 
 // park answers the agent with what the server asks, and a handle for the
 // retry.
-func (e *errand) park(x *exchange) reply {
+func (e *errand) park(x *exchange) post.Reply {
 	e.mu.Lock()
 	dst := []byte(`{"inputRequests":{`)
 	for key, q := range e.open {
@@ -298,7 +299,7 @@ func (e *errand) park(x *exchange) reply {
 	}
 	dst = sallyport.AppendString(append(dst, `},"requestState":`...), handle)
 	dst = append(dst, `,"resultType":"input_required","_meta":{"`+wire.MetaServerInfo+`":`...)
-	return result(append(append(dst, e.door.serverInfo()...), "}}"...))
+	return post.Result(append(append(dst, e.door.serverInfo()...), "}}"...))
 }
 
 // resume finds the errand that a retry goes on with, nil when the call is a

@@ -9,6 +9,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -31,12 +32,12 @@ type exchange struct {
 
 // back is the way to an agent while one of its requests is open.
 type back interface {
-	// send says something before the answer. An error means that the agent
+	// Send says something before the answer. An error means that the agent
 	// can't hear it.
-	send(ctx context.Context, text []byte) error
-	// end answers at once, while the call goes on. It reports false when the
+	Send(ctx context.Context, text []byte) error
+	// End answers at once, while the call goes on. It reports false when the
 	// agent can't be answered.
-	end(id []byte, answer reply) bool
+	End(id []byte, answer post.Reply) bool
 }
 
 // entitled reports whether the credential still stands for whom it did at the
@@ -48,42 +49,24 @@ func (x *exchange) entitled(ctx context.Context) bool {
 
 func (x *exchange) say(ctx context.Context, text []byte) error {
 	if !x.entitled(ctx) {
-		return errGone
+		return post.ErrGone
 	}
-	return x.back.send(ctx, text)
+	return x.back.Send(ctx, text)
 }
-
-// reply is the answer to a request: a raw result or a raw error object.
-type reply struct {
-	result []byte
-	err    []byte
-	status int  // of HTTP
-	silent bool // there is no answer, or it has been given
-	stream bool // the server answered on an event stream
-}
-
-func (a *reply) append(dst, id []byte) []byte {
-	if a.err != nil {
-		return wire.AppendErrorValue(dst, id, a.err)
-	}
-	return wire.AppendResult(dst, id, a.result)
-}
-
-func result(raw []byte) reply { return reply{result: raw, status: http.StatusOK} }
 
 // fail answers with an error of the door's own. In the stateless era the HTTP
 // status says it, too.
-func (x *exchange) fail(e *wire.Error) reply {
+func (x *exchange) fail(e *wire.Error) post.Reply {
 	status := http.StatusOK
 	if wire.IsStateless(x.revision) {
 		status = e.HTTPStatus()
 	}
-	return reply{err: e.Object(), status: status}
+	return post.Reply{Err: e.Object(), Status: status}
 }
 
 // serve answers a request. What the table of methods does not admit in the
 // agent's era ends here.
-func (x *exchange) serve(ctx context.Context) reply {
+func (x *exchange) serve(ctx context.Context) post.Reply {
 	row := wire.Lookup(x.message.Method, x.revision)
 	switch row.Treatment {
 	case wire.Local:
@@ -114,10 +97,10 @@ func quoted(text string) string {
 	return string(sallyport.AppendString(nil, text))
 }
 
-func (x *exchange) local(ctx context.Context) reply {
+func (x *exchange) local(ctx context.Context) post.Reply {
 	switch x.message.Method {
 	case "ping":
-		return result([]byte("{}"))
+		return post.Result([]byte("{}"))
 	case "server/discover":
 		return x.discover(ctx)
 	default: // initialize within a session
@@ -128,7 +111,7 @@ func (x *exchange) local(ctx context.Context) reply {
 // call makes a Call of a request. Its names become the server's own before
 // anybody decides, so that policies, pins and the log know one name for each
 // thing.
-func (x *exchange) call(ctx context.Context, row wire.Method) reply {
+func (x *exchange) call(ctx context.Context, row wire.Method) post.Reply {
 	server, params, fault := x.route()
 	if fault != nil {
 		return x.fail(fault)
@@ -214,7 +197,7 @@ func (x *exchange) newQuery(server string, params sallyport.Value) *gateway.Quer
 }
 
 // list answers with a server's own page, or with everything of all servers.
-func (x *exchange) list(ctx context.Context, row wire.Method) reply {
+func (x *exchange) list(ctx context.Context, row wire.Method) post.Reply {
 	if x.server == "" {
 		return x.listAll(ctx, row)
 	}
@@ -223,7 +206,7 @@ func (x *exchange) list(ctx context.Context, row wire.Method) reply {
 }
 
 // query passes on what belongs to the session or to an open task.
-func (x *exchange) query(ctx context.Context) reply {
+func (x *exchange) query(ctx context.Context) post.Reply {
 	switch {
 	case x.server == "" && x.message.Method == "logging/setLevel":
 		return x.queryAll(ctx)
@@ -249,7 +232,7 @@ func hasTasks(capabilities sallyport.Value) bool {
 
 // task passes on a request about an open task. Who has none hears why, as the
 // tasks extension of the stateless era has it.
-func (x *exchange) task(ctx context.Context, server string, params sallyport.Value) reply {
+func (x *exchange) task(ctx context.Context, server string, params sallyport.Value) post.Reply {
 	query := x.newQuery(server, params)
 	var err error
 	stateless := wire.IsStateless(x.revision)
@@ -285,20 +268,20 @@ func (x *exchange) underTask(ctx context.Context, query *gateway.Query) (gateway
 }
 
 // queryAll asks every server, and is content when one of them could answer.
-func (x *exchange) queryAll(ctx context.Context) reply {
-	replies := eachServer(x.here, func(server string) reply {
+func (x *exchange) queryAll(ctx context.Context) post.Reply {
+	replies := eachServer(x.here, func(server string) post.Reply {
 		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
 		return x.answered(ctx, server, answer, err)
 	})
 	for _, r := range replies {
-		if r.err == nil {
+		if r.Err == nil {
 			return r
 		}
 	}
 	if len(replies) > 0 {
 		return replies[0]
 	}
-	return result([]byte("{}"))
+	return post.Result([]byte("{}"))
 }
 
 // servers are those that the path means.

@@ -1,18 +1,17 @@
 package mcpdoor
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"sallyport"
 	"sallyport/internal/guard"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
@@ -79,7 +78,7 @@ func refuse(w http.ResponseWriter, status int, id []byte, code int, reason strin
 func refuseWith(w http.ResponseWriter, status int, id []byte, e *wire.Error) {
 	text := wire.AppendErrorValue(nil, id, e.Object())
 	h := w.Header()
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = post.JSON
 	h["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // nobody is left to tell
@@ -112,7 +111,7 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 		refuseWith(w, http.StatusBadRequest, m.ID.Raw(), mismatch)
 		return
 	}
-	back := &response{w: w, streams: stream, hijack: r.ProtoMajor == 1 && r.ProtoMinor == 1}
+	back := post.New(w, r, stream)
 	x.back = back
 	if stateless {
 		d.postStateless(w, r, x, back)
@@ -122,7 +121,7 @@ func (d *Door) post(w http.ResponseWriter, r *http.Request, x *exchange) {
 }
 
 // postStateless serves one request of 2026-07-28 and later.
-func (d *Door) postStateless(w http.ResponseWriter, r *http.Request, x *exchange, back *response) {
+func (d *Door) postStateless(w http.ResponseWriter, r *http.Request, x *exchange, back *post.Response) {
 	m := &x.message
 	x.revision, x.header = wire.Stateless, wire.Header(r.Header)
 	fault := m.CheckHeaders(x.header)
@@ -140,14 +139,14 @@ func (d *Door) postStateless(w http.ResponseWriter, r *http.Request, x *exchange
 	case m.IsNotification(): // cancelling is closing the stream, and nothing else may be told
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		back.finish(m.ID.Raw(), x.serve(r.Context()))
+		back.Finish(m.ID.Raw(), x.serve(r.Context()))
 	}
 }
 
 var notARequest = &wire.Error{Code: wire.CodeInvalidRequest, Message: "not a message that an agent may send: a call needs an id"}
 
 // postSession serves one message of the session era.
-func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, back *response) {
+func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, back *post.Response) {
 	m := &x.message
 	if m.Method == "initialize" && m.IsRequest() {
 		answer := x.initialize(r.Context())
@@ -157,13 +156,13 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 		case x.session != nil:
 			w.Header()[wire.HeaderSession] = []string{x.session.id}
 		}
-		back.finish(m.ID.Raw(), answer)
+		back.Finish(m.ID.Raw(), answer)
 		return
 	}
 	if !d.findSession(w, r, x) {
 		return
 	}
-	back.session = x.session
+	back.Said, back.Resumes = &x.session.said, x.revision >= wire.Revision20251125
 	switch {
 	case m.IsResponse():
 		if !x.session.answered(m) {
@@ -187,7 +186,7 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 		}
 		answer := x.serve(ctx)
 		done()
-		back.finish(m.ID.Raw(), answer)
+		back.Finish(m.ID.Raw(), answer)
 	}
 }
 
@@ -238,7 +237,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if out.Comment("ok") != nil { // so that proxies pass on the headers, too
 		return
 	}
-	silence := time.NewTicker(keepAlive)
+	silence := time.NewTicker(post.KeepAlive)
 	defer silence.Stop()
 	for {
 		more, live, wake := s.said.After(stream, seq)
@@ -293,183 +292,5 @@ func (d *Door) delete(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if d.findSession(w, r, x) {
 		d.sessions.Remove(x.session.id)
 		w.WriteHeader(http.StatusNoContent)
-	}
-}
-
-// response is the way back of one POST: plain JSON, or an event stream from
-// the moment that something has to be said before the answer.
-type response struct {
-	w       http.ResponseWriter
-	streams bool     // the agent takes event streams
-	hijack  bool     // the response can be ended before the call
-	session *session // whose log keeps what is said; nil in the stateless era
-
-	mu     sync.Mutex
-	events *sse.Writer // once something was said
-	stream uint32      // in the session's log
-	gone   bool        // the agent has hung up
-	ended  bool
-}
-
-var (
-	errNoStream = errors.New("the agent takes no event stream")
-	errGone     = errors.New("the agent has hung up")
-)
-
-// send says something before the answer. In the session era an agent that
-// hung up may come back for it.
-func (b *response) send(_ context.Context, text []byte) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended {
-		return errGone
-	}
-	if !b.streams {
-		return errNoStream
-	}
-	return b.say(text)
-}
-
-func (b *response) say(text []byte) error {
-	if b.events == nil {
-		b.begin()
-	}
-	e := sse.Event{Text: text}
-	if b.session != nil {
-		e = b.session.said.Add(b.stream, text)
-	}
-	b.gone = b.gone || b.events.Write(e) != nil
-	if b.gone && b.session == nil {
-		return errGone
-	}
-	return nil
-}
-
-// begin turns the answer into an event stream. An agent of 2025-11-25 learns
-// at once where to resume.
-func (b *response) begin() {
-	b.events = sse.Start(b.w)
-	if b.session == nil {
-		return
-	}
-	first := b.session.said.Open()
-	b.stream = first.Stream
-	if b.session.revision >= wire.Revision20251125 {
-		b.gone = b.events.Prime(first) != nil
-	}
-}
-
-// finish gives the answer. Nothing can be said after it.
-func (b *response) finish(id []byte, answer reply) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	switch {
-	case b.ended:
-		return
-	case answer.silent && b.events == nil:
-		// A cancelled call has no answer, and HTTP no way to give none.
-		b.w.WriteHeader(http.StatusAccepted)
-	case answer.silent:
-	case b.events != nil:
-		_ = b.say(answer.append(nil, id)) // whoever hung up has no use for it
-	default:
-		b.plain(id, answer)
-	}
-	b.ended = true
-	if b.stream != 0 {
-		b.session.said.Finish(b.stream)
-	}
-}
-
-// end gives the answer and ends the response while the call goes on. The
-// server can't go on with a connection before its handler returns, so the
-// connection ends, too.
-func (b *response) end(id []byte, answer reply) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended || !b.hijack {
-		return false
-	}
-	b.ended = true
-	if b.events != nil {
-		_ = b.say(answer.append(nil, id))
-	} else {
-		b.w.Header().Set("Connection", "close")
-		b.plain(id, answer)
-	}
-	b.hangUp()
-	return true
-}
-
-// letGo ends an event stream before its answer, as the server has done. The
-// agent comes back for the answer (resumption of 2025-11-25). Where the server
-// keeps nothing, the agent is told the time alone, and soon what went wrong.
-func (b *response) letGo(retry time.Duration, resumable bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ended || b.gone || !b.hijack || !b.streams || b.session == nil || b.session.revision < wire.Revision20251125 {
-		return
-	}
-	if b.events == nil && !resumable {
-		b.session = nil // nothing to resume, so no ids
-	}
-	if b.events == nil {
-		b.begin()
-	}
-	_ = b.events.Retry(retry)
-	if resumable {
-		b.hangUp()
-		b.gone = true
-	}
-}
-
-// hangUp ends the response that has been written, and its connection.
-func (b *response) hangUp() {
-	control := http.NewResponseController(b.w)
-	_ = control.Flush()
-	conn, _, err := control.Hijack()
-	if err != nil {
-		return // it ends with the call
-	}
-	if b.events != nil {
-		_, _ = conn.Write([]byte("0\r\n\r\n")) // the last chunk
-	}
-	_ = conn.Close()
-}
-
-// keepAlive is how often a silent stream says that it is there, so that dead
-// connections are noticed and proxies keep live ones.
-const keepAlive = 25 * time.Second
-
-// The values that responses share; net/http does not change them.
-var (
-	jsonType   = []string{"application/json"}
-	streamType = []string{sse.ContentType}
-	noCache    = []string{"no-cache, no-transform"}
-)
-
-// buffers hold answers while they are written.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// plain writes an answer in one piece: as JSON, or as an event stream of one
-// message where the server did so.
-func (b *response) plain(id []byte, answer reply) {
-	buffer := buffers.Get().(*[]byte)
-	text := (*buffer)[:0]
-	h := b.w.Header()
-	if answer.stream && b.streams && bytes.IndexByte(answer.result, '\n') < 0 {
-		h["Content-Type"], h["Cache-Control"] = streamType, noCache
-		text = append(answer.append(append(text, "event: message\ndata: "...), id), "\n\n"...)
-	} else {
-		h["Content-Type"] = jsonType
-		text = answer.append(text, id)
-	}
-	h["Content-Length"] = []string{strconv.Itoa(len(text))}
-	_ = http.NewResponseController(b.w).SetWriteDeadline(time.Now().Add(sse.WriteWait)) // not every writer has one
-	b.w.WriteHeader(answer.status)
-	_, _ = b.w.Write(text) // nobody is left to tell
-	if cap(text) <= guard.Trusted {
-		*buffer = text
-		buffers.Put(buffer)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
-	"sallyport/internal/sse"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -50,14 +50,14 @@ const (
 	maxParts = 256
 )
 
-func (x *exchange) listen(ctx context.Context) reply {
+func (x *exchange) listen(ctx context.Context) post.Reply {
 	parts, fault := x.parts()
 	if fault != nil {
 		return x.fail(fault)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	l := &listening{x: x, id: x.message.ID.Raw(), waiting: len(parts), named: map[string][][]byte{}, ready: make(chan struct{}), told: make(chan struct{})}
-	ended := make(chan reply, len(parts))
+	ended := make(chan post.Reply, len(parts))
 	var open sync.WaitGroup
 	defer open.Wait()
 	defer cancel()
@@ -70,12 +70,12 @@ func (x *exchange) listen(ctx context.Context) reply {
 	return l.wait(ctx, len(parts), ended)
 }
 
-func (l *listening) wait(ctx context.Context, open int, ended <-chan reply) reply {
-	late, silence := time.NewTimer(ackWait), time.NewTicker(keepAlive)
+func (l *listening) wait(ctx context.Context, open int, ended <-chan post.Reply) post.Reply {
+	late, silence := time.NewTimer(ackWait), time.NewTicker(post.KeepAlive)
 	defer late.Stop()
 	defer silence.Stop()
 	ready, told := l.ready, false
-	var first *reply // refusal or failure
+	var first *post.Reply // refusal or failure
 	for open > 0 || ready != nil {
 		select {
 		case <-ready:
@@ -90,17 +90,17 @@ func (l *listening) wait(ctx context.Context, open int, ended <-chan reply) repl
 			}
 		case r := <-ended:
 			open--
-			if r.err != nil && first == nil {
+			if r.Err != nil && first == nil {
 				first = &r
 			}
 		case <-silence.C:
-			if b, ok := l.x.back.(*response); !l.x.entitled(ctx) || ok && b.comment() != nil {
-				return reply{silent: true}
+			if b, ok := l.x.back.(*post.Response); !l.x.entitled(ctx) || ok && b.Comment() != nil {
+				return post.Reply{Silent: true}
 			}
 		case <-l.x.door.draining:
 			open, ready, first = 0, nil, nil
 		case <-ctx.Done():
-			return reply{silent: true}
+			return post.Reply{Silent: true}
 		}
 	}
 	if first != nil && !told {
@@ -108,12 +108,12 @@ func (l *listening) wait(ctx context.Context, open int, ended <-chan reply) repl
 	}
 	dst := append([]byte(`{"resultType":"complete","_meta":{"`+wire.MetaSubscription+`":`), l.id...)
 	dst = append(append(dst, `,"`+wire.MetaServerInfo+`":`...), l.x.door.serverInfo()...)
-	return result(append(dst, "}}"...))
+	return post.Result(append(dst, "}}"...))
 }
 
 // run keeps one part open. Its reply is an error when the part was refused or
 // failed.
-func (l *listening) run(ctx context.Context, p part) reply {
+func (l *listening) run(ctx context.Context, p part) post.Reply {
 	call := l.x.newCall(p.server, sallyport.KindSubscribe, p.params)
 	call.Args = noResource
 	if p.member == "resourceSubscriptions" {
@@ -230,7 +230,7 @@ func (x *exchange) parts() ([]part, *wire.Error) {
 	if wants.Type() != sallyport.Object {
 		return nil, &wire.Error{Code: wire.CodeInvalidParams, Message: "subscriptions/listen needs notifications, an object"}
 	}
-	if b, ok := x.back.(*response); ok && !b.streams {
+	if b, ok := x.back.(*post.Response); ok && !b.Streams {
 		return nil, &wire.Error{Code: wire.CodeInvalidRequest, Message: "Accept must name text/event-stream"}
 	}
 	var parts []part
@@ -283,14 +283,4 @@ func (x *exchange) named(wants sallyport.Value, member string, shown sallyport.V
 	notifications := append(sallyport.AppendString([]byte{'{'}, member), ":["...)
 	p.params = x.wanting(wants, append(append(notifications, p.own.Raw()...), "]}"...))
 	return p, ok && slices.Contains(x.servers(), p.server)
-}
-
-// comment shows that a silent stream is alive.
-func (b *response) comment() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.events == nil {
-		b.events = sse.Start(b.w)
-	}
-	return b.events.Comment("still here")
 }

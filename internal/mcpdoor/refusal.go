@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -18,7 +19,7 @@ const metaDecision = "sallyport/decision"
 // released turns the outcome of a call into the answer. A decision against a
 // tools/call is a result, so that the model reads it; a tool that is not there
 // and a server that gave no answer are errors, as they are without us.
-func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer gateway.Answer, err error) reply {
+func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer gateway.Answer, err error) post.Reply {
 	refused, ok := errors.AsType[*sallyport.RefusedError](err)
 	if !ok || call.Kind != sallyport.KindTool {
 		return x.answered(ctx, call.Server, answer, err)
@@ -27,15 +28,15 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CauseUnknown, sallyport.CauseWire:
 		return x.answered(ctx, call.Server, answer, err)
 	default:
-		return result(x.toolResult(refusal(refused), decision(refused), !pending(refused) || x.promises(call)))
+		return post.Result(x.toolResult(refusal(refused), decision(refused), !pending(refused) || x.promises(call)))
 	}
 }
 
 // answered turns what came of a request into the answer.
-func (x *exchange) answered(ctx context.Context, server string, answer gateway.Answer, err error) reply {
+func (x *exchange) answered(ctx context.Context, server string, answer gateway.Answer, err error) post.Reply {
 	switch {
 	case errors.Is(context.Cause(ctx), errCancelled):
-		return reply{silent: true}
+		return post.Reply{Silent: true}
 	case err != nil:
 		return x.failed(err)
 	case answer.Error.Type() != sallyport.Absent:
@@ -43,11 +44,11 @@ func (x *exchange) answered(ctx context.Context, server string, answer gateway.A
 		if x.server == "" {
 			object = wire.Naming(server).Error(answer.Error)
 		}
-		return reply{err: object, status: x.status(answer)}
+		return post.Reply{Err: object, Status: x.status(answer)}
 	case x.server == "":
-		return reply{result: wire.Naming(server).Result(answer.Result), status: http.StatusOK, stream: answer.Streamed}
+		return post.Reply{Result: wire.Naming(server).Result(answer.Result), Status: http.StatusOK, Stream: answer.Streamed}
 	}
-	return reply{result: answer.Result.Raw(), status: http.StatusOK, stream: answer.Streamed}
+	return post.Reply{Result: answer.Result.Raw(), Status: http.StatusOK, Stream: answer.Streamed}
 }
 
 // status is the HTTP status of a server's error: its own where it had one.
@@ -65,7 +66,7 @@ func (x *exchange) status(answer gateway.Answer) int {
 }
 
 // failed answers with an error: a refusal, or that a server gave no answer.
-func (x *exchange) failed(err error) reply {
+func (x *exchange) failed(err error) post.Reply {
 	refused, ok := errors.AsType[*sallyport.RefusedError](err)
 	if !ok {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"sallyport"
+	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
 
@@ -64,7 +65,7 @@ func (l *line) read(in io.Reader) error {
 		text, err := lines.Next()
 		switch {
 		case errors.Is(err, wire.ErrLineTooLong):
-			l.answer(nil, reply{err: (&wire.Error{Code: wire.CodeInvalidRequest, Message: fmt.Sprintf("%v: a message has at most %d bytes here", err, l.door.Body)}).Object()})
+			l.answer(nil, post.Reply{Err: (&wire.Error{Code: wire.CodeInvalidRequest, Message: fmt.Sprintf("%v: a message has at most %d bytes here", err, l.door.Body)}).Object()})
 		case errors.Is(err, io.EOF) || l.ctx.Err() != nil:
 			return nil
 		case err != nil:
@@ -78,7 +79,7 @@ func (l *line) read(in io.Reader) error {
 func (l *line) take(text []byte) {
 	m, err := wire.Parse(text)
 	if malformed, ok := errors.AsType[*wire.Error](err); ok {
-		l.answer(m.AnswerID(), reply{err: malformed.Object()})
+		l.answer(m.AnswerID(), post.Reply{Err: malformed.Object()})
 		return
 	}
 	x := &exchange{door: l.door, credential: l.credential, owner: ownerOf(l.principal), run: l.run, here: l.door.Servers(l.principal),
@@ -139,7 +140,7 @@ func (l *line) serve(x *exchange) {
 		answer := x.serve(ctx)
 		done()
 		<-l.slots
-		if !answer.silent {
+		if !answer.Silent {
 			l.answer(x.message.ID.Raw(), answer)
 		}
 	})
@@ -167,18 +168,18 @@ func (l *line) follow(s *session) {
 	}
 }
 
-func (l *line) send(_ context.Context, text []byte) error {
+func (l *line) Send(_ context.Context, text []byte) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	_, err := l.out.Write(append(wire.OneLine(text), '\n'))
 	return err
 }
 
-func (l *line) end(id []byte, answer reply) bool {
+func (l *line) End(id []byte, answer post.Reply) bool {
 	l.answer(id, answer)
 	return true
 }
 
-func (l *line) answer(id []byte, answer reply) {
-	_ = l.send(l.ctx, answer.append(nil, id)) // an agent that is gone ends in, too
+func (l *line) answer(id []byte, answer post.Reply) {
+	_ = l.Send(l.ctx, answer.Append(nil, id)) // an agent that is gone ends in, too
 }
