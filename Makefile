@@ -37,6 +37,7 @@ fuzz:
 
 bench: build
 	$(GO) run ./test/bench -binary bin/sallyport
+	$(GO) run ./test/kill -binary bin/sallyport
 	$(GO) test -run '^$$' -bench . -benchtime 1s . ./proof ./internal/...
 
 # Every check of the official suite, directly and through the gateway.

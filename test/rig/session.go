@@ -17,10 +17,14 @@ type Session struct {
 // Open begins a session.
 func Open(url string) (*Session, error) {
 	s := &Session{url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}}
-	if _, err := s.Post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"rig","version":"1"}}}`); err != nil {
+	answer, err := s.Post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"rig","version":"1"}}}`)
+	if err == nil && s.id == "" {
+		err = fmt.Errorf("no session: %.500s", answer)
+	}
+	if err != nil {
 		return nil, err
 	}
-	_, err := s.Post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	_, err = s.Post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	return s, err
 }
 
