@@ -79,7 +79,7 @@ func (w *world) up(ctx context.Context) (err error) {
 	}
 	for range 200 {
 		var s *rig.Session
-		if s, err = w.open(name(agents-1)); err == nil {
+		if s, err = w.open(name(agents - 1)); err == nil {
 			s.Close()
 			return nil
 		}
