@@ -23,8 +23,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sallyport"
 	"sallyport/internal/kill"
 	"sallyport/internal/store/approvals"
@@ -38,7 +36,7 @@ import (
 
 // Errors of this package.
 var (
-	ErrInUse    = errors.New("another gateway runs on this directory")
+	ErrInUse    = file.ErrInUse
 	ErrClosed   = errors.New("the store is closed")
 	ErrTooLarge = errors.New("the record is too large for the log")
 	// ErrReplaced says that the database is not the one whose checkpoint was
@@ -68,7 +66,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := takeLock(filepath.Join(dir, "lock"))
+	lock, err := file.Lock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -161,30 +159,6 @@ func (s *Store) release() error {
 // Health is nil while all is well, else why records are not taken or
 // checkpoints not published.
 func (s *Store) Health() error { return errors.Join(s.committer.failure(), s.sequencer.failure()) }
-
-// takeLock makes sure that one gateway runs on a directory. Two would fork
-// the log. The lock goes with the process, however it ends.
-func takeLock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		holder, _ := os.ReadFile(path)
-		file.Close()
-		return nil, fmt.Errorf("%w (process %s): stop it first, or name another directory", ErrInUse, strings.TrimSpace(string(holder)))
-	}
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
-	}
-	// The process id is for people; the lock does not depend on it.
-	if err := file.Truncate(0); err == nil {
-		fmt.Fprintf(file, "%d\n", os.Getpid())
-	}
-	return file, nil
-}
 
 // loadSigner reads the log's key. A new one is made for a new log only: a
 // log that goes on under another key would look like a replaced one.

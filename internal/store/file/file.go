@@ -1,11 +1,42 @@
-// Package file replaces files.
+// Package file replaces files, and locks them.
 package file
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
 )
+
+// ErrInUse says that another process holds the lock.
+var ErrInUse = errors.New("another gateway runs on this directory")
+
+// Lock makes sure that one gateway runs on a directory. Two would fork the log.
+// The lock goes with the process, however it ends.
+func Lock(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		holder, _ := os.ReadFile(path)
+		file.Close()
+		return nil, fmt.Errorf("%w (process %s): stop it first, or name another directory", ErrInUse, strings.TrimSpace(string(holder)))
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	// The process id is for people; the lock does not depend on it.
+	if err := file.Truncate(0); err == nil {
+		fmt.Fprintf(file, "%d\n", os.Getpid())
+	}
+	return file, nil
+}
 
 // Replace replaces a file at once, mode 0600; durably when asked.
 func Replace(path string, text []byte, durably bool) error {
