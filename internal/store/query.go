@@ -57,6 +57,18 @@ func (r *Reader) Query(ctx context.Context, f Filter) ([]Found, error) {
 	return all, nil
 }
 
+// Count is how many records fit, whatever the filter's limit.
+func (r *Reader) Count(ctx context.Context, f Filter) (n int, err error) {
+	if err := r.project(ctx, nil); err != nil {
+		return 0, err
+	}
+	where, args, err := r.where(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	return n, r.index.QueryRowContext(ctx, "SELECT count(*) FROM records"+where, args...).Scan(&n)
+}
+
 // place is where a record lies in the log.
 type place struct{ index, closed uint64 } // closed is 0 without an outcome
 
@@ -96,11 +108,22 @@ func (r *Reader) where(ctx context.Context, f Filter) (where string, args []any,
 	}
 	for _, c := range []struct{ column, value string }{
 		{"agent", f.Agent}, {"person", f.User}, {"tenant", f.Tenant}, {"run", f.Run}, {"server", f.Server}, {"name", f.Name},
-		{"type", string(f.Type)}, {"verdict", f.Verdict}, {"outcome", string(f.Outcome)}, {"subject", f.Subject},
+		{"verdict", f.Verdict}, {"outcome", string(f.Outcome)}, {"subject", f.Subject},
 	} {
 		if c.value != "" {
 			add(c.column+" =", c.value)
 		}
+	}
+	switch f.Type {
+	case "":
+	case sallyport.Refusal, sallyport.Held, sallyport.Change: // in so many words, or SQLite would not know that there is an index
+		conditions = append(conditions, "type = '"+string(f.Type)+"'")
+	default:
+		add("type =", string(f.Type))
+	}
+	if f.Run != "" {
+		add("idx >= (SELECT first FROM runs WHERE run =", f.Run)
+		conditions[len(conditions)-1] += ")"
 	}
 	if f.Observed {
 		add("observed =", 1)

@@ -126,6 +126,10 @@ func TestQueryFindsExactly(t *testing.T) {
 		if want := wanted(entries, f); !slices.Equal(got, want) {
 			t.Fatalf("%+v: found %v, not %v", f, got, want)
 		}
+		f.Limit = 0
+		if n, err := s.Count(t.Context(), f); err != nil || n != len(wanted(entries, f)) {
+			t.Fatalf("%+v: counted %d (%v), not %d", f, n, err, len(wanted(entries, f)))
+		}
 	}
 	// What has just become durable is found, by a reader beside the gateway too.
 	r, err := OpenReader(s.dir)

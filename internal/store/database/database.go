@@ -77,6 +77,8 @@ CREATE TABLE IF NOT EXISTS records (  -- every entry but outcomes, with its outc
 -- few: what is asked for most is new, and found by going back from the newest.
 CREATE INDEX IF NOT EXISTS records_call ON records (call);
 CREATE INDEX IF NOT EXISTS records_open ON records (idx) WHERE type = 'intent' AND outcome = '';
+-- Of what is rare the newest may be old. This one costs an allowed call nothing.
+CREATE INDEX IF NOT EXISTS records_rare ON records (type, idx) WHERE type = 'refusal' OR type = 'hold' OR type = 'change';
 CREATE TABLE IF NOT EXISTS runs (
 	run    TEXT PRIMARY KEY,
 	agent  TEXT NOT NULL,
