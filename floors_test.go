@@ -44,10 +44,14 @@ var floors = map[string]int{
 	"sallyport/internal/inspect/model": 1, // pure: the trained model
 	"sallyport/internal/inspect/train": 2, // touches files: makes the model
 
-	"sallyport/internal/pin":  1, // what was accepted of servers, and what waits
+	"sallyport/internal/pin":    1, // what was accepted of servers, and what waits
+	"sallyport/internal/card":   1, // pure: what a person is shown of a question
+	"sallyport/internal/asking": 2, // pure: who may answer a question, and how surely
+
 	"sallyport/internal/kill": 1, // what is stopped, and what is under way
 
 	"sallyport/internal/gateway": 2, // the order of things
+	"sallyport/internal/inbox":   3, // what people see of questions, and how they answer
 
 	"sallyport/internal/upstream/remote": 2, // one URL of a server, and nothing else
 	"sallyport/internal/upstream/child":  2, // one process of a server
@@ -78,6 +82,7 @@ var floors = map[string]int{
 	"sallyport/internal/mcpdoor": 4, // translates MCP
 
 	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
+	"sallyport/internal/mcpdoor/rung":  1, // how "held" is said to which client
 	"sallyport/internal/mcpdoor/post":  4, // touches connections: the way back of one POST
 
 	"sallyport/internal/rundoor":          4, // translates what is asked about runs
@@ -96,6 +101,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/pinned": 3, // what scanners see in pins
 	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
+	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
 	"sallyport/internal/drill":            5, // measures with a gateway of its own
@@ -121,6 +127,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
 	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/post"}:              "its own part, which knows nothing of calls",
+	{"sallyport/internal/gateway", "sallyport/internal/asking"}:                    "its own part, which knows nothing of calls under way",
 	{"sallyport/proof", "sallyport"}:                                               "proof verifies the vocabulary's entries",
 	{"sallyport/internal/tlog", "sallyport/proof"}:                                 "the log writes what proof reads, by the same code",
 	{"sallyport/internal/upstream/era", "sallyport/internal/wire"}:                 "bridges what wire names",
@@ -130,6 +137,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}:       "its own parts, which know nothing of runs",
 	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                      "a verb of the command line, with its output there",
 	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
+	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:                 "the offline verbs of policy run the decision itself",
 
@@ -148,7 +156,7 @@ var sideways = map[[2]string]string{
 // make a decision depend on something that is not in the facts.
 var pure = map[string]bool{
 	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
-	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true,
+	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/card": true, "sallyport/internal/asking": true,
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,
