@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -121,8 +122,10 @@ func (a *App) bind(c *config.Config) error {
 // listen opens one port. agent is whom everybody is who connects to it; empty
 // where agents bring a token.
 func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
+	var site string // of the console, on the main port
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool,
+		Approval: a.store.Approval, Page: func(approval string) string { return site + "/console/approvals/" + approval },
 		Now: time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Limits.Body)})
 	if err != nil {
@@ -142,6 +145,11 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		}
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 	}
+	main := listener
+	if agent != "" {
+		main = a.doors.main.listener
+	}
+	site = siteOf(c, main.Addr())
 	w := &way{listener: listener, door: door}
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", w.counted(door))
@@ -161,6 +169,22 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		}
 	}()
 	return w, nil
+}
+
+// siteOf is how people reach the main port, which may listen on every address.
+func siteOf(c *config.Config, at net.Addr) string {
+	scheme, host := "http", at.String()
+	if c.TLS != nil {
+		scheme = "https"
+	}
+	if bound, err := netip.ParseAddrPort(host); err == nil && bound.Addr().IsUnspecified() {
+		name := "localhost"
+		if len(c.Hosts) > 0 {
+			name = c.Hosts[0]
+		}
+		host = net.JoinHostPort(name, strconv.Itoa(int(bound.Port())))
+	}
+	return scheme + "://" + host
 }
 
 // counted counts requests that may be calls, so that they can end before the
@@ -216,6 +240,7 @@ func (d *doors) close(ctx context.Context) {
 
 func (w *way) close(ctx context.Context) {
 	w.listener.Close()
+	w.door.Drain() // who waits for people is told to come back
 	ended := make(chan struct{})
 	go func() {
 		w.calls.Wait()

@@ -167,7 +167,7 @@ func (x *exchange) initialize(ctx context.Context) post.Reply {
 	}
 	x.revision = wire.Negotiate(wanted)
 	s := &session{owner: x.owner, run: x.run, server: x.server, revision: x.revision,
-		capabilities: x.message.Params.Get("capabilities")}
+		capabilities: x.message.Params.Get("capabilities"), client: x.message.Params.Get("clientInfo")}
 	if err := x.door.begin(s); err != nil {
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: err.Error()})
 	}

@@ -24,6 +24,8 @@ type client struct {
 	server string
 }
 
+func (c *client) hears() *exchange { return c.x }
+
 func (c *client) Tell(ctx context.Context, m wire.Message) error {
 	text := c.x.notification(c.server, m)
 	if text == nil {
@@ -173,7 +175,7 @@ func (x *exchange) errand(ctx context.Context, call *sallyport.Call) post.Reply 
 	}
 	// Hanging up is how an agent cancels in this era.
 	e.detach = context.AfterFunc(ctx, func() { cancel(errCancelled) })
-	answer, err := x.door.Gateway.Call(carried, x.credential, call, e)
+	answer, err := x.carry(carried, call, e)
 	e.detach()
 	e.mu.Lock()
 	mine := e.x == x
@@ -220,13 +222,17 @@ func (e *errand) pending() bool {
 }
 
 func (e *errand) Tell(ctx context.Context, m wire.Message) error {
-	e.mu.Lock()
-	x := e.x
-	e.mu.Unlock()
+	x := e.hears()
 	if x == nil {
 		return nil // nobody hears, and progress can be missed
 	}
 	return (&client{x, e.call.Server}).Tell(ctx, m)
+}
+
+func (e *errand) hears() *exchange {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.x
 }
 
 func (e *errand) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error) {

@@ -28,6 +28,7 @@ type exchange struct {
 	message    wire.Message
 	header     wire.Header // to compare with the body; nil where there is none
 	back       back
+	gone       <-chan struct{} // closed when the agent hangs up, where that cancels nothing
 }
 
 // back is the way to an agent while one of its requests is open.
@@ -141,7 +142,7 @@ func (x *exchange) call(ctx context.Context, row wire.Method) post.Reply {
 	if wire.IsStateless(x.revision) && row.Kind != sallyport.KindCompletion {
 		return x.errand(ctx, call)
 	}
-	answer, err := x.door.Gateway.Call(ctx, x.credential, call, &client{x, server})
+	answer, err := x.carry(ctx, call, &client{x, server})
 	return x.released(ctx, call, answer, err)
 }
 

@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/guard"
 	"sallyport/internal/mcpdoor/crowd"
+	"sallyport/internal/mcpdoor/rung"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
@@ -51,8 +52,14 @@ type Parts struct {
 	Guests     Guests
 	Servers    func(principal sallyport.Principal) []string    // names of those it may know of, in the order in which they are shown
 	Tool       func(server, tool string) *sallyport.Definition // as accepted; nil for none
-	Now        func() time.Time
-	Version    string // of the gateway
+	// Approval is how the last question to people with a digest stands. An error
+	// means that nobody knows.
+	Approval func(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error)
+	// Page is where people look at a question, and answer it with a credential
+	// of their own. Its address carries none: agents get to see it.
+	Page    func(approval string) string
+	Now     func() time.Time
+	Version string // of the gateway
 }
 
 // Options are what an operator may choose of a door. Zero fields get the
@@ -65,6 +72,9 @@ type Options struct {
 	// loopback and the address that the connection came to. A host is written
 	// without a port.
 	Hosts, Origins []string
+
+	// Clients says what clients do while they wait; default rung.Clients().
+	Clients rung.Table
 
 	Body     int           // bytes of one message, default 8 MiB
 	Sessions int           // at once, default 16,384; one agent can have three quarters of them
@@ -80,6 +90,7 @@ type Door struct {
 	kept     atomic.Int64 // bytes of events of all sessions
 	room     guard.Room
 	parked   parked
+	waits    rung.Room[owner] // of calls about which people are asked
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -87,7 +98,7 @@ type Door struct {
 // New makes a door. It fails when a part is missing.
 func New(parts Parts, options Options) (*Door, error) {
 	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil ||
-		parts.Tool == nil || parts.Now == nil || parts.Version == "" {
+		parts.Tool == nil || parts.Approval == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
 		return nil, errors.New("mcpdoor: a part is missing")
 	}
 	if options.Body <= 0 {
@@ -101,6 +112,9 @@ func New(parts Parts, options Options) (*Door, error) {
 	}
 	if options.Patience <= 0 {
 		options.Patience = 10 * time.Minute
+	}
+	if options.Clients == nil {
+		options.Clients = rung.Clients()
 	}
 	d := &Door{Parts: parts, Options: options, draining: make(chan struct{})}
 	d.sessions = crowd.New[owner](crowd.Rules[*session]{

@@ -184,6 +184,7 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 			refuse(w, http.StatusBadRequest, m.ID.Raw(), wire.CodeInvalidRequest, err.Error())
 			return
 		}
+		x.gone = r.Context().Done()
 		answer := x.serve(ctx)
 		done()
 		back.Finish(m.ID.Raw(), answer)

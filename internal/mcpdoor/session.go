@@ -28,6 +28,7 @@ type session struct {
 	server       string // of the path; "" for all servers
 	revision     string
 	capabilities sallyport.Value // of the agent
+	client       sallyport.Value // its clientInfo
 	over         chan struct{}   // closed when the session ends
 	said         sse.Log         // what its streams said last
 	calls        calls
