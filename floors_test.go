@@ -81,9 +81,10 @@ var floors = map[string]int{
 	"sallyport/internal/sse":     3, // touches connections: event streams
 	"sallyport/internal/mcpdoor": 4, // translates MCP
 
-	"sallyport/internal/mcpdoor/crowd": 3, // keeps time: who has to leave when there are too many
-	"sallyport/internal/mcpdoor/rung":  1, // how "held" is said to which client
-	"sallyport/internal/mcpdoor/post":  4, // touches connections: the way back of one POST
+	"sallyport/internal/mcpdoor/crowd":   3, // keeps time: who has to leave when there are too many
+	"sallyport/internal/mcpdoor/parking": 3, // keeps time: what waits for an agent to come back
+	"sallyport/internal/mcpdoor/rung":    1, // how "held" is said to which client
+	"sallyport/internal/mcpdoor/post":    4, // touches connections: the way back of one POST
 
 	"sallyport/internal/rundoor":          4, // translates what is asked about runs
 	"sallyport/internal/shim":             4, // carries stdio clients to the door

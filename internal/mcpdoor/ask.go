@@ -12,7 +12,6 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
-	"sallyport/internal/mcpdoor/crowd"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
@@ -298,7 +297,9 @@ func (e *errand) park(x *exchange) post.Reply {
 	if e.digest.IsZero() {
 		e.digest = lasting(e.call)
 	}
-	handle, ok := e.door.parked.put(e, e.door.Patience)
+	handle, ok := e.door.parked.Put(handlePrefix, e.owner, e, e.door.Patience, func() {
+		e.cancel(errors.New("the agent never came back with the answer"))
+	})
 	if !ok {
 		e.cancel(errCancelled)
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: "too many calls wait for an answer: try again later"})
@@ -315,8 +316,9 @@ func (x *exchange) resume(call *sallyport.Call) (*errand, *wire.Error) {
 	if !strings.HasPrefix(state, handlePrefix) {
 		return nil, nil
 	}
-	e := x.door.parked.take(state, x.owner, x.run, lasting(call))
-	if e == nil {
+	digest := lasting(call)
+	e, ok := x.door.parked.Take(state, x.owner, func(e *errand) bool { return e.run == x.run && e.digest == digest })
+	if !ok {
 		return nil, &wire.Error{Code: wire.CodeInvalidParams,
 			Message: "this requestState does not belong to this call, was used already, or has expired: call again without it"}
 	}
@@ -348,84 +350,4 @@ func lasting(call *sallyport.Call) sallyport.Digest {
 	}
 	slices.SortFunc(lasting, bytes.Compare) // the order of members means nothing
 	return sallyport.DigestOf(append(text, bytes.Join(lasting, []byte{','})...))
-}
-
-// parked are the errands that wait for their agents.
-type parked struct {
-	mu      sync.Mutex
-	waiting map[string]*parking
-	held    map[owner]int
-	closed  bool
-}
-
-type parking struct {
-	errand *errand
-	expiry *time.Timer
-}
-
-// Bounds of how many calls wait: of all agents, and of one.
-const (
-	maxParked      = 1024
-	maxParkedOfOne = 64
-)
-
-// put parks an errand for a while; then the call is cancelled.
-func (p *parked) put(e *errand, patience time.Duration) (handle string, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || len(p.waiting) >= maxParked || p.held[e.owner] >= maxParkedOfOne {
-		return "", false
-	}
-	if p.waiting == nil {
-		p.waiting, p.held = map[string]*parking{}, map[owner]int{}
-	}
-	handle = handlePrefix + random()
-	p.held[e.owner]++
-	p.waiting[handle] = &parking{e, time.AfterFunc(patience, func() {
-		if p.remove(handle) != nil {
-			e.cancel(errors.New("the agent never came back with the answer"))
-		}
-	})}
-	return handle, true
-}
-
-// take gives an errand back to whom it belongs. The handle is spent by that.
-func (p *parked) take(handle string, who owner, run string, digest sallyport.Digest) *errand {
-	p.mu.Lock()
-	e := p.waiting[handle]
-	p.mu.Unlock()
-	if e == nil || e.errand.owner != who || e.errand.run != run || e.errand.digest != digest || p.remove(handle) == nil {
-		return nil
-	}
-	return e.errand
-}
-
-func (p *parked) remove(handle string) *errand {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := p.waiting[handle]
-	if w == nil {
-		return nil
-	}
-	delete(p.waiting, handle)
-	w.expiry.Stop()
-	if p.held[w.errand.owner]--; p.held[w.errand.owner] == 0 {
-		delete(p.held, w.errand.owner)
-	}
-	return w.errand
-}
-
-func (p *parked) close() {
-	p.mu.Lock()
-	p.closed = true
-	handles := make([]string, 0, len(p.waiting))
-	for handle := range p.waiting {
-		handles = append(handles, handle)
-	}
-	p.mu.Unlock()
-	for _, handle := range handles {
-		if e := p.remove(handle); e != nil {
-			e.cancel(crowd.ErrClosed)
-		}
-	}
 }

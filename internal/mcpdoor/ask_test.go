@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
@@ -179,7 +180,7 @@ func TestAskStatelessEra(t *testing.T) {
 func TestParkedCallsAreBounded(t *testing.T) {
 	w := serve(t, Options{Patience: time.Hour})
 	a := w.modern("/mcp/desk", anaToken, elicits)
-	for range maxParkedOfOne {
+	for range parking.MaxOfOne {
 		a.askFor(t)
 	}
 	if g := a.modernCall("ask", asksElicitation); !strings.Contains(g.body, "too many calls wait") {
@@ -187,12 +188,7 @@ func TestParkedCallsAreBounded(t *testing.T) {
 	}
 	bob := w.modern("/mcp/desk", bobToken, elicits)
 	bob.askFor(t) // others have their own share
-	w.door.Close()
-	w.until(func() bool {
-		w.door.parked.mu.Lock()
-		defer w.door.parked.mu.Unlock()
-		return len(w.door.parked.held) == 0
-	})
+	w.door.Close() // ends them, or goroutines are left
 }
 
 func TestParkedCallExpires(t *testing.T) {

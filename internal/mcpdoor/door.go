@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/guard"
 	"sallyport/internal/mcpdoor/crowd"
+	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/mcpdoor/rung"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
@@ -89,7 +90,7 @@ type Door struct {
 	sessions *crowd.Table[owner, *session]
 	kept     atomic.Int64 // bytes of events of all sessions
 	room     guard.Room
-	parked   parked
+	parked   parking.Lot[owner, *errand]
 	waits    rung.Room[owner] // of calls about which people are asked
 	draining chan struct{}
 	drain    sync.Once
@@ -132,7 +133,7 @@ func (d *Door) Drain() { d.drain.Do(func() { close(d.draining) }) }
 func (d *Door) Close() {
 	d.Drain()
 	d.sessions.Close()
-	d.parked.close()
+	d.parked.Close(func(e *errand) { e.cancel(crowd.ErrClosed) })
 }
 
 // Server makes the http.Server for doors. Its limits keep slow and oversized

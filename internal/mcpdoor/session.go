@@ -2,13 +2,12 @@ package mcpdoor
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"sync"
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
 )
@@ -45,16 +44,9 @@ var (
 	errSessionOver = errors.New("the session has ended")
 )
 
-// random is 256 bits that nobody can guess, as text.
-func random() string {
-	var bits [32]byte
-	_, _ = rand.Read(bits[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(bits[:])
-}
-
 // begin opens a session.
 func (d *Door) begin(s *session) error {
-	s.id, s.over = random(), make(chan struct{})
+	s.id, s.over = parking.Random(), make(chan struct{})
 	s.said.Budget = &d.kept
 	s.detach = d.Gateway.Attach(s.id, s.tell)
 	err := d.sessions.Admit(s.id, s.owner, s)
