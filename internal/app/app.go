@@ -189,7 +189,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.runs.Log = past.Log{Gateway: a.gateway, Store: a.store, Memories: a.memories}
 	a.halt = halt.New(halt.Parts{Dir: options.Dir, Store: a.store, Gateway: a.gateway, Runs: a.runs, Pins: a.pins,
-		Names:  func() policy.Declared { return a.config().Declared() },
+		Hush: a.doors.hush, Names: func() policy.Declared { return a.config().Declared() },
 		Verify: a.verify, Tell: a.tell, Log: a.log})
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.Load(a.pins.All()); err == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -124,7 +125,7 @@ func (a *App) bind(c *config.Config) error {
 func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	var site string // of the console, on the main port
 	door, err := mcpdoor.New(mcpdoor.Parts{
-		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool,
+		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool, Kills: a.store.Kills,
 		Approval: a.store.Approval, Page: func(approval string) string { return site + "/console/approvals/" + approval },
 		Now: time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Limits.Body)})
@@ -224,18 +225,29 @@ func (d *doors) close(ctx context.Context) {
 	if d.control != nil {
 		d.control.Close()
 	}
-	ways := make([]*way, 0, len(d.bound)+1)
-	for _, w := range d.bound {
-		ways = append(ways, w)
-	}
-	if d.main != nil {
-		ways = append(ways, d.main)
-	}
 	var wait sync.WaitGroup
-	for _, w := range ways {
+	for _, w := range d.ways() {
 		wait.Go(func() { w.close(ctx) })
 	}
 	wait.Wait()
+}
+
+// hush ends the streams that would never end by themselves.
+func (d *doors) hush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.ways() {
+		w.door.Drain()
+	}
+}
+
+// ways are all of them; d.mu is held.
+func (d *doors) ways() []*way {
+	ways := slices.Collect(maps.Values(d.bound))
+	if d.main != nil {
+		ways = append(ways, d.main)
+	}
+	return ways
 }
 
 func (w *way) close(ctx context.Context) {

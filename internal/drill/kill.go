@@ -173,7 +173,7 @@ func begin(ctx context.Context, dir string) (w *world, err error) {
 		return nil, err
 	}
 	w.halt = halt.New(halt.Parts{Dir: dir, Store: w.store, Gateway: w.gateway, Runs: runs, Pins: pins, Names: func() policy.Declared { return policy.Declared{} },
-		Verify: func(context.Context, string) error { return identity.ErrForbidden }, Tell: func(string) {}, Log: slog.New(slog.DiscardHandler)})
+		Verify: func(context.Context, string) error { return identity.ErrForbidden }, Tell: func(string) {}, Hush: func() {}, Log: slog.New(slog.DiscardHandler)})
 	return w, w.halt.Start(ctx)
 }
 

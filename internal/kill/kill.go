@@ -173,9 +173,10 @@ type Switch struct {
 	under  map[*flight]bool
 }
 
-// flight is one call under way.
+// flight is one call under way, or a stream.
 type flight struct {
 	target Target
+	stream bool // ends with a kill, and is waited for by nobody
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 }
@@ -205,13 +206,23 @@ func (s *Switch) stops(t Target) error {
 // refuses it, and a kill that comes while it runs cancels the context with the
 // refusal as its cause. Both under one lock, so that no call slips between.
 func (s *Switch) Enter(ctx context.Context, t Target) (_ context.Context, leave func(), err error) {
+	return s.enter(ctx, &flight{target: t})
+}
+
+// Watch is Enter for a stream on which an agent hears what no call of its own
+// brings. It is no call under way: nothing comes to its end there.
+func (s *Switch) Watch(ctx context.Context, t Target) (_ context.Context, leave func(), err error) {
+	return s.enter(ctx, &flight{target: t, stream: true})
+}
+
+func (s *Switch) enter(ctx context.Context, f *flight) (_ context.Context, leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.stops(t); err != nil {
+	if err := s.stops(f.target); err != nil {
 		return ctx, func() {}, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	f := &flight{t, cancel, make(chan struct{})}
+	ctx, f.cancel = context.WithCancelCause(ctx)
+	f.done = make(chan struct{})
 	if s.under == nil {
 		s.under = map[*flight]bool{}
 	}
@@ -221,7 +232,7 @@ func (s *Switch) Enter(ctx context.Context, t Target) (_ context.Context, leave 
 		delete(s.under, f)
 		s.mu.Unlock()
 		close(f.done)
-		cancel(nil)
+		f.cancel(nil)
 	}, nil
 }
 
@@ -235,7 +246,7 @@ func Cause(ctx context.Context) error {
 }
 
 // Stop puts an order in force and, when it is a kill, cancels what is under way
-// in its scope. The flights are those that it covers.
+// in its scope, and the streams. The flights are the calls that it covers.
 func (s *Switch) Stop(o Order) Flights {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,7 +259,10 @@ func (s *Switch) Stop(o Order) Flights {
 		if !o.Covers(f.target) {
 			continue
 		}
-		if covered = append(covered, f.done); !o.Pause {
+		if !f.stream {
+			covered = append(covered, f.done)
+		}
+		if !o.Pause {
 			f.cancel(o.Refusal())
 		}
 	}

@@ -109,3 +109,26 @@ func TestNothingSlipsBetween(t *testing.T) {
 		}
 	}
 }
+
+// A stream ends with a kill that covers it and is no call under way: nobody
+// waits for its end.
+func TestStreams(t *testing.T) {
+	var s Switch
+	bot := Target{Principal: sallyport.Principal{Agent: "bot"}, Run: "r_2", Parent: "r_1", Server: "desk"}
+	heard, leave, err := s.Watch(t.Context(), bot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
+	for _, o := range []Order{{ID: "k_1", Pause: true, Scope: Scope{All, ""}}, {ID: "k_2", Scope: Scope{Server, "bank"}}} {
+		if flights := s.Stop(o); len(flights) != 0 || heard.Err() != nil {
+			t.Errorf("%s ends it: %v, of %d", o.ID, context.Cause(heard), len(flights))
+		}
+	}
+	if _, _, err := s.Watch(t.Context(), bot); err == nil {
+		t.Error("what is paused is let in")
+	}
+	if flights := s.Stop(Order{ID: "k_3", Scope: Scope{Run, "r_1"}}); len(flights) != 0 || Cause(heard) == nil {
+		t.Errorf("a kill leaves it: %v, of %d", context.Cause(heard), len(flights))
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"sallyport"
 	"sallyport/internal/gateway"
 	"sallyport/internal/guard"
+	"sallyport/internal/kill"
 	"sallyport/internal/mcpdoor/crowd"
 	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/mcpdoor/rung"
@@ -53,6 +54,7 @@ type Parts struct {
 	Guests     Guests
 	Servers    func(principal sallyport.Principal) []string    // names of those it may know of, in the order in which they are shown
 	Tool       func(server, tool string) *sallyport.Definition // as accepted; nil for none
+	Kills      *kill.Switch                                    // ends streams that are no calls
 	// Approval is how the last question to people with a digest stands. An error
 	// means that nobody knows.
 	Approval func(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error)
@@ -98,7 +100,7 @@ type Door struct {
 
 // New makes a door. It fails when a part is missing.
 func New(parts Parts, options Options) (*Door, error) {
-	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil ||
+	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil || parts.Kills == nil ||
 		parts.Tool == nil || parts.Approval == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
 		return nil, errors.New("mcpdoor: a part is missing")
 	}

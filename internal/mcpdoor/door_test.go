@@ -125,7 +125,7 @@ func newWorld(t testing.TB, options Options) *world {
 	}
 	w.forbid(t, "")
 	w.door, err = New(Parts{
-		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Now: time.Now, Version: "1",
+		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Kills: w.gateway.Kills, Now: time.Now, Version: "1",
 		Approval: w.Approval, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
 	}, options)
 	if err != nil {

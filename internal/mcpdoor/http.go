@@ -11,6 +11,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/guard"
+	"sallyport/internal/kill"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
@@ -51,7 +52,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		d.post(w, r, x)
 	case http.MethodGet:
-		d.get(w, r, x)
+		d.get(w, r, x, kill.Target{Principal: principal, Run: run.ID, Parent: run.Parent, Server: x.server})
 	case http.MethodDelete:
 		d.delete(w, r, x)
 	default:
@@ -212,7 +213,7 @@ func (d *Door) findSession(w http.ResponseWriter, r *http.Request, x *exchange) 
 
 // get is the stream on which a session hears what belongs to no call, or the
 // rest of a stream that broke off (Last-Event-ID).
-func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
+func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange, hearer kill.Target) {
 	if _, stream := wire.Header(r.Header).Accepts(); !stream {
 		refuse(w, http.StatusNotAcceptable, nil, wire.CodeInvalidRequest, "Accept must name text/event-stream")
 		return
@@ -220,6 +221,12 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	if !d.findSession(w, r, x) {
 		return
 	}
+	unless, leave, err := d.Kills.Watch(r.Context(), hearer)
+	if err != nil {
+		refuse(w, http.StatusForbidden, nil, wire.CodeRefused, err.Error())
+		return
+	}
+	defer leave()
 	s := x.session
 	var stream, seq uint32
 	if last := r.Header.Get("Last-Event-Id"); last != "" {
@@ -232,8 +239,8 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	} else {
 		seq = s.said.Newest()
 	}
-	ctx, leave := s.listen(r.Context(), stream)
-	defer leave()
+	ctx, done := s.listen(unless, stream)
+	defer done()
 	out := sse.Start(w)
 	if out.Comment("ok") != nil { // so that proxies pass on the headers, too
 		return
@@ -243,7 +250,7 @@ func (d *Door) get(w http.ResponseWriter, r *http.Request, x *exchange) {
 	for {
 		more, live, wake := s.said.After(stream, seq)
 		for _, ev := range more {
-			if !x.entitled(ctx) || out.Write(ev) != nil {
+			if ctx.Err() != nil || !x.entitled(ctx) || out.Write(ev) != nil {
 				return
 			}
 			seq = ev.Seq

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/kill"
 )
 
 // traced counts new connections.
@@ -63,6 +64,39 @@ func TestRevokedHearsNothing(t *testing.T) {
 		"another run": func(w *world) { w.begunAnew = true },
 	} {
 		t.Run(name, func(t *testing.T) { hearsNothingAfter(t, revoke) })
+	}
+}
+
+// A stream ends with a kill of whoever hears it: the agent, its run or the server
+// that it is about, but no other server. It is not opened again.
+func TestKilledStream(t *testing.T) {
+	for _, c := range []struct {
+		path  string
+		scope kill.Scope
+		ends  bool
+	}{
+		{"/mcp", kill.Scope{Kind: kill.Agent, Name: "ana"}, true},
+		{"/mcp", kill.Scope{Kind: kill.Run, Name: "r_ana"}, true},
+		{"/mcp", kill.Scope{Kind: kill.Server, Name: "desk"}, false},
+		{"/mcp/desk", kill.Scope{Kind: kill.Server, Name: "desk"}, true},
+		{"/mcp/desk", kill.Scope{Kind: kill.Server, Name: "cloud"}, false},
+		{"/mcp/desk", kill.Scope{Kind: kill.Agent, Name: "bob"}, false},
+	} {
+		w := serve(t, Options{})
+		a := w.connect(c.path, anaToken, `{}`)
+		next, leave, _ := a.open(a.request(t.Context(), http.MethodGet, ""))
+		defer leave()
+		w.gateway.Kills.Stop(kill.Order{ID: "k_1", Scope: c.scope, Reason: "because"})
+		w.gateway.Heard("desk", a.session, message("notifications/tools/list_changed", `{}`))
+		if got := next(); (got == "EOF") != c.ends {
+			t.Errorf("%s, %v is killed: %s", c.path, c.scope, got)
+		}
+		if !c.ends {
+			continue
+		}
+		if got := a.do(a.request(t.Context(), http.MethodGet, "")); got.status != http.StatusForbidden || !strings.Contains(got.last(), "killed by the operator: because (k_1)") {
+			t.Errorf("%s, %v: opened again: %d %s", c.path, c.scope, got.status, got.last())
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -238,4 +240,116 @@ func outcomes(t *testing.T, w *world, tool string) (all []string) {
 		}
 	}
 	return all
+}
+
+// stream opens a stream that no call of an agent's own ends, and is closed when
+// it ends.
+func (w *world) stream(t *testing.T, request *http.Request, agent string) <-chan struct{} {
+	t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(response.Body)
+		t.Fatalf("the stream of %s: %s %s", agent, response.Status, text)
+	}
+	t.Cleanup(func() { response.Body.Close() })
+	over := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, response.Body)
+		close(over)
+	}()
+	return over
+}
+
+// hearing opens the GET stream of a session.
+func (w *world) hearing(t *testing.T, agent string) <-chan struct{} {
+	t.Helper()
+	s, err := w.open(agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := s.Request(http.MethodGet, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.stream(t, request, agent)
+}
+
+// listening opens a subscription of the stateless era.
+func (w *world) listening(t *testing.T, agent string) <-chan struct{} {
+	t.Helper()
+	body := `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{` +
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"rig","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`
+	request, err := http.NewRequest(http.MethodPost, "http://"+w.Listeners[agent]+"/mcp/act", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"} {
+		request.Header.Set(name, value)
+	}
+	return w.stream(t, request, agent)
+}
+
+func ended(over <-chan struct{}, within time.Duration) bool {
+	select {
+	case <-over:
+		return true
+	case <-time.After(within):
+		return false
+	}
+}
+
+// What a killed agent hears on ends, and is not opened again; the others hear on.
+func TestKillEndsStreams(t *testing.T) {
+	w := started(t)
+	theirs := map[string]<-chan struct{}{"GET": w.hearing(t, name(0)), "listen": w.listening(t, name(0))}
+	others := map[string]<-chan struct{}{"GET": w.hearing(t, name(1)), "listen": w.listening(t, name(1))}
+	s, err := w.open(name(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, "kill", "--agent", name(0), "--reason", "it was taken over")
+	for which, over := range theirs {
+		if !ended(over, 5*time.Second) {
+			t.Errorf("the killed agent hears on: %s", which)
+		}
+	}
+	for which, over := range others {
+		if ended(over, bound) {
+			t.Errorf("another agent hears nothing more: %s", which)
+		}
+	}
+	request, err := s.Request(http.MethodGet, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Fatalf("it may listen again: %s", response.Status)
+	}
+	if text, _ := io.ReadAll(response.Body); !strings.Contains(string(text), "killed by the operator") {
+		t.Errorf("it is told: %s", text)
+	}
+}
+
+// Streams that nobody ends don't keep a drain waiting.
+func TestDrainEndsStreams(t *testing.T) {
+	w := started(t)
+	streams := []<-chan struct{}{w.hearing(t, name(0)), w.listening(t, name(0))}
+	began := time.Now()
+	if got := w.run(t, "drain", "--within", "1m", "-o", "json"); !strings.Contains(got, `"left": 0`) || time.Since(began) > 20*time.Second {
+		t.Errorf("after %s the drain says %s", time.Since(began), got)
+	}
+	for _, over := range streams {
+		if !ended(over, 5*time.Second) {
+			t.Error("a stream is open after the drain")
+		}
+	}
 }

@@ -138,6 +138,12 @@ const tools = `{"tools":[
 var work = map[string]time.Duration{"act": act, "risk": act, "job": 1500 * time.Millisecond, "stuck": time.Hour}
 
 func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet { // a stream on which nothing is said
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	heard := time.Now()
 	var m struct {
@@ -157,7 +163,7 @@ func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "ping":
 		result = `{}`
 	case "initialize":
-		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"act","version":"1"}}`
+		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"act","version":"1"}}`
 	case "tools/list":
 		result = tools
 	case "tools/call":

@@ -44,6 +44,7 @@ type Parts struct {
 	Names   func() policy.Declared // that the configuration declares
 	Verify  func(ctx context.Context, secret string) error
 	Tell    func(text string) // a person at the console
+	Hush    func()            // ends streams that would never end by themselves
 	Log     *slog.Logger
 }
 
@@ -298,6 +299,7 @@ func (h *Halt) Drain(ctx context.Context, within time.Duration) (kill.Drained, e
 	o := kill.Order{ID: "drain", Pause: true, Scope: kill.Scope{Kind: kill.All}, Reason: "the gateway is about to stop", By: socket, At: time.Now()}
 	h.keep(o.ID, false)
 	flights := h.Store.Kills.Stop(o)
+	h.Hush()
 	h.Tell("DRAINING: nothing new is let in; the gateway stops when what runs has ended")
 	recording, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
