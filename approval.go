@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -28,20 +29,69 @@ type Approval struct {
 	Name      string
 	Effects   []Effect
 	Rules     []Rule // that ask
+	Class     Class
+	Amount    string    // the one amount of money of a payment, as it was sent; "" for none
+	Findings  []Finding // what scanners saw in the arguments
+	Origins   []string  // where the arguments came from, as the hold's entry says it
 	Asked     time.Time
 	Expires   time.Time
 
-	Answers []Answer // of an approved one: one for each group
+	Answers []Answer // so far: once it is approved, all that it takes
 	By      string   // who refused
 	Reason  string   // why
 	Spent   string   // the call that it let through
+
+	// Seen is how many answers there were when it was looked at: a change that an
+	// answer has overtaken is none.
+	Seen int
+
+	Narrows  string // the question in whose place people agreed to this one
+	Narrower string // the one that they agreed to in place of this one
 }
 
-// Answer is the yes of one group.
+// Answer is the yes of one person in the name of one group.
 type Answer struct {
-	Group string
+	Group string // that is asked
 	By    string
 	At    time.Time
+	As    string `json:",omitempty"` // the group that By is in, where an escalation made it answer for Group
+	Proof string `json:",omitempty"` // how sure it is that it was By: see Proof
+}
+
+// Class is how much a yes can do, and so how much it takes. The zero Class is
+// nobody's judgement, and takes the most.
+type Class uint8
+
+// The classes. Each takes what the one before takes, too.
+const (
+	ClassTap  Class = iota + 1 // a person who is sure to be the one
+	ClassType                  // who types the amount or the number that the agent was told, and is not the one for whom it acts
+	ClassPair                  // two such people, each group one of its own
+)
+
+// Known is the class, the highest where it is none.
+func (c Class) Known() Class {
+	if c < ClassTap || c > ClassPair {
+		return ClassPair
+	}
+	return c
+}
+
+// ClassOf is the class of a call by its effects: what can be undone is of the
+// lowest. Of the highest nothing is by itself: the operator says what is.
+func ClassOf(kind Kind, effects []Effect) Class {
+	if len(effects) == 0 {
+		if kind == KindTool {
+			return ClassType // nobody knows what it does
+		}
+		return ClassTap
+	}
+	for _, e := range effects {
+		if e != Read && e != Write {
+			return ClassType
+		}
+	}
+	return ClassTap
 }
 
 // ApprovalState is where a question stands. The zero state is none, and answers
@@ -78,7 +128,7 @@ func ApprovalStateOf(name string) ApprovalState {
 // somebody saw it is still the one they saw.
 func (s ApprovalState) From() []ApprovalState {
 	switch s {
-	case Approved, Refused:
+	case Pending, Approved, Refused: // pending with one answer more
 		return []ApprovalState{Pending}
 	case Spent:
 		return []ApprovalState{Approved}
@@ -94,6 +144,9 @@ var (
 	// ErrOvertaken says that a question is not any more, or not yet, where a
 	// change to it starts from.
 	ErrOvertaken = errors.New("this question has been answered, used or closed already")
+	// ErrAnswered says that a person has said yes already, and that it takes
+	// another.
+	ErrAnswered = errors.New("this person has said yes already: it takes another one")
 	// ErrCrowded says that an agent waits for as many answers as it may.
 	ErrCrowded = errors.New("this agent waits for as many answers as it may")
 )
@@ -124,16 +177,80 @@ func (a Approval) move(to ApprovalState, at time.Time) (Approval, error) {
 	return a, nil
 }
 
-// Approve is a yes in the name of every group that is asked.
-func (a Approval) Approve(by string, at time.Time) (Approval, error) {
+// Agree is a yes of one person, in the name of one group or of several. Until
+// there is all that it takes, the question stays pending with what there is.
+func (a Approval) Agree(at time.Time, yes ...Answer) (Approval, error) {
 	next, err := a.move(Approved, at)
-	if err != nil || by == "" {
+	if err != nil || len(yes) == 0 {
 		return a, ErrOvertaken
 	}
-	next.Answers = nil
-	for _, group := range a.Groups() {
-		next.Answers = append(next.Answers, Answer{Group: group, By: by, At: at})
+	next.Answers = slices.Clone(a.Answers)
+	for _, answer := range yes {
+		switch {
+		case answer.By == "" || answer.By != yes[0].By || !slices.Contains(a.Groups(), answer.Group):
+			return a, ErrOvertaken
+		case slices.ContainsFunc(next.Answers, func(was Answer) bool { return was.By == answer.By && was.Group == answer.Group }):
+			return a, ErrAnswered
+		}
+		next.Answers = append(next.Answers, answer)
 	}
+	if !next.Complete() {
+		next.State = Pending
+	}
+	return next, nil
+}
+
+// Approve is a yes of one person in the name of every group that is asked.
+func (a Approval) Approve(by string, at time.Time) (Approval, error) {
+	var yes []Answer
+	for _, group := range a.Groups() {
+		yes = append(yes, Answer{Group: group, By: by, At: at})
+	}
+	return a.Agree(at, yes...)
+}
+
+// Complete reports whether the answers are all that it takes: one of each group
+// and, in the highest class, of two people at least, each group of another.
+func (a Approval) Complete() bool {
+	groups := a.Groups()
+	if a.Class.Known() < ClassPair {
+		return !slices.ContainsFunc(groups, func(group string) bool { return a.yes(group, nil) == nil })
+	}
+	people := a.approvers()
+	return len(groups) > 0 && len(people) >= 2 && a.pairs(groups, nil)
+}
+
+// pairs reports whether each group has a yes of a person of its own.
+func (a Approval) pairs(groups, taken []string) bool {
+	if len(groups) == 0 {
+		return true
+	}
+	for _, by := range a.yes(groups[0], taken) {
+		if a.pairs(groups[1:], append(slices.Clone(taken), by)) {
+			return true
+		}
+	}
+	return false
+}
+
+// yes are the people who said yes in the name of a group, without those taken.
+func (a Approval) yes(group string, taken []string) (people []string) {
+	for _, answer := range a.Answers {
+		if answer.Group == group && answer.By != "" && !slices.Contains(taken, answer.By) {
+			people = append(people, answer.By)
+		}
+	}
+	return people
+}
+
+// Narrow is a no to what is asked and a yes to another question in its place, of
+// which the agent is told.
+func (a Approval) Narrow(to *Approval, by, reason string, at time.Time) (Approval, error) {
+	next, err := a.Refuse(by, reason, at)
+	if err != nil || to.ID == "" || to.Digest == a.Digest || to.Narrows != a.ID {
+		return a, ErrOvertaken
+	}
+	next.Narrower = to.ID
 	return next, nil
 }
 
@@ -192,28 +309,34 @@ func (a Approval) Groups() []string {
 }
 
 // Approver names who said yes.
-func (a Approval) Approver() string {
-	var names []string
+func (a Approval) Approver() string { return strings.Join(a.approvers(), ", ") }
+
+func (a Approval) approvers() (names []string) {
 	for _, answer := range a.Answers {
-		names = append(names, answer.By)
+		if answer.By != "" {
+			names = append(names, answer.By)
+		}
 	}
 	slices.Sort(names)
-	return strings.Join(slices.Compact(names), ", ")
+	return slices.Compact(names)
+}
+
+// Number is what the agent is told and people are not: whoever types it has seen
+// the agent's end of the question.
+func (a Approval) Number() string {
+	text := AppendString([]byte("sallyport number "), a.ID)
+	d := DigestOf(append(text, a.Digest[:]...))
+	return fmt.Sprintf("%04d", binary.BigEndian.Uint32(d[:4])%10_000)
 }
 
 // Covers reports whether people have agreed to what a rule asks: to this very
-// rule, word for word, and each group of it.
+// rule, word for word, and all of them that it takes.
 func (a Approval) Covers(rule Rule) bool {
 	asked := slices.ContainsFunc(a.Rules, func(r Rule) bool { return r.ID == rule.ID && r.Digest == rule.Digest })
-	if a.State != Approved || !asked || rule.Digest.IsZero() || len(rule.Ask) == 0 {
+	if a.State != Approved || !asked || rule.Digest.IsZero() || len(rule.Ask) == 0 || !a.Complete() {
 		return false
 	}
-	for _, group := range rule.Ask {
-		if !slices.ContainsFunc(a.Answers, func(answer Answer) bool { return answer.Group == group && answer.By != "" }) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(rule.Ask, func(group string) bool { return a.yes(group, nil) == nil })
 }
 
 // QuestionDigest is the digest of AppendQuestion: it binds an approval to one

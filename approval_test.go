@@ -16,7 +16,7 @@ var asking = []Rule{
 }
 
 func pendingApproval() Approval {
-	return Approval{ID: "a_1", State: Pending, Rules: asking, Asked: time.Unix(1000, 0), Expires: time.Unix(2000, 0)}
+	return Approval{ID: "a_1", State: Pending, Rules: asking, Class: ClassType, Asked: time.Unix(1000, 0), Expires: time.Unix(2000, 0)}
 }
 
 // step is one of the transitions.
@@ -140,6 +140,8 @@ func TestApprovalCovers(t *testing.T) {
 		"a group more":  func(_ *Approval, r *Rule) { r.Ask = append(r.Ask, "board") },
 		"no groups":     func(_ *Approval, r *Rule) { r.Ask = nil },
 		"one group":     func(a *Approval, _ *Rule) { a.Answers = a.Answers[:1] },
+		"one person":    func(a *Approval, _ *Rule) { a.Class = ClassPair },
+		"no class":      func(a *Approval, _ *Rule) { a.Class = 0 },
 		"yes of nobody": func(a *Approval, _ *Rule) { a.Answers = []Answer{{Group: "finance"}, {Group: "security"}} },
 	} {
 		a, rule := yes, asking[1]

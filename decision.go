@@ -61,8 +61,12 @@ type Rule struct {
 	File    string
 	Line    int
 	Because string // its @because
-	Ask     []string
-	Digest  Digest // of its text
+	// Otherwise says what would keep it from asking; "" when that can't be said
+	// simply.
+	Otherwise string
+	Ask       []string
+	Class     Class  // its @class, the least that its question is of; 0 for none
+	Digest    Digest // of its text
 
 	// What the rule wants changed of what comes back: see Decision.
 	Mask       []string
@@ -119,11 +123,18 @@ type RefusedError struct {
 	Decision Decision
 	// Approval is the question that was put to people, zero when none was.
 	Approval Approval
+	// Narrower are the arguments that people agreed to in place of those that were
+	// sent; Absent when they did not. They are no part of the decision, whose
+	// reason stays in the log for good.
+	Narrower Value
 }
 
 func (e *RefusedError) Error() string {
-	if e.Decision.Reason == "" {
+	switch {
+	case e.Decision.Reason == "":
 		return fmt.Sprintf("refused (%s)", e.Cause)
+	case e.Narrower.Type() != Absent:
+		return e.Decision.Reason + " Make exactly this call instead: " + string(e.Narrower.Raw())
 	}
 	return e.Decision.Reason
 }

@@ -117,6 +117,8 @@ type Record struct {
 	// become durable at once or not at all; ErrOvertaken says that the question
 	// had moved on. A hold comes back with the one that is open already.
 	Approval *Approval
+	// Narrower is put in the place of Approval, at once with it.
+	Narrower *Approval
 	// Charges are reserved with an intent, and settled with its outcome. An intent
 	// for which there is no room drops out of its transaction with ErrFull.
 	Charges []Charge

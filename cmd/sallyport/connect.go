@@ -56,7 +56,7 @@ func (c *cli) withDir(ctx context.Context, dir string, verb func(ctx context.Con
 func (c *cli) kit() verbs.Kit {
 	return verbs.Kit{
 		In: c.in, Out: c.out, Errs: c.errs, With: c.with, Dir: func() (string, error) { return app.StateDir(c.dir, "") },
-		Endpoint: c.endpoint, Secret: c.humanSecret, SecretFlag: c.secretFlag, Print: c.print, Minute: minute,
+		Endpoint: c.endpoint, Secret: c.humanSecret, SecretFlag: c.secretFlag, SecretFrom: c.secretFrom, NewSecret: c.newSecret, Print: c.print, Minute: minute,
 		Group: group, Exactly: exactly, Usage: usage, CompleteAgents: c.completeAgents,
 	}
 }

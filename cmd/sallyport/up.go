@@ -170,7 +170,7 @@ func (c *cli) offerEnrolment(ctx context.Context, a *app.App) {
 		return
 	}
 	if terminal.Ask(ctx, "Nobody can accept, loosen or add agents before a human enrolls. Enroll now?") {
-		if err := c.enroll(ctx, control.Local(a.Control()), ""); err != nil {
+		if err := c.kit().Enroll(ctx, control.Local(a.Control()), "", ""); err != nil {
 			fmt.Fprintln(c.errs, "sallyport:", err)
 		}
 	}

@@ -1,15 +1,18 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"sallyport"
-	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/policy/source"
 )
 
 // Agents implements control.Agents.
@@ -153,31 +156,22 @@ func (a *App) ErasePayloads(ctx context.Context, erasure control.Erasure) error 
 // Enrolled implements control.Human.
 func (a *App) Enrolled() bool { return a.human.Enrolled() }
 
+// People implements control.Human.
+func (a *App) People() []string { return a.human.People() }
+
 // Enroll implements control.Human.
 func (a *App) Enroll(ctx context.Context, enrolment control.Enrolment) error {
+	who := cmp.Or(enrolment.As, operator)
+	if _, declared := a.config().Users[who]; !declared && who != operator {
+		return fmt.Errorf("no user %q is declared in the configuration%s", who, source.Meant(who, slices.Sorted(maps.Keys(a.config().Users))))
+	}
 	// On the record first: an enrolment that nobody sees must not be.
-	if err := a.gateway.Record(ctx, "human enrolls", "control socket", sallyport.Digest{}, sallyport.Digest{}); err != nil {
+	if err := a.gateway.Record(ctx, ofPerson("human enrolls", who), "control socket", sallyport.Digest{}, sallyport.Digest{}); err != nil {
 		return err
 	}
-	if err := a.human.Enroll(ctx, enrolment.Secret, enrolment.Current); err != nil {
-		a.record(ctx, "human not enrolled", "control socket", sallyport.Digest{}, sallyport.Digest{})
+	if err := a.human.Enroll(ctx, who, enrolment.Secret, enrolment.Current); err != nil {
+		a.record(ctx, ofPerson("human not enrolled", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
 		return err
 	}
 	return nil
-}
-
-// people are the configuration's users and agents for the package that
-// identifies them.
-func people(c *config.Config) identity.People {
-	people := identity.People{Users: map[string]identity.User{}, Agents: map[string]identity.Agent{}, Sources: map[string]identity.Source{}}
-	for name, user := range c.Users {
-		people.Users[name] = identity.User(user)
-	}
-	for name, agent := range c.Agents {
-		people.Agents[name] = identity.Agent{Role: agent.Role, User: agent.For, Tenant: agent.Tenant}
-	}
-	for name, source := range c.Sources {
-		people.Sources[name] = identity.Source{Kind: sallyport.Strength(source.Kind), Agents: source.Agents, Users: source.Users}
-	}
-	return people
 }

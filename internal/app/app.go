@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/app/follow"
 	"sallyport/internal/app/halt"
 	"sallyport/internal/app/past"
+	"sallyport/internal/app/people"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
@@ -160,7 +161,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	c := a.options.overlay(a.law.inForce, pins).Config
 	a.setConfig(c)
-	if a.identities, err = identity.Load(ctx, a.store, people(c), time.Now); err != nil {
+	if a.identities, err = identity.Load(ctx, a.store, people.Declared(c), time.Now); err != nil {
 		return nil, err
 	}
 	if a.runs, err = identity.LoadRuns(ctx, a.identities, a.store, time.Now); err != nil {
@@ -182,7 +183,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.gateway, err = gateway.New(gateway.Parts{
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
-		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Expire: func() time.Duration { return time.Duration(a.config().Approvals.Expire) },
+		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Asking: a.terms,
 	})
 	if err != nil {
 		return nil, err
@@ -284,7 +285,7 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 	c := a.options.overlay(a.law.inForce, a.pins.All()).Config
 	a.setConfig(c)
 	a.pins.Configure(c.Settings)
-	if err := a.identities.Configure(ctx, people(c)); err != nil {
+	if err := a.identities.Configure(ctx, people.Declared(c)); err != nil {
 		return err
 	}
 	if !a.running {
@@ -391,7 +392,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a, Policy: a, Files: a, History: a, Payloads: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
 		Runs: a, Changes: a, Sources: a, Kills: a.halt,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})

@@ -9,14 +9,24 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/inbox"
 )
 
 const approver = "correct horse battery"
 
+var secretly = asking.Proof{Secret: approver}
+
+func answer(t *testing.T, a *App, id string, given inbox.Answer) (inbox.Question, error) {
+	t.Helper()
+	given.ID = id
+	return a.Inbox().Answer(t.Context(), given)
+}
+
 // asked is a gateway in which one question waits.
-func asked(t *testing.T) (*App, control.Approval) {
+func asked(t *testing.T) (*App, inbox.Question) {
 	t.Helper()
 	dir := t.TempDir()
 	a := startedWith(t, Options{Dir: filepath.Join(dir, "state"), Config: starterIn(t, dir)})
@@ -27,13 +37,13 @@ func asked(t *testing.T) (*App, control.Approval) {
 	err := a.store.Commit(t.Context(), &sallyport.Record{
 		Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Held, Verdict: sallyport.Hold, Call: "c_1", Run: "r_1"},
 		Args:  []byte(`{}`),
-		Approval: &sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf(question), Question: question, Run: "r_1", Call: "c_1",
+		Approval: &sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf(question), Question: question, Run: "r_1", Call: "c_1", Class: sallyport.ClassTap,
 			Rules: []sallyport.Rule{{ID: "x", File: "p.cedar", Line: 3, Ask: []string{"finance", "legal"}, Digest: sallyport.DigestOf([]byte("x"))}}, Asked: time.Now(), Expires: time.Now().Add(time.Hour)},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := a.Approval(t.Context(), "a_1")
+	shown, err := a.Inbox().Show(t.Context(), "a_1")
 	if err != nil || shown.State != "pending" || shown.Question != string(question) || shown.Problem != "" || shown.Rules[0].Place != "p.cedar:3" {
 		t.Fatalf("%+v, %v", shown, err)
 	}
@@ -44,39 +54,39 @@ func asked(t *testing.T) (*App, control.Approval) {
 func TestAnsweringNeedsTheHuman(t *testing.T) {
 	a, shown := asked(t)
 	for name, c := range map[string]struct {
-		answer control.ApprovalAnswer
+		answer inbox.Answer
 		id     string
 		want   string
 	}{
-		"nobody's secret":  {control.ApprovalAnswer{Digest: shown.Digest, Approve: true}, "a_1", identity.ErrWrongSecret.Error()},
-		"something else":   {control.ApprovalAnswer{Secret: approver, Digest: sallyport.DigestOf(nil).String(), Approve: true}, "a_1", "look again"},
-		"nothing":          {control.ApprovalAnswer{Secret: approver, Approve: true}, "a_1", "look again"},
-		"no to other":      {control.ApprovalAnswer{Secret: approver, Digest: "x", Reason: "no"}, "a_1", "look again"},
-		"no without words": {control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Reason: " "}, "a_1", "needs a reason"},
-		"another":          {control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true}, "a_2", "no approval a_2"},
+		"nobody's secret":  {inbox.Answer{By: operator, Proof: asking.Proof{Secret: "wrong"}, Digest: shown.Digest, Approve: true}, "a_1", identity.ErrWrongSecret.Error()},
+		"something else":   {inbox.Answer{By: operator, Proof: secretly, Digest: sallyport.DigestOf(nil).String(), Approve: true}, "a_1", "look again"},
+		"nothing":          {inbox.Answer{By: operator, Proof: secretly, Approve: true}, "a_1", "look again"},
+		"no to other":      {inbox.Answer{By: operator, Proof: secretly, Digest: "x", Reason: "no"}, "a_1", "look again"},
+		"no without words": {inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Reason: " "}, "a_1", "needs a reason"},
+		"another":          {inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Approve: true}, "a_2", "no approval a_2"},
 	} {
 		deadline := time.Now().Add(10 * time.Second)
-		_, err := a.AnswerApproval(t.Context(), c.id, c.answer)
+		_, err := answer(t, a, c.id, c.answer)
 		for errors.Is(err, identity.ErrTooSoon) && time.Now().Before(deadline) { // after a wrong secret
 			time.Sleep(50 * time.Millisecond)
-			_, err = a.AnswerApproval(t.Context(), c.id, c.answer)
+			_, err = answer(t, a, c.id, c.answer)
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != "pending" {
+	if now, err := a.Inbox().Show(t.Context(), "a_1"); err != nil || now.State != "pending" {
 		t.Fatalf("%+v, %v", now, err)
 	}
-	answered, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true})
+	answered, err := answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Approve: true})
 	for errors.Is(err, identity.ErrTooSoon) {
 		time.Sleep(50 * time.Millisecond)
-		answered, err = a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true})
+		answered, err = answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Approve: true})
 	}
-	if err != nil || answered.State != "approved" || answered.Approver != operator {
+	if err != nil || answered.State != "approved" || len(answered.Given) != 2 || answered.Given[0].By != operator || answered.Given[0].Proof != "secret" {
 		t.Fatalf("%+v, %v", answered, err)
 	}
-	if _, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Reason: "no"}); err == nil || !strings.Contains(err.Error(), "not pending any more") {
+	if _, err := answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Reason: "no"}); err == nil || !strings.Contains(err.Error(), "moved on") {
 		t.Errorf("answered twice: %v", err)
 	}
 	kept, err := a.store.Approval(t.Context(), sallyport.DigestOf([]byte(shown.Question)))
@@ -91,17 +101,17 @@ func TestWhatCanNotBeShownIsNotAgreedTo(t *testing.T) {
 	if err := a.store.EraseRun(t.Context(), "r_1"); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := a.Approval(t.Context(), "a_1"); err != nil || again.Question != "" || again.Problem == "" {
+	if again, err := a.Inbox().Show(t.Context(), "a_1"); err != nil || again.Question != "" || again.Problem == "" {
 		t.Errorf("%+v, %v", again, err)
 	}
-	_, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true})
+	_, err := answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Approve: true})
 	if err == nil || !strings.Contains(err.Error(), "nobody can agree to it") {
 		t.Errorf("%v", err)
 	}
-	if refused, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Reason: "unseen"}); err != nil || refused.State != "refused" {
+	if refused, err := answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Reason: "unseen"}); err != nil || refused.State != "refused" {
 		t.Errorf("%+v, %v", refused, err)
 	}
-	if all, err := a.Approvals(t.Context()); err != nil || len(all) != 1 || all[0].Reason != "unseen" || all[0].Question != "" {
+	if all, err := a.Inbox().List(t.Context(), true); err != nil || len(all) != 1 || all[0].Reason != "unseen" || all[0].Question != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
 }

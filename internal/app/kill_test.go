@@ -16,6 +16,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/control"
+	"sallyport/internal/inbox"
 	"sallyport/internal/kill"
 	"sallyport/internal/store"
 	"sallyport/internal/store/kills"
@@ -189,18 +190,18 @@ func TestKillEndsQuestions(t *testing.T) {
 	for state, want := range map[string]string{"pending": "refused", "approved": "expired"} {
 		a, shown := asked(t)
 		if state == "approved" {
-			if _, err := a.AnswerApproval(t.Context(), "a_1", control.ApprovalAnswer{Secret: approver, Digest: shown.Digest, Approve: true}); err != nil {
+			if _, err := answer(t, a, "a_1", inbox.Answer{By: operator, Proof: secretly, Digest: shown.Digest, Approve: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		done := killed(t, a, kill.All, "")
-		if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != want || !strings.Contains(now.Reason, "because") {
+		if now, err := a.Inbox().Show(t.Context(), "a_1"); err != nil || now.State != want || !strings.Contains(now.Reason, "because") {
 			t.Errorf("%s: %+v, %v", state, now, err)
 		}
 		if err := a.Halt().Resume(t.Context(), done.ID, approver); err != nil {
 			t.Fatal(err)
 		}
-		if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != want {
+		if now, err := a.Inbox().Show(t.Context(), "a_1"); err != nil || now.State != want {
 			t.Errorf("resumed, %s: %+v, %v", state, now, err)
 		}
 	}
@@ -226,14 +227,14 @@ func TestKillEndsQuestionsBesideADamagedOne(t *testing.T) {
 	if _, err := db.Exec("UPDATE approvals SET record = 'x' WHERE id = 'a_2'"); err != nil {
 		t.Fatal(err)
 	}
-	if listed, err := a.Approvals(t.Context()); err != nil || len(listed) != 2 || listed[0].ID != "a_2" || listed[0].Problem == "" || listed[1].ID != "a_1" {
+	if listed, err := a.Inbox().List(t.Context(), true); err != nil || len(listed) != 2 || listed[0].ID != "a_2" || listed[0].Problem == "" || listed[1].ID != "a_1" {
 		t.Errorf("%+v, %v", listed, err)
 	}
 	done, err := a.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kill.All}})
 	if err != nil || !strings.Contains(done.Problem, "a_2") {
 		t.Errorf("%+v, %v", done, err)
 	}
-	if now, err := a.Approval(t.Context(), "a_1"); err != nil || now.State != "refused" {
+	if now, err := a.Inbox().Show(t.Context(), "a_1"); err != nil || now.State != "refused" {
 		t.Errorf("%+v, %v", now, err)
 	}
 }

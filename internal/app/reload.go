@@ -222,15 +222,29 @@ func (a *App) AcceptPolicy(ctx context.Context, accept control.Accept) error {
 }
 
 // operator is who holds the human's credential, in the log.
-const operator = "operator"
+const operator = identity.OperatorName
 
-// verify checks the human's secret. A wrong one is on the record.
+// verify checks the operator's secret.
 func (a *App) verify(ctx context.Context, secret string) error {
-	err := a.human.Verify(secret)
+	return a.verifyAs(ctx, identity.OperatorName, secret)
+}
+
+// verifyAs checks a person's secret. A wrong one is on the record.
+func (a *App) verifyAs(ctx context.Context, who, secret string) error {
+	err := a.human.Verify(who, secret)
 	if errors.Is(err, identity.ErrWrongSecret) {
-		a.record(ctx, "human credential refused", "control socket", sallyport.Digest{}, sallyport.Digest{})
+		a.record(ctx, ofPerson("human credential refused", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
 	}
 	return err
+}
+
+// ofPerson is the subject of a change that is about a person, "the human" being
+// the operator.
+func ofPerson(subject, who string) string {
+	if who == operator {
+		return subject
+	}
+	return subject + " " + who
 }
 
 // record puts a change on the record where what follows is no looser without

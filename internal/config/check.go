@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/hookdoor/table"
 	"sallyport/internal/policy/source"
 )
@@ -32,6 +33,7 @@ func (r *reader) check() {
 	}
 	r.checkClient()
 	r.checkPeople()
+	r.checkApprovals()
 	r.checkSources()
 	r.checkListeners()
 }
@@ -190,6 +192,29 @@ func (r *reader) checkPeople() {
 		case agent.Tenant != "" && user.Tenant != "" && agent.Tenant != user.Tenant:
 			r.problem(append(at, "tenant"), "agent %s is of tenant %s, but its user %s is of tenant %s", name, agent.Tenant, agent.For, user.Tenant)
 		}
+	}
+}
+
+func (r *reader) checkApprovals() {
+	a, at := r.config.Approvals, []any{"approvals"}
+	if e := a.Escalate; e != nil {
+		if e.After <= 0 || e.After >= a.Expire || len(e.To) == 0 {
+			r.problem(append(at, "escalate"), "an escalation needs groups in to:, and an after: before the question expires (%s)", time.Duration(a.Expire))
+		}
+		for i, group := range e.To {
+			r.declared(append(at, "escalate", "to", i), "group", group, r.config.groups())
+		}
+	}
+	for _, effect := range slices.Sorted(maps.Keys(a.Classes)) {
+		if !slices.Contains(sallyport.Effects[:], sallyport.Effect(effect)) {
+			r.problem(append(at, "classes", effect), "there is no effect %q%s", effect, source.Meant(effect, effectNames()))
+		}
+		if c := a.Classes[effect]; c < int(sallyport.ClassTap) || c > int(sallyport.ClassPair) {
+			r.problem(append(at, "classes", effect), "a class is 1, 2 or 3, not %d", c)
+		}
+	}
+	if _, ok := asking.Compare(a.Large, "0"); a.Large != "" && !ok {
+		r.problem(append(at, "large"), "%q is not an amount: write it like 1000 or 99.50", a.Large)
 	}
 }
 

@@ -91,6 +91,18 @@ type Approvals struct {
 	// Expire is the time from a question until neither an answer nor the use of a
 	// yes is possible any more. Default 1h. Silence denies.
 	Expire Duration `yaml:"expire"`
+	// Escalate lets others answer in the place of those who are asked.
+	Escalate *Escalate `yaml:"escalate"`
+	// Classes raises the class of what has an effect: 1 to 3.
+	Classes map[string]int `yaml:"classes"`
+	// Large is the amount from which on a payment is of class 3.
+	Large string `yaml:"large"`
+}
+
+// Escalate is who may answer, too, when those who are asked do not.
+type Escalate struct {
+	After Duration `yaml:"after"`
+	To    []string `yaml:"to"` // groups
 }
 
 // TLS names files in PEM.
@@ -435,11 +447,8 @@ func (c *Config) Declares(role, tenant string) error {
 
 // Declared is what policies may name, for the package that decides.
 func (c *Config) Declared() policy.Declared {
-	groups, attributes := map[string]bool{}, map[string]bool{}
+	attributes := map[string]bool{}
 	for _, user := range c.Users {
-		for _, group := range user.Groups {
-			groups[group] = true
-		}
 		for name := range user.Attributes {
 			attributes[name] = true
 		}
@@ -447,9 +456,20 @@ func (c *Config) Declared() policy.Declared {
 	return policy.Declared{
 		Servers: slices.Sorted(maps.Keys(c.Servers)), Agents: slices.Sorted(maps.Keys(c.Agents)),
 		Users: slices.Sorted(maps.Keys(c.Users)), Roles: c.Roles, Tenants: c.Tenants,
-		Groups: slices.Sorted(maps.Keys(groups)), Attributes: slices.Sorted(maps.Keys(attributes)),
+		Groups: c.groups(), Attributes: slices.Sorted(maps.Keys(attributes)),
 		Findings: c.findingNames(),
 	}
+}
+
+// groups are all that users are in, in order.
+func (c *Config) groups() []string {
+	groups := map[string]bool{}
+	for _, user := range c.Users {
+		for _, group := range user.Groups {
+			groups[group] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(groups))
 }
 
 // loopback reports whether only this machine can reach an address. A name

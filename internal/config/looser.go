@@ -5,6 +5,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"sallyport/internal/asking"
 )
 
 // Looser says what in a new configuration is not provably tighter than in the
@@ -31,6 +33,7 @@ func Looser(old, next *Config) []string {
 	if next.Approvals.Expire > old.Approvals.Expire {
 		add("approvals: what people agreed to can be used longer")
 	}
+	why = append(why, looserAsking(old.Approvals, next.Approvals)...)
 	if s := next.Runs.Standing; s != 0 && (old.Runs.Standing == 0 || s < old.Runs.Standing) {
 		add("runs: what standing runs have read is forgotten earlier")
 	}
@@ -57,6 +60,23 @@ func Looser(old, next *Config) []string {
 	}
 	why = append(why, looserServers(old.Servers, next.Servers)...)
 	why = append(why, looserPeople(old, next)...)
+	return why
+}
+
+// looserAsking: questions come to be of a lower class, or others answer them.
+func looserAsking(old, next Approvals) []string {
+	var why []string
+	for _, effect := range slices.Sorted(maps.Keys(old.Classes)) {
+		if next.Classes[effect] < old.Classes[effect] {
+			why = append(why, fmt.Sprintf("approvals: the class of %s is not raised as much", effect))
+		}
+	}
+	if order, ok := asking.Compare(next.Large, old.Large); old.Large != "" && (!ok || order > 0) {
+		why = append(why, "approvals: larger payments are not of class 3 any more")
+	}
+	if next.Escalate != nil && !reflect.DeepEqual(old.Escalate, next.Escalate) {
+		why = append(why, "approvals: others can answer than could before")
+	}
 	return why
 }
 

@@ -149,15 +149,18 @@ type Token struct {
 	Expires time.Time `json:"expires"`
 }
 
-// Enrolment sets the human's secret.
+// Enrolment sets a person's secret.
 type Enrolment struct {
-	Secret  string `json:"secret"`
-	Current string `json:"current,omitempty"` // to replace one
+	As     string `json:"as,omitempty"` // a declared user; "" is the operator
+	Secret string `json:"secret"`
+	// Current is the operator's, or the one that is replaced; none for the first.
+	Current string `json:"current,omitempty"`
 }
 
-// Enrolled says whether a human has enrolled.
+// Enrolled says whether the operator has enrolled, and who has.
 type Enrolled struct {
-	Enrolled bool `json:"enrolled"`
+	Enrolled bool     `json:"enrolled"`
+	People   []string `json:"people"`
 }
 
 // Erasure asks for the payloads of a run to be erased for good.

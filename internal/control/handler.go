@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 
+	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/identity"
 )
 
@@ -69,6 +71,7 @@ type Agents interface {
 // Human is the human's credential.
 type Human interface {
 	Enrolled() bool
+	People() []string
 	Enroll(ctx context.Context, enrolment Enrolment) error
 }
 
@@ -110,9 +113,12 @@ func Handler(p Parts) http.Handler {
 	mux.Handle("POST /agents/{name}/revoke", answer(func(r *http.Request, _ struct{}) (struct{}, error) {
 		return struct{}{}, p.Agents.RevokeAgent(r.Context(), r.PathValue("name"))
 	}))
-	mux.Handle("GET /human", answer(func(*http.Request, struct{}) (Enrolled, error) { return Enrolled{p.Human.Enrolled()}, nil }))
-	mux.Handle("POST /human", answer(func(r *http.Request, enrolment Enrolment) (struct{}, error) {
-		return struct{}{}, p.Human.Enroll(r.Context(), enrolment)
+	mux.Handle("GET /human", answer(func(*http.Request, struct{}) (Enrolled, error) {
+		return Enrolled{p.Human.Enrolled(), p.Human.People()}, nil
+	}))
+	mux.Handle("POST /human", answer(func(r *http.Request, enrolment Enrolment) (Enrolled, error) {
+		err := p.Human.Enroll(r.Context(), enrolment)
+		return Enrolled{p.Human.Enrolled(), p.Human.People()}, err
 	}))
 	mux.Handle("GET /policy", answer(func(*http.Request, struct{}) (PolicyStatus, error) { return p.Policy.PolicyStatus(), nil }))
 	mux.Handle("POST /policy/reload", answer(func(r *http.Request, _ struct{}) (PolicyStatus, error) {
@@ -167,7 +173,8 @@ func codeOf(err error) Code {
 	if coded, ok := errors.AsType[*CodedError](err); ok {
 		return coded.Code
 	}
-	for _, denied := range []error{identity.ErrNotEnrolled, identity.ErrEnrolled, identity.ErrWrongSecret, identity.ErrTooSoon, identity.ErrForbidden} {
+	for _, denied := range []error{identity.ErrNotEnrolled, identity.ErrEnrolled, identity.ErrWrongSecret, identity.ErrTooSoon, identity.ErrForbidden,
+		identity.ErrNoPerson, asking.ErrNotAsked, asking.ErrOwn, asking.ErrTyped, sallyport.ErrAnswered} {
 		if errors.Is(err, denied) {
 			return Denied
 		}

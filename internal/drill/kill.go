@@ -18,6 +18,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/halt"
+	"sallyport/internal/asking"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/judge"
@@ -167,7 +168,7 @@ func begin(ctx context.Context, dir string) (w *world, err error) {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return rules }, Log: w.store, Approvals: w.store, Memories: w, Kills: w.store.Kills,
 		Inspector: &judge.Scanners{Off: func() bool { return true }}, Upstream: w, Watcher: w, Now: time.Now, NewID: func() string { return "c_" + ulid.Make().String() },
-		Observe: func() bool { return false }, Deadline: time.Minute, Expire: func() time.Duration { return time.Hour },
+		Observe: func() bool { return false }, Deadline: time.Minute, Asking: func() *asking.Terms { return &asking.Terms{Expire: time.Hour} },
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
 	"sallyport/internal/wire"
 )
 
@@ -16,6 +17,11 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 
 // Hold lets every run go on.
 func (w *world) Hold(sallyport.Run) (release func(), err error) { return func() {}, nil }
+
+// Acting is of no use here: nobody asks.
+func (w *world) Acting(string) (sallyport.Principal, sallyport.Run, error) {
+	return sallyport.Principal{}, sallyport.Run{}, identity.ErrNoRun
+}
 
 // Flow knows of nothing.
 func (w *world) Flow(context.Context, *sallyport.Call, *sallyport.Definition) *sallyport.Flow {

@@ -19,6 +19,9 @@ type Approvals interface {
 	// Approval is the last question with a digest, a zero one when there never
 	// was any. An error means that nobody knows: the call is refused.
 	Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error)
+	// OpenApproval is one, with what it asks. An error means that this can't be
+	// had: nobody is told it.
+	OpenApproval(ctx context.Context, id string) (sallyport.Approval, error)
 }
 
 // canWait reports whether people can be asked about a call: whether there is
@@ -39,7 +42,9 @@ func (g *Gateway) answered(ctx context.Context, rules *policy.Rules, facts *sall
 	if asked.At(g.Now()).State != sallyport.Approved {
 		return held, asked, nil
 	}
-	facts.Approvals = []sallyport.Approval{asked}
+	// Who said yes may have left its group since, and the call come to weigh more.
+	terms := g.Asking()
+	facts.Approvals = []sallyport.Approval{terms.Standing(asked, terms.Class(facts, held.Rules))}
 	return policy.Decide(rules, facts), asked, nil
 }
 
@@ -64,9 +69,16 @@ func (g *Gateway) hold(ctx context.Context, call *sallyport.Call, facts *sallypo
 		if asked.State == sallyport.Approved {
 			refused.Decision.Reason = fmt.Sprintf("Refused: the approval %s was not used in time. The identical call asks again.", asked.ID)
 		}
+	case asked.State == sallyport.Approved:
+		refused.Approval, err = asked.End("", "what people had said does not count any more", now)
+		if err != nil {
+			return err
+		}
+		refused.Decision.Reason = fmt.Sprintf("Refused: the approval %s does not count any more: who gave it may not give it now, or it takes more. The identical call asks again.", asked.ID)
 	case !asked.Over(now) && asked.State == sallyport.Refused:
 		refused.Decision.Reason = fmt.Sprintf("Refused by a person (%s): %s. Don't try the same in another way. The identical call is refused until %s.",
 			asked.ID, strings.TrimRight(asked.Reason, ". "), asked.Expires.UTC().Format(time.RFC3339))
+		refused.Narrower = g.narrower(ctx, &asked)
 	default:
 		refused.Cause, refused.Approval = sallyport.CauseHold, g.question(call, facts, decision, now)
 	}
@@ -75,13 +87,14 @@ func (g *Gateway) hold(ctx context.Context, call *sallyport.Call, facts *sallypo
 
 // question is a new question to people. Of the principal it keeps the names.
 func (g *Gateway) question(call *sallyport.Call, facts *sallyport.Facts, decision sallyport.Decision, now time.Time) sallyport.Approval {
-	p := call.Principal
+	p, terms := call.Principal, g.Asking()
 	a := sallyport.Approval{
 		ID: "a_" + strings.TrimPrefix(call.ID, "c_"), State: sallyport.Pending,
 		Digest: decision.Question, Question: sallyport.AppendQuestion(nil, facts, decision.Rules),
 		Call: call.ID, Principal: sallyport.Principal{Agent: p.Agent, Role: p.Role, User: p.User, Tenant: p.Tenant},
 		Run: call.Run.ID, Kind: call.Kind, Server: call.Server, Name: cut(call.Name), Rules: decision.Rules,
-		Asked: now.Truncate(time.Millisecond), Expires: now.Add(g.Expire()).Truncate(time.Millisecond),
+		Class: terms.Class(facts, decision.Rules), Amount: terms.Amount(facts), Findings: facts.Findings, Origins: origins(facts.Flow),
+		Asked: now.Truncate(time.Millisecond), Expires: now.Add(terms.Expire).Truncate(time.Millisecond),
 	}
 	if facts.Tool != nil {
 		a.Effects = facts.Tool.Effects
@@ -93,8 +106,12 @@ func (g *Gateway) question(call *sallyport.Call, facts *sallyport.Facts, decisio
 // error means that neither happened; sallyport.ErrOvertaken, that the question
 // had moved on.
 func (g *Gateway) Answer(ctx context.Context, answered sallyport.Approval, by string) error {
+	what := answered.State.String()
+	if answered.State == sallyport.Pending { // and it takes another's yes
+		what = "seconded"
+	}
 	return g.Log.Commit(ctx, &sallyport.Record{Approval: &answered, Entry: sallyport.Entry{
-		Time: g.Now(), Type: sallyport.Change, Subject: "approval " + answered.State.String() + " " + answered.ID, By: by,
+		Time: g.Now(), Type: sallyport.Change, Subject: "approval " + what + " " + answered.ID, By: by,
 		Reason: cut(answered.Reason), Approval: answered.ID, Approver: answered.Approver(), After: answered.Digest,
 	}})
 }

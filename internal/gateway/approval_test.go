@@ -46,6 +46,9 @@ func (q *questions) apply(record *sallyport.Record) error {
 	default:
 		q.kept[a.Digest] = *a
 	}
+	if record.Narrower != nil {
+		q.kept[record.Narrower.Digest] = *record.Narrower
+	}
 	record.Entry.Approval = record.Approval.ID
 	return nil
 }
@@ -54,6 +57,17 @@ func (w *world) Approval(_ context.Context, digest sallyport.Digest) (sallyport.
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.asked.kept[digest], w.asked.err
+}
+
+func (w *world) OpenApproval(_ context.Context, id string) (sallyport.Approval, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.asked.kept {
+		if a.ID == id {
+			return a, w.asked.err
+		}
+	}
+	return sallyport.Approval{}, errors.New("no such approval")
 }
 
 // question is the one question there is.
@@ -345,8 +359,8 @@ func TestTwoRulesAsk(t *testing.T) {
 	half := yes
 	half.Answers = half.Answers[:1]
 	w.asked.kept[a.Digest] = half
-	refusal(t, call(t, g, to("bank")), sallyport.CauseHold)
-	if len(w.executed) != 0 {
+	refusal(t, call(t, g, to("bank")), sallyport.CauseApproval)
+	if len(w.executed) != 0 || w.question(t).State != sallyport.Expired {
 		t.Fatal("one group answered for another")
 	}
 	w.asked.kept[a.Digest] = yes
@@ -403,6 +417,10 @@ func TestOvertakenIsBounded(t *testing.T) {
 
 // wrong knows of approvals what was true before.
 type wrong struct{ w *world }
+
+func (x wrong) OpenApproval(ctx context.Context, id string) (sallyport.Approval, error) {
+	return x.w.OpenApproval(ctx, id)
+}
 
 func (x wrong) Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error) {
 	a, err := x.w.Approval(ctx, digest)

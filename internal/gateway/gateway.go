@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/kill"
 	"sallyport/internal/pin"
 	"sallyport/internal/policy"
@@ -39,7 +40,7 @@ type Parts struct {
 	NewID      func() string        // of a call, unique
 	Observe    func() bool          // observe mode: policy verdicts are recorded, not enforced
 	Deadline   time.Duration        // of a ticket
-	Expire     func() time.Duration // how long people may take to answer
+	Asking     func() *asking.Terms // on which people are asked, now
 }
 
 // Identifier says who a credential stands for. An error means that nobody is
@@ -49,6 +50,9 @@ type Identifier interface {
 	// Hold keeps a run from ending until release is called, which must be
 	// soon. An error means that it has ended: nothing more happens in it.
 	Hold(run sallyport.Run) (release func(), err error)
+	// Acting says who acts in a run. An error means that it has ended, or that
+	// nobody does any more.
+	Acting(id string) (sallyport.Principal, sallyport.Run, error)
 }
 
 // Log is the durable record.
@@ -147,7 +151,7 @@ func (q *Query) target() kill.Target {
 func New(parts Parts) (*Gateway, error) {
 	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Kills == nil || parts.Inspector == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
-		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Expire == nil {
+		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Asking == nil {
 		return nil, errors.New("gateway: a part is missing")
 	}
 	return &Gateway{Parts: parts}, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/kill"
 	"sallyport/internal/manifest"
 	"sallyport/internal/pin"
@@ -35,6 +36,7 @@ type world struct {
 	principal  sallyport.Principal
 	executed   []string
 	asked      questions
+	terms      *asking.Terms
 	execute    func(ctx context.Context, ticket *Ticket, client Client) (Answer, error)
 	query      func(query *Query) (Answer, error)
 	observe    bool
@@ -53,6 +55,21 @@ func (w *world) Identify(context.Context, sallyport.Credential) (sallyport.Princ
 		return sallyport.Principal{}, sallyport.Run{}, errors.New("nobody is known by this token")
 	}
 	return w.principal, w.run, nil
+}
+
+// Acting is who identifies: there is nobody else here.
+func (w *world) Acting(id string) (sallyport.Principal, sallyport.Run, error) {
+	principal, run, err := w.Identify(context.Background(), sallyport.Credential{})
+	run.ID = id
+	return principal, run, err
+}
+
+// asking has the operator answer for everybody, unless a test says otherwise.
+func (w *world) asking() *asking.Terms {
+	if w.terms != nil {
+		return w.terms
+	}
+	return &asking.Terms{Expire: time.Hour, Alone: "operator"}
 }
 
 func (w *world) Hold(sallyport.Run) (release func(), err error) {
@@ -180,7 +197,7 @@ func open(t testing.TB) (*Gateway, *world) {
 	g, err := New(Parts{
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return w.observe }, Deadline: time.Minute,
-		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Asking: w.asking,
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint("c_", w.ids) },
 	})
 	if err != nil {

@@ -78,12 +78,7 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 
 	// 3 Learn the rest, 4 decide on all of it.
 	facts.Partial = false
-	if rules.LooksAtFlow() {
-		facts.Flow = g.Memories.Flow(ctx, judged, facts.Tool)
-	}
-	if facts.Findings = unasked; rules.LooksAtFindings() {
-		facts.Findings = g.Inspector.Arguments(ctx, judged, facts.Tool)
-	}
+	g.learn(ctx, rules, facts)
 	decision = policy.Decide(rules, facts)
 	observed := decision.Verdict != sallyport.Allow && g.Observe()
 	var asked sallyport.Approval
@@ -111,6 +106,16 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 		}
 	}
 	return g.commit(ctx, call, facts, record, decision)
+}
+
+// learn learns what the rules look at beside the arguments.
+func (g *Gateway) learn(ctx context.Context, rules *policy.Rules, facts *sallyport.Facts) {
+	if rules.LooksAtFlow() {
+		facts.Flow = g.Memories.Flow(ctx, facts.Call, facts.Tool)
+	}
+	if facts.Findings = unasked; rules.LooksAtFindings() {
+		facts.Findings = g.Inspector.Arguments(ctx, facts.Call, facts.Tool)
+	}
 }
 
 // commit makes an intent durable and gives the ticket to carry it out. A run

@@ -99,11 +99,19 @@ func (d *Door) refused(err error) answer {
 		return deny("Sallyport could not decide: " + err.Error())
 	case refused.Cause == sallyport.CauseHold && refused.Approval.ID != "":
 		a := &refused.Approval
-		return deny(fmt.Sprintf("Held: nothing has been done yet. A human of %s has to look at it (sallyport approvals show %s; the words are %s). Then make the identical call again, until %s. Don't try this in another way. %s (call %s)",
-			strings.Join(a.Groups(), " and "), a.ID, a.Digest.Words(), a.Expires.UTC().Format(time.RFC3339), refused.Decision.Reason, refused.CallID))
+		return deny(fmt.Sprintf("Held: nothing has been done yet. A human of %s has to look at it (sallyport approvals show %s; the words are %s%s). Then make the identical call again, until %s. Don't try this in another way. %s (call %s)",
+			strings.Join(a.Groups(), " and "), a.ID, a.Digest.Words(), number(a), a.Expires.UTC().Format(time.RFC3339), refused.Decision.Reason, refused.CallID))
 	case refused.CallID == "":
 		return deny(refused.Error())
 	default:
 		return deny(refused.Error() + " (call " + refused.CallID + ")")
 	}
+}
+
+// number is what the person who approves has to type, where one must.
+func number(a *sallyport.Approval) string {
+	if a.Class.Known() == sallyport.ClassTap {
+		return ""
+	}
+	return ", the number to type is " + a.Number()
 }

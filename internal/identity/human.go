@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -18,8 +21,15 @@ import (
 // MinSecret is the fewest characters that a human's secret may have.
 const MinSecret = 12
 
-// humanRecord is the store's name of the human's credential.
-const humanRecord = "human"
+// OperatorName is the person who enrolled first: the one credential that may loosen,
+// accept and let others enroll.
+const OperatorName = "operator"
+
+// The store's names of people's credentials.
+const (
+	humanRecord  = "human" // the operator's
+	personPrefix = "human/"
+)
 
 // Cost of a verification: the second recommended choice of RFC 9106, section
 // 4 (argon2id, 64 MiB, 3 passes, 4 lanes).
@@ -33,14 +43,21 @@ const (
 // longestBackoff bounds how long one guesser can keep the human out.
 const longestBackoff = time.Minute
 
-// Human is the one credential that may loosen, accept and approve. No agent
-// holds it, no command prints it, and nothing remembers that it was shown.
+// Human is the credentials of people. No agent holds one, no command prints one,
+// and nothing remembers that it was shown. The operator's may loosen and accept;
+// everybody's answers approvals.
 type Human struct {
 	store Store
 	now   func() time.Time
 
-	mu       sync.Mutex // one verification at a time: each takes 64 MiB
-	record   string     // "" while nobody has enrolled
+	mu     sync.Mutex // one verification at a time: each takes 64 MiB
+	people map[string]*person
+	names  atomic.Pointer[[]string] // of people, for who must not wait for a verification
+}
+
+// person is one credential, with the guesses at it.
+type person struct {
+	record   string
 	failures int
 	barred   time.Time // no guess is looked at before
 }
@@ -49,38 +66,49 @@ type Human struct {
 var (
 	ErrNotEnrolled = errors.New("no human has enrolled yet: run \"sallyport enroll\" first")
 	ErrEnrolled    = errors.New("a human has enrolled already: to replace the secret, give the current one as well")
+	ErrNoPerson    = errors.New("this person has not enrolled: run \"sallyport enroll --as NAME\" first")
 	ErrWrongSecret = errors.New("that is not the enrolled secret")
 	ErrTooSoon     = errors.New("too many wrong secrets")
 	errDamaged     = errors.New("the human's credential is damaged")
 )
 
-// LoadHuman reads the human's credential from its store.
+// LoadHuman reads people's credentials from their store.
 func LoadHuman(ctx context.Context, store Store, now func() time.Time) (*Human, error) {
 	records, err := store.Credentials(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("loading the human's credential: %w", err)
 	}
-	return &Human{store: store, now: now, record: string(records[humanRecord])}, nil
+	h := &Human{store: store, now: now, people: map[string]*person{}}
+	for name, record := range records {
+		if name == humanRecord {
+			h.people[OperatorName] = &person{record: string(record)}
+		} else if who, ok := strings.CutPrefix(name, personPrefix); ok {
+			h.people[who] = &person{record: string(record)}
+		}
+	}
+	h.publish()
+	return h, nil
 }
 
-// Enrolled reports whether there is a secret to verify against.
-func (h *Human) Enrolled() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.record != ""
+// Enrolled reports whether the operator has enrolled.
+func (h *Human) Enrolled() bool { return slices.Contains(h.People(), OperatorName) }
+
+// People are those who have enrolled, in order.
+func (h *Human) People() []string { return *h.names.Load() }
+
+func (h *Human) publish() {
+	names := slices.Sorted(maps.Keys(h.people))
+	h.names.Store(&names)
 }
 
-// Enroll sets the secret. Replacing one needs the current secret.
-func (h *Human) Enroll(ctx context.Context, secret, current string) error {
+// Enroll sets the secret of a person. Replacing the operator's needs the current
+// one, and anybody else's the operator's or their own: whoever enrolls first is
+// the operator, and nobody comes after who is not let.
+func (h *Human) Enroll(ctx context.Context, who, secret, current string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.record != "" {
-		if current == "" {
-			return ErrEnrolled
-		}
-		if err := h.verify(current); err != nil {
-			return err
-		}
+	if err := h.mayEnroll(who, current); err != nil {
+		return err
 	}
 	if !utf8.ValidString(secret) || utf8.RuneCountInString(secret) < MinSecret {
 		return fmt.Errorf("the secret needs at least %d characters", MinSecret)
@@ -88,39 +116,64 @@ func (h *Human) Enroll(ctx context.Context, secret, current string) error {
 	var salt [16]byte
 	rand.Read(salt[:]) // never fails (crypto/rand)
 	record := phc(salt[:], derive(secret, salt[:]))
-	if err := h.store.SaveCredential(ctx, humanRecord, []byte(record)); err != nil {
+	name := personPrefix + who
+	if who == OperatorName {
+		name = humanRecord
+	}
+	if err := h.store.SaveCredential(ctx, name, []byte(record)); err != nil {
 		return fmt.Errorf("saving the human's credential: %w", err)
 	}
-	h.record = record
+	h.people[who] = &person{record: record}
+	h.publish()
 	return nil
 }
 
-// Verify checks the secret. After each wrong guess the next is looked at only
-// after a while, twice as long each time, so that whoever reaches the control
-// socket can't try many.
-func (h *Human) Verify(secret string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.record == "" {
+// mayEnroll says why a secret may not be set. The caller holds mu.
+func (h *Human) mayEnroll(who, current string) error {
+	switch {
+	case h.people[OperatorName] == nil && who == OperatorName:
+		return nil
+	case h.people[OperatorName] == nil:
 		return ErrNotEnrolled
+	case current == "":
+		return ErrEnrolled
 	}
-	return h.verify(secret)
+	if who != OperatorName && h.people[who] != nil && h.verify(who, current) == nil {
+		return nil
+	}
+	return h.verify(OperatorName, current)
 }
 
-func (h *Human) verify(secret string) error {
-	if wait := h.barred.Sub(h.now()); wait > 0 {
+// Verify checks the secret of a person. After each wrong guess the next is looked
+// at only after a while, twice as long each time, so that whoever reaches the
+// control socket can't try many. A guess at one person bars nobody else.
+func (h *Human) Verify(who, secret string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.verify(who, secret)
+}
+
+func (h *Human) verify(who, secret string) error {
+	p := h.people[who]
+	switch {
+	case p == nil && who == OperatorName:
+		return ErrNotEnrolled
+	case p == nil:
+		return ErrNoPerson
+	}
+	if wait := p.barred.Sub(h.now()); wait > 0 {
 		return fmt.Errorf("%w: try again in %s", ErrTooSoon, wait.Round(time.Second)+time.Second)
 	}
-	salt, key, err := parsePHC(h.record)
+	salt, key, err := parsePHC(p.record)
 	if err != nil {
 		return err
 	}
 	if subtle.ConstantTimeCompare(key, derive(secret, salt)) != 1 {
-		h.failures++
-		h.barred = h.now().Add(min(time.Second<<min(h.failures-1, 10), longestBackoff))
+		p.failures++
+		p.barred = h.now().Add(min(time.Second<<min(p.failures-1, 10), longestBackoff))
 		return ErrWrongSecret
 	}
-	h.failures, h.barred = 0, time.Time{}
+	p.failures, p.barred = 0, time.Time{}
 	return nil
 }
 

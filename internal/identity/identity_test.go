@@ -302,7 +302,7 @@ func TestStoreKeepsNoToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	const secret = "correct horse battery"
-	if err := human.Enroll(t.Context(), secret, ""); err != nil {
+	if err := human.Enroll(t.Context(), OperatorName, secret, ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, record := range store.records {
@@ -362,44 +362,44 @@ func TestHuman(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Verify(""); !errors.Is(err, ErrNotEnrolled) {
+	if err := h.Verify(OperatorName, ""); !errors.Is(err, ErrNotEnrolled) {
 		t.Fatalf("nobody enrolled, yet %v", err)
 	}
 	for _, short := range []string{"", "elevenchars", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"} {
-		if h.Enroll(t.Context(), short, "") == nil {
+		if h.Enroll(t.Context(), OperatorName, short, "") == nil {
 			t.Fatalf("%q was enrolled", short)
 		}
 	}
 	store.fail = errors.New("disk full")
-	if h.Enroll(t.Context(), "first secret", "") == nil || h.Enrolled() {
+	if h.Enroll(t.Context(), OperatorName, "first secret", "") == nil || h.Enrolled() {
 		t.Fatal("enrolled a secret that is not saved")
 	}
 	store.fail = nil
-	if err := h.Enroll(t.Context(), "first secret", ""); err != nil {
+	if err := h.Enroll(t.Context(), OperatorName, "first secret", ""); err != nil {
 		t.Fatal(err)
 	}
-	if h.Enroll(t.Context(), "other secret", "") == nil {
+	if h.Enroll(t.Context(), OperatorName, "other secret", "") == nil {
 		t.Fatal("the secret was replaced without the current one")
 	}
-	if err := h.Enroll(t.Context(), "other secret", "wrong secret!"); !errors.Is(err, ErrWrongSecret) {
+	if err := h.Enroll(t.Context(), OperatorName, "other secret", "wrong secret!"); !errors.Is(err, ErrWrongSecret) {
 		t.Fatalf("replaced with a wrong one: %v", err)
 	}
-	if err := h.Verify("first secret"); err == nil {
+	if err := h.Verify(OperatorName, "first secret"); err == nil {
 		t.Fatal("verified right after a wrong guess")
 	}
 	clock.time = clock.time.Add(time.Second)
-	if err := h.Enroll(t.Context(), "other secret", "first secret"); err != nil {
+	if err := h.Enroll(t.Context(), OperatorName, "other secret", "first secret"); err != nil {
 		t.Fatal(err)
 	}
 	again, err := LoadHuman(t.Context(), store, clock.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Verify("first secret"); !errors.Is(err, ErrWrongSecret) {
+	if err := again.Verify(OperatorName, "first secret"); !errors.Is(err, ErrWrongSecret) {
 		t.Fatalf("the old secret: %v", err)
 	}
 	clock.time = clock.time.Add(time.Second)
-	if err := again.Verify("other secret"); err != nil {
+	if err := again.Verify(OperatorName, "other secret"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -407,12 +407,12 @@ func TestHuman(t *testing.T) {
 func TestGuessingGetsSlow(t *testing.T) {
 	store, clock := &memory{}, &clock{time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	h, _ := LoadHuman(t.Context(), store, clock.now)
-	if err := h.Enroll(t.Context(), "the right secret", ""); err != nil {
+	if err := h.Enroll(t.Context(), OperatorName, "the right secret", ""); err != nil {
 		t.Fatal(err)
 	}
 	looked := 0
 	for range 600 { // a guess each second for ten minutes
-		if err := h.Verify("a wrong secret"); errors.Is(err, ErrWrongSecret) {
+		if err := h.Verify(OperatorName, "a wrong secret"); errors.Is(err, ErrWrongSecret) {
 			looked++
 		}
 		clock.time = clock.time.Add(time.Second)
@@ -421,10 +421,10 @@ func TestGuessingGetsSlow(t *testing.T) {
 		t.Fatalf("%d guesses were looked at in ten minutes", looked)
 	}
 	clock.time = clock.time.Add(longestBackoff)
-	if err := h.Verify("the right secret"); err != nil {
+	if err := h.Verify(OperatorName, "the right secret"); err != nil {
 		t.Fatalf("the human stays locked out: %v", err)
 	}
-	if err := h.Verify("the right secret"); err != nil {
+	if err := h.Verify(OperatorName, "the right secret"); err != nil {
 		t.Fatalf("success did not clear the backoff: %v", err)
 	}
 }

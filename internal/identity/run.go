@@ -188,6 +188,16 @@ func (r *Runs) Identify(ctx context.Context, credential sallyport.Credential) (s
 	return principal, one.ref(), nil
 }
 
+// Acting implements gateway.Identifier.
+func (r *Runs) Acting(id string) (sallyport.Principal, sallyport.Run, error) {
+	one := r.find(id)
+	if one == nil {
+		return sallyport.Principal{}, sallyport.Run{}, noRun(id)
+	}
+	principal, err := r.principal(one)
+	return principal, one.ref(), err
+}
+
 // principal is who acts in a run, as that is declared now.
 func (r *Runs) principal(one *run) (sallyport.Principal, error) {
 	if err := one.over(r.now()); err != nil {

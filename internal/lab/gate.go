@@ -19,8 +19,11 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
+	"sallyport/internal/inbox"
 	"sallyport/internal/lab/scenario"
 	"sallyport/internal/policy"
 	"sallyport/internal/starter"
@@ -225,18 +228,21 @@ func (g *gateway) noticed(ctx context.Context, server string) error {
 	}
 }
 
-// approve is a human who agrees to all that waits.
+// approve is a human who agrees to all that waits, and has read at the agent's end
+// which number it was told.
 func (g *gateway) approve(ctx context.Context) error {
-	all, err := control.Get[[]control.Approval](ctx, g.control, "/approvals")
+	all, err := control.Get[[]inbox.Question](ctx, g.control, "/approvals")
 	if err != nil {
 		return err
 	}
-	for _, a := range all {
-		if a.State != "pending" {
-			continue
+	for _, waiting := range all {
+		q, err := control.Get[inbox.Question](ctx, g.control, "/approvals/"+url.PathEscape(waiting.ID))
+		if err != nil {
+			return err
 		}
-		answer := control.ApprovalAnswer{Secret: secret, Digest: a.Digest, Approve: true}
-		if _, err := control.Post[control.Approval](ctx, g.control, "/approvals/"+url.PathEscape(a.ID), answer); err != nil {
+		asked := sallyport.Approval{ID: q.ID, Digest: sallyport.DigestOf([]byte(q.Question))}
+		answer := inbox.Answer{Digest: q.Digest, Approve: true, Proof: asking.Proof{Secret: secret, Typed: asked.Number()}}
+		if _, err := control.Post[inbox.Question](ctx, g.control, "/approvals/"+url.PathEscape(q.ID), answer); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/gateway"
 	"sallyport/internal/inspect"
 	"sallyport/internal/kill"
@@ -98,7 +99,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.gateway, err = gateway.New(gateway.Parts{
 		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
-		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Expire: func() time.Duration { return time.Hour },
+		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Asking: func() *asking.Terms { return &asking.Terms{Expire: time.Hour, Alone: "operator"} },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -196,6 +197,14 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 		run = sallyport.Run{ID: "r_1"}
 	}
 	return sallyport.Principal{Agent: name, User: name, Tenant: "acme"}, run, nil
+}
+
+func (w *world) Acting(string) (sallyport.Principal, sallyport.Run, error) {
+	return sallyport.Principal{}, sallyport.Run{}, errors.New("nobody acts here")
+}
+
+func (w *world) OpenApproval(context.Context, string) (sallyport.Approval, error) {
+	return sallyport.Approval{}, errors.New("nothing is kept here")
 }
 
 func (w *world) Hold(sallyport.Run) (release func(), err error) { return func() {}, nil }

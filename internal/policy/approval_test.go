@@ -15,7 +15,7 @@ func agreed(t *testing.T, r *Rules, facts *sallyport.Facts) sallyport.Approval {
 		t.Fatalf("not held: %+v", held)
 	}
 	at := time.Unix(1, 0)
-	a, err := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: held.Question, Rules: held.Rules, Expires: at.Add(1)}.Approve("ana", at)
+	a, err := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: held.Question, Rules: held.Rules, Class: sallyport.ClassTap, Expires: at.Add(1)}.Approve("ana", at)
 	if err != nil {
 		t.Fatal(err)
 	}

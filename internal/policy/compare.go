@@ -83,7 +83,7 @@ func (c *comparison) permit(r *rule) {
 // the old one could not be judged on, and so refused.
 func (c *comparison) forbid(was *rule) {
 	covers := func(r *rule) bool {
-		if r.permit || r.result != was.result || r.Ask != nil && !slices.Equal(r.Ask, was.Ask) || !c.scopeCovers(r, was) {
+		if r.permit || r.result != was.result || r.Ask != nil && (!slices.Equal(r.Ask, was.Ask) || r.Class < was.Class) || !c.scopeCovers(r, was) {
 			return false
 		}
 		if r.changes() && !(was.changes() && r.changesAs(was)) {

@@ -47,6 +47,9 @@ func Load(files []File, pinned []sallyport.Definition, declared Declared) (*Rule
 	for _, rule := range r.rules {
 		rule.policy = cedar.NewPolicyFromAST((*publicast.Policy)(rule.source))
 		rule.foresee()
+		if rule.Ask != nil {
+			rule.Otherwise = rule.otherwise()
+		}
 		r.flow = r.flow || len(rule.uses.flow) > 0
 		r.finds = r.finds || rule.uses.findings || rule.uses.found || rule.Mask != nil
 		r.changing = r.changing || rule.permit && rule.changes()
@@ -119,6 +122,12 @@ func (c *checker) annotations(out *rule) {
 				out.Ask = append(out.Ask, strings.TrimSpace(group))
 				c.name(at, "group", strings.TrimSpace(group), c.declared.Groups)
 			}
+		case "class":
+			if i := slices.Index([]string{"1", "2", "3"}, value); i >= 0 {
+				out.Class = sallyport.Class(i + 1)
+			} else {
+				c.problem(at, `a class is "1", "2" or "3"`)
+			}
 		case "on":
 			if out.result = value == "result"; !out.result {
 				c.problem(at, `@on("result") is the only one there is`)
@@ -130,7 +139,7 @@ func (c *checker) annotations(out *rule) {
 				c.problem(at, "@neutralise says all: write it without a text")
 			}
 		default:
-			c.problem(at, "there is no annotation @%s%s", key, source.Meant(key, []string{"id", "because", "ask", "on", "mask", "neutralise"}))
+			c.problem(at, "there is no annotation @%s%s", key, source.Meant(key, []string{"id", "because", "ask", "class", "on", "mask", "neutralise"}))
 		}
 	}
 	slices.Sort(out.Ask)
@@ -138,6 +147,9 @@ func (c *checker) annotations(out *rule) {
 	at := c.statement.Start()
 	if out.permit && (out.Ask != nil || out.result) {
 		c.problem(at, "only a forbid can ask or judge results; a permit with @ask or @on would allow without asking")
+	}
+	if out.Class != 0 && out.Ask == nil {
+		c.problem(at, "@class is of a question: write whom it asks with @ask")
 	}
 	c.changing(out)
 	if first := c.ids[out.Rule.ID]; first != "" {

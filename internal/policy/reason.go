@@ -43,8 +43,8 @@ func (q *question) heldBy(r *rule, groups []string) string {
 		who = groups[0] + " must agree"
 	}
 	hint := ""
-	if way := r.otherwise(); way != "" {
-		hint = "Nobody is asked when " + way
+	if r.Otherwise != "" {
+		hint = "Nobody is asked when " + r.Otherwise
 	}
 	return source.Sentences(because("Held by "+r.String(), r), who, hint)
 }

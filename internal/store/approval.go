@@ -9,13 +9,14 @@ import (
 )
 
 // seal seals what is asked of people, on the caller's time and processor.
-func (w *waiting) seal() {
-	if w.approval.Question == nil {
+func (w *waiting) seal(a *sallyport.Approval) {
+	if a.Question == nil {
 		return // and it will not be put
 	}
-	w.question.Key = w.key.id
-	w.question.Text, w.question.Commitment = w.key.Seal(nil, w.approval.Question, approvals.Place(w.approval.ID))
-	w.size += int64(len(w.approval.Question))
+	sealed := &w.asked.Sealed
+	sealed.Key = w.key.id
+	sealed.Text, sealed.Commitment = w.key.Seal(nil, a.Question, approvals.Place(a.ID))
+	w.size += int64(len(a.Question))
 }
 
 // Approval is the last question to people with a digest, without its words; a

@@ -27,9 +27,9 @@ func asks(call, question string) *sallyport.Record {
 	r.Approval = &sallyport.Approval{
 		ID: "a_" + call, State: sallyport.Pending, Question: []byte(question), Digest: sallyport.DigestOf([]byte(question)),
 		Call: call, Principal: sallyport.Principal{Agent: "bot", User: "ana"}, Run: r.Entry.Run, Kind: sallyport.KindTool, Server: "crm", Name: "refund",
-		Effects: []sallyport.Effect{sallyport.Pay},
-		Rules:   []sallyport.Rule{{ID: "look", File: "p.cedar", Line: 3, Because: "money", Ask: []string{"finance"}, Digest: sallyport.DigestOf([]byte("look"))}},
-		Asked:   r.Entry.Time, Expires: r.Entry.Time.Add(time.Hour),
+		Effects: []sallyport.Effect{sallyport.Pay}, Class: sallyport.ClassType,
+		Rules: []sallyport.Rule{{ID: "look", File: "p.cedar", Line: 3, Because: "money", Ask: []string{"finance"}, Digest: sallyport.DigestOf([]byte("look"))}},
+		Asked: r.Entry.Time, Expires: r.Entry.Time.Add(time.Hour),
 	}
 	return r
 }

@@ -49,9 +49,8 @@ type waiting struct {
 
 	regardless bool // of what is killed
 
-	approval *sallyport.Approval // changes in the same transaction; a copy, too
-	question approvals.Sealed    // of one that is put
-	err      error               // why the current transaction left it out
+	asked *approvals.Change // in the same transaction; a copy, too
+	err   error             // why the current transaction left it out
 
 	// done hears the end; nil for an accepted record, for which nobody waits.
 	done chan error
@@ -208,7 +207,9 @@ func (s *Store) Commit(ctx context.Context, record *sallyport.Record) error {
 	}
 	e := &record.Entry
 	e.Index, e.Prev, e.Time, e.Args, e.Result = w.entry.Index, w.entry.Prev, w.entry.Time, w.entry.Args, w.entry.Result
-	record.Approval, e.Approval = w.approval, w.entry.Approval
+	if e.Approval = w.entry.Approval; w.asked != nil {
+		record.Approval = w.asked.Approval
+	}
 	return nil
 }
 
@@ -239,18 +240,19 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if err := fits(&w.entry); err != nil {
 		return nil, err
 	}
-	if record.Approval != nil {
-		approval := *record.Approval
-		w.approval = &approval
-	}
-	asks := w.approval != nil && w.approval.State == sallyport.Pending
-	if record.Args == nil && record.Result == nil && !asks {
+	w.asked = approvals.ChangeOf(record)
+	put := w.asked.Puts()
+	if record.Args == nil && record.Result == nil && put == nil {
 		return w, nil
 	}
-	key := s.keys.of(w.entry.Run, w.entry.Time)
+	run := w.entry.Run
+	if put != nil {
+		run = put.Run // a question may be put by an entry of no run
+	}
+	key := s.keys.of(run, w.entry.Time)
 	w.key, w.sealed = key, buffers.Get().(*[]byte)
-	if asks {
-		w.seal()
+	if put != nil {
+		w.seal(put)
 	}
 	sealed := (*w.sealed)[:0]
 	if record.Args != nil {
@@ -482,15 +484,15 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 			w.err = sallyport.ErrOvertaken
 			continue
 		}
-		if w.approval != nil {
-			w.err = approvals.Apply(ctx, c.conn, w.approval, e.Time, w.question)
+		if w.asked != nil {
+			w.err = w.asked.Apply(ctx, c.conn, e.Time)
 			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) || errors.Is(w.err, approvals.ErrUnusable) {
 				continue // its caller has to look again; the others are not held up
 			}
 			if w.err != nil {
 				return end, w.err
 			}
-			e.Approval = w.approval.ID
+			e.Approval = w.asked.Approval.ID
 		}
 		text := e.AppendCanonical(make([]byte, 0, 768))
 		c.rows = append(c.rows, written{e.Index, text, e})

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,18 @@ func Secret(prompt string) (string, error) {
 	secret, err := term.ReadPassword(int(tty.Fd()))
 	fmt.Fprintln(tty)
 	return string(secret), err
+}
+
+// Answer asks for a line of text, which is shown as it is typed.
+func Answer(prompt string) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", ErrNobody
+	}
+	defer tty.Close()
+	fmt.Fprint(tty, prompt)
+	line, err := bufio.NewReader(tty).ReadString('\n')
+	return strings.TrimSpace(line), err
 }
 
 // SecretFile reads a secret from the first line of a file that nobody else

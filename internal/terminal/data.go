@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"sallyport"
+	"sallyport/internal/card"
 )
 
 // Data shows JSON as the user asked, "json" or "yaml". It is the same data for
@@ -49,7 +50,7 @@ func VisibleJSON(json []byte) []byte {
 }
 
 // hiddenInside leaves the white space between JSON's tokens alone.
-func hiddenInside(r rune) bool { return hidden(r) && r != '\n' && r != '\t' && r != '\r' }
+func hiddenInside(r rune) bool { return card.Hidden(r) && r != '\n' && r != '\t' && r != '\r' }
 
 // JSONLines is a writer of lines that hold JSON, shown by VisibleJSON. Each Write
 // must be whole lines.
@@ -126,9 +127,9 @@ func yamlText(text string) string {
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case hidden(r) && r > 0xffff:
+		case card.Hidden(r) && r > 0xffff:
 			fmt.Fprintf(&b, `\U%08x`, r)
-		case hidden(r):
+		case card.Hidden(r):
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)

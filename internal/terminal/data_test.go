@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"sallyport/internal/card"
 )
 
 func TestDataIsTheSameAndDoesNothing(t *testing.T) {
@@ -31,7 +33,7 @@ func TestDataIsTheSameAndDoesNothing(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if bytes.ContainsFunc(out, func(r rune) bool { return hidden(r) && r != '\n' }) {
+				if bytes.ContainsFunc(out, func(r rune) bool { return card.Hidden(r) && r != '\n' }) {
 					t.Errorf("%s %s: %q would act on a terminal", format, in, out)
 				}
 				var got any

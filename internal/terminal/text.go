@@ -10,9 +10,10 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
+
+	"sallyport/internal/card"
 )
 
 // Table prints aligned columns.
@@ -42,27 +43,8 @@ func (t *Table) Line(text string) {
 	t.w.Flush()
 }
 
-// Visible shows control, bidi and other invisible characters as what they
-// are: names and words of servers and agents must not paint over our own
-// (CVE-2021-42574 and terminal escapes).
-func Visible(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if hidden(r) {
-			fmt.Fprintf(&b, "\\u{%x}", r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool {
-	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
-}
+// Visible is card.Visible.
+func Visible(text string) string { return card.Visible(text) }
 
 // VisibleLines is Visible for text of several lines: line ends and tabs stay.
 func VisibleLines(text string) string {

@@ -1,61 +1,44 @@
 package verbs
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sallyport"
+	"sallyport/internal/card"
 	"sallyport/internal/control"
+	"sallyport/internal/inbox"
 	"sallyport/internal/terminal"
 )
 
 // Approvals is "sallyport approvals".
 func (k Kit) Approvals() *cobra.Command {
-	return k.Group("approvals", "Calls that wait for a human", k.approvalsList(), k.approvalsShow(), k.approvalsApprove(), k.approvalsDeny())
+	return k.Group("approvals", "Calls that wait for a human", k.approvalsList(), k.approvalsShow(), k.approvalsApprove(), k.approvalsDeny(), k.approvalsNarrow())
 }
 
 func (k Kit) approvalsList() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the calls that wait for a human", Args: k.Exactly(),
+		Use: "list", Short: "List the calls that wait for a human, equal ones together", Args: k.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-				kept, err := control.Get[[]control.Approval](ctx, gate, "/approvals")
+				path := "/approvals"
+				if all {
+					path += "?all"
+				}
+				listed, err := control.Get[[]inbox.Question](ctx, gate, path)
 				if err != nil {
 					return err
 				}
-				listed := []control.Approval{}
-				for _, a := range kept {
-					if all || a.State == sallyport.Pending.String() || a.Problem != "" {
-						listed = append(listed, a)
-					}
-				}
-				return k.Print(listed, func(t *terminal.Table) {
-					if len(listed) == 0 {
-						t.Line("Nothing waits for a human.")
-						return
-					}
-					t.Row("APPROVAL", "STATE", "AGENT", "FOR", "CALL", "ASKS", "UNTIL", "WORDS")
-					for _, a := range listed {
-						call := a.Server + "/" + a.Name
-						if a.Problem != "" {
-							call = ""
-						}
-						t.Row(a.ID, a.State, a.Agent, a.User, call, strings.Join(a.Groups, ","), k.Minute(a.Expires), a.Words)
-					}
-					for _, a := range listed {
-						if a.Problem != "" {
-							t.Line(terminal.Visible(a.ID + ": " + a.Problem))
-						}
-					}
-				})
+				return k.Print(listed, func(t *terminal.Table) { k.listApprovals(t, listed) })
 			})
 		},
 	}
@@ -63,227 +46,337 @@ func (k Kit) approvalsList() *cobra.Command {
 	return cmd
 }
 
+func (k Kit) listApprovals(t *terminal.Table, listed []inbox.Question) {
+	if len(listed) == 0 {
+		t.Line("Nothing waits for a human.")
+		return
+	}
+	t.Row("APPROVAL", "STATE", "CLASS", "AGENT", "FOR", "CALL", "ASKS", "UNTIL", "WORDS", "EQUAL")
+	for _, q := range listed {
+		call, equal := q.Server+"/"+q.Name, ""
+		if q.Server == "" {
+			call = ""
+		}
+		if len(q.Equal) > 0 {
+			equal = fmt.Sprintf("and %d more", len(q.Equal))
+		}
+		asks := strings.Join(q.Groups, ",")
+		if len(q.Escalated) > 0 {
+			asks += " or " + strings.Join(q.Escalated, ",")
+		}
+		t.Row(q.ID, q.State, fmt.Sprint(q.Class), q.Agent, q.User, call, asks, k.Minute(q.Expires), q.DigestWords, equal)
+	}
+	for _, q := range listed {
+		if q.Problem != "" {
+			t.Line(terminal.Visible(q.ID + ": " + q.Problem))
+		}
+	}
+}
+
 func (k Kit) approvalsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show exactly what a call that waits would do", Args: k.Exactly("ID"), ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-				a, err := approval(ctx, gate, args[0])
+				q, err := approval(ctx, gate, args[0])
 				if err != nil {
 					return err
 				}
-				return k.Print(a, func(t *terminal.Table) { showApproval(t, a) })
+				return k.Print(q, func(t *terminal.Table) { showCard(t, &q) })
 			})
 		},
 	}
 }
 
+// answering is what all answers have in common.
+type answering struct {
+	as, typed, reason string
+	equal             bool
+	except            []string
+}
+
 func (k Kit) approvalsApprove() *cobra.Command {
+	var a answering
 	cmd := &cobra.Command{
 		Use: "approve ID", Short: "Let exactly this call through, once", Args: k.Exactly("ID"), ValidArgsFunction: k.completeApprovals,
 		Long: `Let exactly this call through, once, when the agent makes it again.
-What would be done is shown first; the human's secret then answers exactly that.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return k.answerApproval(cmd, args[0], control.ApprovalAnswer{Approve: true})
-		},
+What would be done is shown first; the person's secret then answers exactly that.
+Where the call can do more, the amount or the number that the agent was told is
+asked for, too; in the highest class a second person has to agree as well.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return k.answerApproval(cmd, args[0], true, a) },
 	}
-	k.SecretFlag(cmd)
+	k.answerFlags(cmd, &a, true)
 	return cmd
 }
 
 func (k Kit) approvalsDeny() *cobra.Command {
-	var reason string
+	var a answering
 	cmd := &cobra.Command{
 		Use: "deny ID", Short: "Refuse a call that waits, with a reason that the agent hears", Args: k.Exactly("ID"),
 		ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if strings.TrimSpace(reason) == "" {
+			if strings.TrimSpace(a.reason) == "" {
 				return k.Usage("say why with --reason: the agent hears it")
 			}
-			return k.answerApproval(cmd, args[0], control.ApprovalAnswer{Reason: reason})
+			return k.answerApproval(cmd, args[0], false, a)
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why; the agent hears it")
-	k.SecretFlag(cmd)
+	k.answerFlags(cmd, &a, false)
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why; the agent hears it")
 	return cmd
 }
 
-func (k Kit) answerApproval(cmd *cobra.Command, id string, given control.ApprovalAnswer) error {
-	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-		a, err := approval(ctx, gate, id)
-		if err != nil {
-			return err
-		}
-		card := terminal.NewTable(k.Errs) // whatever is printed for machines
-		showApproval(card, a)
-		if err := card.Flush(); err != nil {
-			return err
-		}
-		if a.State != sallyport.Pending.String() {
-			return fmt.Errorf("%s is %s: there is nothing to answer", id, a.State)
-		}
-		if given.Secret, err = k.Secret(ctx, gate); err != nil {
-			return err
-		}
-		given.Digest = a.Digest // of what was shown
-		answered, err := control.Post[control.Approval](ctx, gate, "/approvals/"+url.PathEscape(id), given)
-		if err != nil {
-			return err
-		}
-		return k.Print(answered, func(t *terminal.Table) {
-			if given.Approve {
-				t.Line("Approved: the identical call goes through once, until " + clock(answered.Expires) + ".")
-			} else {
-				t.Line("Refused: the agent hears why.")
+func (k Kit) approvalsNarrow() *cobra.Command {
+	var a answering
+	var given string
+	cmd := &cobra.Command{
+		Use: "narrow ID", Short: "Refuse a call that waits, and agree to less in its place", Args: k.Exactly("ID"),
+		Long: `Refuse a call that waits, and agree to the same call with other arguments in its
+place. The agent hears both when it comes again, and exactly that call goes through,
+once. Policy decides about the new arguments first.`,
+		ValidArgsFunction: k.completeApprovals,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if name, ok := strings.CutPrefix(given, "@"); ok {
+				text, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				given = string(text)
 			}
-		})
+			if given == "" {
+				return k.Usage("say which arguments with --args: all of them, as JSON, or @FILE")
+			}
+			return k.narrowApproval(cmd, args[0], given, a)
+		},
+	}
+	k.answerFlags(cmd, &a, false)
+	cmd.Flags().StringVar(&given, "args", "", "all arguments of the call that you agree to, as JSON, or @FILE")
+	cmd.Flags().StringVar(&a.typed, "typed", "", "the amount that you agree to, or the number that the agent was told")
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why; the agent hears it")
+	return cmd
+}
+
+func (k Kit) answerFlags(cmd *cobra.Command, a *answering, yes bool) {
+	cmd.Flags().StringVar(&a.as, "as", "", "who you are, of those who have enrolled (default: the operator)")
+	if yes {
+		cmd.Flags().StringVar(&a.typed, "typed", "", "the amount, or the number that the agent was told")
+		cmd.Flags().BoolVar(&a.equal, "equal", false, "the equal calls, too")
+		cmd.Flags().StringSliceVar(&a.except, "except", nil, "of the equal calls, not these")
+	}
+	k.SecretFlag(cmd)
+}
+
+// answerApproval shows each question, asks for what its class takes, and answers it.
+func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering) error {
+	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
+		asked, err := k.look(ctx, gate, id)
+		if err != nil {
+			return err
+		}
+		questions := []inbox.Question{asked}
+		if a.equal {
+			for _, other := range asked.Equal {
+				if slices.Contains(a.except, other) {
+					continue
+				}
+				q, err := k.look(ctx, gate, other)
+				if err != nil {
+					return err
+				}
+				questions = append(questions, q)
+			}
+		}
+		given := inbox.Answer{By: a.as, Approve: yes, Reason: a.reason}
+		if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
+			return err
+		}
+		answered := []inbox.Question{}
+		for _, q := range questions {
+			given.ID, given.Digest, given.Proof.Typed = q.ID, q.Digest, a.typed // of what was shown
+			if yes {
+				if given.Proof.Typed, err = k.typed(&q, a.typed); err != nil {
+					return err
+				}
+			}
+			q, err := control.Post[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(q.ID), given)
+			if err != nil {
+				return err
+			}
+			answered = append(answered, q)
+		}
+		return k.printAnswered(answered, yes)
 	})
+}
+
+func (k Kit) narrowApproval(cmd *cobra.Command, id, args string, a answering) error {
+	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
+		asked, err := k.look(ctx, gate, id)
+		if err != nil {
+			return err
+		}
+		given := inbox.Narrowing{ID: id, By: a.as, Digest: asked.Digest, Args: args, Reason: a.reason}
+		if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
+			return err
+		}
+		if given.Proof.Typed, err = k.typed(&asked, a.typed); err != nil {
+			return err
+		}
+		narrower, err := control.Post[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(id)+"/narrow", given)
+		if err != nil {
+			return err
+		}
+		return k.printAnswered([]inbox.Question{narrower}, true)
+	})
+}
+
+// look shows a question that waits, whatever is printed for machines.
+func (k Kit) look(ctx context.Context, gate *control.Client, id string) (inbox.Question, error) {
+	q, err := approval(ctx, gate, id)
+	if err != nil {
+		return q, err
+	}
+	shown := terminal.NewTable(k.Errs)
+	showCard(shown, &q)
+	if err := shown.Flush(); err != nil {
+		return q, err
+	}
+	if q.State != sallyport.Pending.String() {
+		return q, fmt.Errorf("%s is %s: there is nothing to answer", id, q.State)
+	}
+	return q, nil
+}
+
+// typed asks for what the class of a question takes.
+func (k Kit) typed(q *inbox.Question, given string) (string, error) {
+	if given != "" || q.Class == int(sallyport.ClassTap) {
+		return given, nil
+	}
+	typed, err := terminal.Answer(q.ID + " takes " + q.Takes + ": ")
+	if err != nil {
+		return "", fmt.Errorf("%w: give it with --typed", err)
+	}
+	return typed, nil
+}
+
+func (k Kit) printAnswered(answered []inbox.Question, yes bool) error {
+	show := func(t *terminal.Table) {
+		for _, q := range answered {
+			switch {
+			case !yes:
+				t.Line("Refused: the agent hears why.")
+			case q.State == sallyport.Pending.String():
+				t.Line(q.ID + " waits for somebody else, too: " + cmp.Or(strings.Join(q.Open, " and "), "another person") + ".")
+			default:
+				t.Line("Approved: the identical call goes through once, until " + clock(q.Expires) + ".")
+			}
+		}
+	}
+	if len(answered) == 1 {
+		return k.Print(answered[0], show)
+	}
+	return k.Print(answered, show)
 }
 
 // approval fetches an approval. What it shows must be what its digest covers,
 // whoever is at the other end of the socket.
-func approval(ctx context.Context, gate *control.Client, id string) (control.Approval, error) {
-	a, err := control.Get[control.Approval](ctx, gate, "/approvals/"+url.PathEscape(id))
-	if err == nil && a.Problem == "" && sallyport.DigestOf([]byte(a.Question)).String() != a.Digest {
+func approval(ctx context.Context, gate *control.Client, id string) (inbox.Question, error) {
+	q, err := control.Get[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(id))
+	if err == nil && q.Problem == "" && sallyport.DigestOf([]byte(q.Question)).String() != q.Digest {
 		err = fmt.Errorf("what %s asks is not what its digest covers: don't answer it", id)
 	}
-	return a, err
+	return q, err
 }
 
-// asked is what a person is asked, from the bytes that the digest covers.
-type asked struct {
-	Agent   string          `json:"agent"`
-	Args    json.RawMessage `json:"args"`
-	Effects []string        `json:"effects"`
-	Kind    string          `json:"kind"`
-	Method  string          `json:"method"`
-	Name    string          `json:"name"`
-	Origins []struct {
-		Path    string `json:"path"`
-		Readers string `json:"readers"`
-		Writer  string `json:"writer"`
-	} `json:"origins"`
-	Params json.RawMessage `json:"params"`
-	Role   string          `json:"role"`
-	Run    string          `json:"run"`
-	Server string          `json:"server"`
-	Tenant string          `json:"tenant"`
-	Tool   string          `json:"tool"`
-	User   string          `json:"user"`
-}
-
-func showApproval(t *terminal.Table, a control.Approval) {
-	t.Line("Approval " + terminal.Exact(a.ID) + ", " + a.State + ": " + a.Words)
-	var q asked
-	if a.Problem != "" || json.Unmarshal([]byte(a.Question), &q) != nil {
-		t.Line("What it asks can't be shown, so it can't be agreed to: " + terminal.Exact(a.Problem))
+// showCard prints a card. All of its texts are safe to show.
+func showCard(t *terminal.Table, q *inbox.Question) {
+	t.Line("Approval " + q.ID + ", " + q.State + ": " + q.DigestWords)
+	if q.Problem != "" {
+		t.Line("What it asks can't be shown, so it can't be agreed to: " + card.Exact(q.Problem))
 		return
 	}
 	t.Line("")
-	t.Line(verb(q.Kind, q.Effects) + " " + terminal.Exact(q.Server) + " / " + terminal.Exact(q.Name))
+	t.Line(q.Verb)
+	t.Line(q.Undo)
 	t.Line("")
 	row := func(name, value string) {
 		if value != "" {
 			t.Line(fmt.Sprintf("  %-9s %s", name, value))
 		}
 	}
-	row("agent", terminal.Exact(q.Agent)+inBrackets(terminal.Exact(q.Role)))
-	row("for", terminal.Exact(q.User)+inBrackets(terminal.Exact(q.Tenant)))
-	row("run", terminal.Exact(q.Run))
+	row("class", fmt.Sprintf("%d: a yes takes %s", q.Class, q.Takes))
+	row("agent", q.Agent+inBrackets(q.Role))
+	row("for", q.User+inBrackets(q.Tenant))
+	row("run", q.Run)
+	for i, said := range q.Words {
+		row(map[bool]string{true: "task", false: "said"}[i == 0], said.Text+inBrackets(said.Strength))
+	}
 	row("effects", strings.Join(q.Effects, ", "))
-	for _, rule := range a.Rules {
-		row("rule", terminal.Exact(rule.ID)+" ("+terminal.Exact(rule.Place)+") asks "+terminal.Exact(strings.Join(rule.Groups, " and ")))
-		row("", terminal.Exact(rule.Because))
+	for _, rule := range q.Rules {
+		row("rule", rule.ID+" ("+rule.Place+") asks "+strings.Join(rule.Groups, " and "))
+		row("", rule.Because)
+		if rule.Otherwise != "" {
+			row("", "Nobody is asked when "+rule.Otherwise)
+		}
 	}
-	row("until", clock(a.Expires))
-	row("digest", a.Digest)
-	showJSON(t, "arguments", q.Args)
-	for _, origin := range q.Origins {
-		row("from", terminal.Exact(origin.Path)+" was written by "+writers[sallyport.WriterOf(origin.Writer)]+"; readers: "+terminal.Exact(origin.Readers))
+	for _, yes := range q.Given {
+		row("yes", yes.By+" for "+yes.Group+inBrackets(strings.TrimSpace(yes.As+" "+yes.Proof)))
 	}
-	if rest := besides(q.Params, q.Name); rest != nil {
-		showJSON(t, "and with it goes", rest)
+	row("until", clock(q.Expires))
+	row("digest", q.Digest)
+	showArguments(t, "arguments", q.Arguments)
+	showArguments(t, "and with it goes", q.Beside)
+	if q.Unscanned {
+		row("found", "no scanner has looked: no rule asks what they see")
 	}
-	if names := terminal.Alphabets(a.Question); len(names) > 0 {
-		t.Line("  Careful: there are " + strings.Join(names, " and ") + " letters in it, which can look like Latin ones.")
+	for _, finding := range q.Findings {
+		row("found", finding)
 	}
+	for _, line := range q.Careful {
+		t.Line("  Careful: " + line)
+	}
+	row("past", fmt.Sprintf("%d approved, %d refused, %d not answered or not used, of this agent and tool", q.Past.Approved, q.Past.Refused, q.Past.Expired))
 	for _, line := range []struct{ name, value string }{
-		{"approved by", a.Approver}, {"refused by", a.Refuser}, {"because", a.Reason}, {"used by", a.Spent},
+		{"refused by", q.Refuser}, {"because", q.Reason}, {"used by", q.Spent}, {"in the place of", q.Narrows}, {"in its place", q.Narrower},
+		{"equal", strings.Join(q.Equal, " ")},
 	} {
 		if line.value != "" {
-			t.Line("  " + line.name + " " + terminal.Exact(line.value))
+			t.Line("  " + line.name + " " + line.value)
 		}
 	}
 }
 
 // writers are who could have written an argument.
-var writers = map[sallyport.Writer]string{
-	sallyport.WriterUser: "the user", sallyport.WriterTrusted: "a trusted server",
-	sallyport.WriterUntrusted: "ANYBODY, it came from what others could have written", sallyport.WriterUnknown: "NOBODY KNOWN, the model made it up",
+var writers = map[string]string{
+	"user": "the user", "trusted": "a trusted server",
+	"untrusted": "ANYBODY, it came from what others could have written", "unknown": "NOBODY KNOWN, the model made it up",
 }
 
-// besides are the params beyond the name and the arguments: nil when there are
-// no others.
-func besides(params json.RawMessage, name string) json.RawMessage {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(params, &members) != nil {
-		return params
-	}
-	for member, raw := range members {
-		var text string
-		if (member == "name" || member == "uri") && json.Unmarshal(raw, &text) == nil && text == name {
-			delete(members, member)
-		}
-	}
-	if len(members) == 0 {
-		return nil
-	}
-	return params
-}
-
-func showJSON(t *terminal.Table, name string, raw json.RawMessage) {
-	if raw == nil {
+func showArguments(t *terminal.Table, name string, all []card.Argument) {
+	if len(all) == 0 {
 		return
-	}
-	var indented bytes.Buffer
-	if json.Indent(&indented, raw, "    ", "  ") != nil {
-		indented.Reset()
-		indented.Write(raw)
 	}
 	t.Line("")
 	t.Line("  " + name)
-	for line := range strings.Lines("    " + indented.String()) {
-		t.Line(terminal.Exact(strings.TrimSuffix(line, "\n")))
+	for _, a := range all {
+		t.Line("    " + cmp.Or(a.Path, "all") + ": " + a.Value)
+		if a.Writer != "" {
+			t.Line("      written by " + writers[a.Writer] + "; readers: " + a.Readers)
+		}
+		if a.From != "" {
+			t.Line("      " + a.From)
+		}
+		if a.New {
+			t.Line("      NEW: never agreed to before" + before(a.Before))
+		}
 	}
 	t.Line("")
 }
 
-// verb says what a call does, by its strictest effect.
-func verb(kind string, effects []string) string {
-	switch kind {
-	case "resource":
-		return "READ a resource:"
-	case "subscribe":
-		return "FOLLOW a resource:"
-	case "prompt":
-		return "GET a prompt:"
+func before(values []string) string {
+	if len(values) == 0 {
+		return ""
 	}
-	verbs := map[sallyport.Effect]string{
-		sallyport.Read: "READ with", sallyport.Write: "CHANGE DATA with", sallyport.Send: "SEND with", sallyport.Pay: "PAY with",
-		sallyport.Delete: "DELETE with", sallyport.Access: "CHANGE WHO MAY DO WHAT with", sallyport.Exec: "RUN ANYTHING with",
-	}
-	strictest := -1
-	for _, effect := range effects {
-		for i, known := range sallyport.Effects {
-			if string(known) == effect {
-				strictest = max(strictest, i)
-			}
-		}
-	}
-	if strictest < 0 {
-		strictest = len(sallyport.Effects) - 1
-	}
-	return verbs[sallyport.Effects[strictest]]
+	return "; earlier: " + strings.Join(values, ", ")
 }
 
 func inBrackets(text string) string {
@@ -300,10 +393,10 @@ func (k Kit) completeApprovals(cmd *cobra.Command, args []string, _ string) ([]s
 	var ids []string
 	if len(args) == 0 {
 		k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-			kept, err := control.Get[[]control.Approval](ctx, gate, "/approvals")
-			for _, a := range kept {
-				if a.State == sallyport.Pending.String() {
-					ids = append(ids, a.ID)
+			kept, err := control.Get[[]inbox.Question](ctx, gate, "/approvals")
+			for _, q := range kept {
+				if q.State == sallyport.Pending.String() {
+					ids = append(ids, q.ID)
 				}
 			}
 			return err

@@ -24,6 +24,10 @@ type Kit struct {
 	// Secret asks for the human's, which SecretFlag lets a script give.
 	Secret     func(ctx context.Context, gate *control.Client) (string, error)
 	SecretFlag func(cmd *cobra.Command)
+	// SecretFrom gets a secret from a file, that flag names, or by asking; NewSecret
+	// one to enroll with.
+	SecretFrom func(file, flag, prompt string) (string, error)
+	NewSecret  func() (string, error)
 	Print      func(value any, show func(*terminal.Table)) error
 	Minute     func(time.Time) string
 

@@ -11,6 +11,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/past"
+	"sallyport/internal/asking"
 	"sallyport/internal/config"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
@@ -73,7 +74,7 @@ func openGate(ctx context.Context, dir string, s *Suite, law *Law, level scope.L
 		Identifier: g.runs, Pins: pins, Rules: func() *policy.Rules { return rules }, Log: g.store, Approvals: g.store,
 		Memories: memories, Kills: g.store.Kills, Inspector: &judge.Scanners{Off: func() bool { return over.Config.Inspect == config.Off }}, Upstream: &g.script, Watcher: &g.seen, Now: time.Now,
 		NewID: func() string { return "c_" + ulid.Make().String() }, Observe: func() bool { return false },
-		Deadline: time.Minute, Expire: func() time.Duration { return time.Hour },
+		Deadline: time.Minute, Asking: func() *asking.Terms { return &asking.Terms{Expire: time.Hour, Alone: "replay"} },
 	})
 	if err != nil {
 		return nil, err

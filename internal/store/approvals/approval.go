@@ -3,6 +3,7 @@
 package approvals
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
@@ -60,15 +61,89 @@ type Conn interface {
 	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
 }
 
-// Apply writes what an approval has become by the entry of that time. A pending
-// one is put, unless the question is open: then a becomes the open one. Nothing
-// is written and the error is sallyport.ErrOvertaken while a no to the same
-// question holds, and when any other than a pending one is not, or not in time,
-// where its state starts from. Nor is anything written after sallyport.ErrCrowded
-// and ErrUnusable; any other error is the database's.
-func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, sealed Sealed) error {
-	if a.State == sallyport.Pending {
-		return put(ctx, conn, a, at, sealed)
+// Change is what becomes of questions by one entry.
+type Change struct {
+	Approval *sallyport.Approval
+	Narrower *sallyport.Approval // is put in its place; nil for none
+	Sealed   Sealed              // what the one asks that is put
+}
+
+// ChangeOf is a copy of what a record changes; nil for nothing.
+func ChangeOf(record *sallyport.Record) *Change {
+	if record.Approval == nil {
+		return nil
+	}
+	approval := *record.Approval
+	c := &Change{Approval: &approval}
+	if record.Narrower != nil {
+		narrower := *record.Narrower
+		c.Narrower = &narrower
+	}
+	return c
+}
+
+// Puts is the question that is put; nil for none.
+func (c *Change) Puts() *sallyport.Approval {
+	switch {
+	case c == nil:
+		return nil
+	case c.Narrower != nil:
+		return c.Narrower
+	case c.Approval.State == sallyport.Pending && len(c.Approval.Answers) == 0:
+		return c.Approval
+	}
+	return nil
+}
+
+// Apply writes the change by the entry of that time, all of it or nothing. A
+// question that is put while it is open becomes the open one. Nothing is written
+// and the error is sallyport.ErrOvertaken while a no to the same question holds,
+// and when any other is not, or not in time, where its state starts from. Nor is
+// anything written after sallyport.ErrCrowded and ErrUnusable; any other error is
+// the database's.
+func (c *Change) Apply(ctx context.Context, conn Conn, at time.Time) error {
+	switch {
+	case c.Narrower != nil:
+		return c.narrow(ctx, conn, at)
+	case c.Puts() != nil:
+		return put(ctx, conn, c.Approval, at, c.Sealed)
+	}
+	return change(ctx, conn, c.Approval, at)
+}
+
+// narrow is Apply for a question that is refused and another that is put in its
+// place. Within the transaction of others it must undo its first half alone.
+func (c *Change) narrow(ctx context.Context, conn Conn, at time.Time) error {
+	if _, err := conn.ExecContext(ctx, "SAVEPOINT narrow"); err != nil {
+		return err
+	}
+	id := c.Narrower.ID
+	err := change(ctx, conn, c.Approval, at)
+	if err == nil {
+		err = put(ctx, conn, c.Narrower, at, c.Sealed)
+	}
+	if err == nil && c.Narrower.ID != id { // people are asked that already, and answer it there
+		err = sallyport.ErrOvertaken
+	}
+	if err != nil {
+		if _, undone := conn.ExecContext(ctx, "ROLLBACK TO narrow"); undone != nil {
+			return undone
+		}
+	}
+	_, released := conn.ExecContext(ctx, "RELEASE narrow")
+	return cmp.Or(err, released)
+}
+
+func change(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time) error {
+	if a.State == sallyport.Pending || a.State == sallyport.Approved {
+		// Two people may answer at once: the second must not undo the first's.
+		now, err := list(ctx, conn, "id = $1", a.ID)
+		if err != nil {
+			return err
+		}
+		if len(now) != 1 || len(now[0].Answers) != a.Seen {
+			return sallyport.ErrOvertaken
+		}
 	}
 	record, err := json.Marshal(rowOf(a))
 	if err != nil {
@@ -81,7 +156,7 @@ func Apply(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, 
 		earliest = 0
 	}
 	open := 0
-	if a.State == sallyport.Approved {
+	if a.State == sallyport.Pending || a.State == sallyport.Approved {
 		open = 1
 	}
 	for _, from := range a.State.From() {
@@ -248,15 +323,23 @@ type row struct {
 	By        string              `json:"by,omitempty"`
 	Reason    string              `json:"reason,omitempty"`
 	Spent     string              `json:"spent,omitempty"`
+	Class     sallyport.Class     `json:"class,omitempty"`
+	Amount    string              `json:"amount,omitempty"`
+	Findings  []sallyport.Finding `json:"findings,omitempty"`
+	Origins   []string            `json:"origins,omitempty"`
+	Narrows   string              `json:"narrows,omitempty"`
+	Narrower  string              `json:"narrower,omitempty"`
 }
 
 type rule struct {
-	ID      string   `json:"id"`
-	File    string   `json:"file"`
-	Line    int      `json:"line"`
-	Because string   `json:"because,omitempty"`
-	Ask     []string `json:"ask"`
-	Digest  hash     `json:"digest"`
+	ID        string          `json:"id"`
+	File      string          `json:"file"`
+	Line      int             `json:"line"`
+	Because   string          `json:"because,omitempty"`
+	Otherwise string          `json:"otherwise,omitempty"`
+	Ask       []string        `json:"ask"`
+	Class     sallyport.Class `json:"class,omitempty"`
+	Digest    hash            `json:"digest"`
 }
 
 // hash is a digest as people write it.
@@ -280,9 +363,10 @@ func rowOf(a *sallyport.Approval) row {
 		Kind: a.Kind.String(), Server: a.Server, Name: a.Name, Effects: a.Effects,
 		Asked: a.Asked.UTC().Truncate(time.Millisecond), Expires: a.Expires.UTC().Truncate(time.Millisecond),
 		Answers: a.Answers, By: a.By, Reason: a.Reason, Spent: a.Spent,
+		Class: a.Class, Amount: a.Amount, Findings: a.Findings, Origins: a.Origins, Narrows: a.Narrows, Narrower: a.Narrower,
 	}
-	for _, asking := range a.Rules {
-		r.Rules = append(r.Rules, rule{asking.ID, asking.File, asking.Line, asking.Because, asking.Ask, hash(asking.Digest)})
+	for _, q := range a.Rules {
+		r.Rules = append(r.Rules, rule{q.ID, q.File, q.Line, q.Because, q.Otherwise, q.Ask, q.Class, hash(q.Digest)})
 	}
 	return r
 }
@@ -292,10 +376,11 @@ func (r *row) approval() sallyport.Approval {
 		ID: r.ID, State: sallyport.ApprovalStateOf(r.State), Digest: sallyport.Digest(r.Digest), Call: r.Call, Principal: r.Principal,
 		Run: r.Run, Kind: sallyport.KindOf(r.Kind), Server: r.Server, Name: r.Name, Effects: r.Effects,
 		Asked: r.Asked, Expires: r.Expires, Answers: r.Answers, By: r.By, Reason: r.Reason, Spent: r.Spent,
+		Class: r.Class, Amount: r.Amount, Findings: r.Findings, Origins: r.Origins, Narrows: r.Narrows, Narrower: r.Narrower, Seen: len(r.Answers),
 	}
-	for _, asking := range r.Rules {
-		a.Rules = append(a.Rules, sallyport.Rule{
-			ID: asking.ID, File: asking.File, Line: asking.Line, Because: asking.Because, Ask: asking.Ask, Digest: sallyport.Digest(asking.Digest)})
+	for _, q := range r.Rules {
+		a.Rules = append(a.Rules, sallyport.Rule{ID: q.ID, File: q.File, Line: q.Line, Because: q.Because, Otherwise: q.Otherwise,
+			Ask: q.Ask, Class: q.Class, Digest: sallyport.Digest(q.Digest)})
 	}
 	return a
 }

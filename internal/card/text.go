@@ -1,4 +1,4 @@
-package terminal
+package card
 
 import (
 	"fmt"
@@ -6,6 +6,29 @@ import (
 	"strings"
 	"unicode"
 )
+
+// Visible shows control, bidi and other invisible characters as what they
+// are: names and words of servers and agents must not paint over our own
+// (CVE-2021-42574 and terminal escapes).
+func Visible(text string) string {
+	if !strings.ContainsFunc(text, Hidden) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if Hidden(r) {
+			fmt.Fprintf(&b, "\\u{%x}", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// Hidden reports whether Visible shows a character as what it is.
+func Hidden(r rune) bool {
+	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
+}
 
 // Exact is Visible for what a person decides on. It also shows as what they are
 // the characters that look like another one or like nothing: spaces that are
@@ -38,7 +61,7 @@ func Exact(text string) string {
 }
 
 func writeExact(b *strings.Builder, r rune, shown bool) {
-	if shown || hidden(r) || unicode.In(r, imitating...) || r != ' ' && unicode.IsSpace(r) || unicode.Is(unicode.Zs, r) && r != ' ' {
+	if shown || Hidden(r) || unicode.In(r, imitating...) || r != ' ' && unicode.IsSpace(r) || unicode.Is(unicode.Zs, r) && r != ' ' {
 		fmt.Fprintf(b, "\\u{%x}", r)
 	} else {
 		b.WriteRune(r)

@@ -1,0 +1,301 @@
+// Package inbox is where people look at questions and answer them, whatever they
+// look with: the command line or the console.
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/asking"
+	"sallyport/internal/card"
+)
+
+// Inbox is wired from its parts.
+type Inbox struct {
+	Store   Store
+	Gateway Gateway
+	Terms   func() *asking.Terms
+	// Prove says how surely a proof is a person's, in the word that the log keeps.
+	// An error means that it is not. It never looks at what was typed.
+	Prove func(ctx context.Context, by string, a *sallyport.Approval, proof asking.Proof) (strength string, err error)
+	// Said is what the user told a run, as far as it is known.
+	Said func(ctx context.Context, run string) []card.Said
+	Now  func() time.Time
+}
+
+// Store keeps the questions.
+type Store interface {
+	// Approvals are all, the oldest first, without what they ask, and the ids of
+	// those that are damaged.
+	Approvals(ctx context.Context) (all []sallyport.Approval, damaged []string, err error)
+	// OpenApproval is one. With an error it may come without what it asks: then
+	// nobody may agree to it.
+	OpenApproval(ctx context.Context, id string) (sallyport.Approval, error)
+}
+
+// Gateway puts answers into force.
+type Gateway interface {
+	// Answer puts an answer on the record and into force, as one. An error means
+	// that neither happened; sallyport.ErrOvertaken, that the question had moved on.
+	Answer(ctx context.Context, answered sallyport.Approval, by string) error
+	// Narrow is Answer for a yes to other arguments than were asked about: see
+	// gateway.Narrow.
+	Narrow(ctx context.Context, asked sallyport.Approval, args sallyport.Value, reason, by string,
+		agree func(*sallyport.Approval) ([]sallyport.Answer, error)) (narrower sallyport.Approval, err error)
+}
+
+// Question is a question as people see it.
+type Question struct {
+	card.Card
+	Server string `json:"server"`
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Call   string `json:"call"` // that was held first
+	// Groups are all that must agree; Escalated may answer in the place of any.
+	Groups    []string `json:"groups"`
+	Escalated []string `json:"escalated"`
+	// Equal are the other questions that wait and can be looked at with this one.
+	Equal []string `json:"equal"`
+	// Question is the canonical bytes that the digest covers, of one question
+	// alone; a text, so that they arrive as they are.
+	Question string `json:"question,omitempty"`
+	Problem  string `json:"problem,omitempty"` // why it can't be shown, and so not be agreed to
+}
+
+// Answer answers what was shown, which Digest names.
+type Answer struct {
+	ID      string       `json:"id"`
+	By      string       `json:"by"` // a person who has enrolled
+	Digest  string       `json:"digest"`
+	Approve bool         `json:"approve"`
+	Reason  string       `json:"reason,omitempty"` // of a no, for the agent
+	Proof   asking.Proof `json:"proof"`
+}
+
+// Narrowing is a yes to narrower arguments than were asked about.
+type Narrowing struct {
+	ID     string       `json:"id"`
+	By     string       `json:"by"`
+	Digest string       `json:"digest"` // of what was shown
+	Args   string       `json:"args"`   // all of them, a JSON object
+	Reason string       `json:"reason,omitempty"`
+	Proof  asking.Proof `json:"proof"`
+}
+
+// List are the questions that wait or, with all, that are kept, the oldest first,
+// equal ones together.
+func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
+	kept, damaged, err := i.Store.Approvals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []Question{}
+	for _, id := range damaged {
+		q := i.bare(&sallyport.Approval{ID: id})
+		q.State, q.Problem = "damaged", "its row in the database is damaged: the identical call is refused"
+		list = append(list, q)
+	}
+	now := i.Now()
+	var waiting []card.Card
+	byID := map[string]Question{}
+	for _, a := range kept {
+		if a = a.At(now); a.State != sallyport.Pending {
+			if all {
+				list = append(list, i.bare(&a))
+			}
+			continue
+		}
+		q := i.open(ctx, a, kept)
+		q.Question = ""
+		byID[q.ID], waiting = q, append(waiting, q.Card)
+	}
+	for _, group := range card.Group(waiting) {
+		for _, c := range group {
+			q := byID[c.ID]
+			for _, other := range group {
+				if other.ID != c.ID {
+					q.Equal = append(q.Equal, other.ID)
+				}
+			}
+			list = append(list, q)
+		}
+	}
+	return list, nil
+}
+
+// Show is one question.
+func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
+	kept, _, err := i.Store.Approvals(ctx)
+	if err != nil {
+		return Question{}, err
+	}
+	a, err := i.Store.OpenApproval(ctx, id)
+	if a.ID == "" {
+		return Question{}, err
+	}
+	q := i.open(ctx, a.At(i.Now()), kept)
+	if a.State == sallyport.Pending {
+		listed, err := i.List(ctx, false)
+		if err != nil {
+			return Question{}, err
+		}
+		if at := slices.IndexFunc(listed, func(l Question) bool { return l.ID == id }); at >= 0 {
+			q.Equal = listed[at].Equal
+		}
+	}
+	return q, nil
+}
+
+// open is a question with its card, compared with the earlier ones.
+func (i *Inbox) open(ctx context.Context, a sallyport.Approval, kept []sallyport.Approval) Question {
+	q := i.bare(&a)
+	opened, err := i.Store.OpenApproval(ctx, a.ID)
+	if err != nil {
+		q.Problem = err.Error()
+		return q
+	}
+	a.Question = opened.Question
+	a = i.Terms().Standing(a, a.Class)
+	c, err := card.New(&a, card.Around{Words: i.Said(ctx, a.Run), Past: i.past(ctx, &a, kept)})
+	if err != nil {
+		q.Problem = err.Error()
+		return q
+	}
+	q.Card, q.Question = c, string(a.Question)
+	return q
+}
+
+// bare is what is known of a question without what it asks.
+func (i *Inbox) bare(a *sallyport.Approval) Question {
+	q := Question{
+		Card: card.Bare(a), Server: a.Server, Name: a.Name, Kind: a.Kind.String(), Call: a.Call,
+		Groups: []string{}, Escalated: []string{}, Equal: []string{},
+	}
+	q.Groups = append(q.Groups, a.Groups()...)
+	if a.State == sallyport.Pending {
+		q.Escalated = append(q.Escalated, i.Terms().Escalated(a, i.Now())...)
+	}
+	return q
+}
+
+// past are the last questions of the same agent about the same tool that were
+// asked before, the newest first, with what they asked.
+func (i *Inbox) past(ctx context.Context, a *sallyport.Approval, kept []sallyport.Approval) []sallyport.Approval {
+	var past []sallyport.Approval
+	for _, p := range slices.Backward(kept) {
+		if len(past) == card.MaxPast {
+			break
+		}
+		if p.ID == a.ID || p.State == sallyport.Pending || p.Server != a.Server || p.Name != a.Name || p.Kind != a.Kind || p.Principal.Agent != a.Principal.Agent || p.Asked.After(a.Asked) {
+			continue
+		}
+		if opened, err := i.Store.OpenApproval(ctx, p.ID); err == nil {
+			p.Question = opened.Question
+		} // else it counts without being compared
+		past = append(past, p)
+	}
+	return past
+}
+
+// Answer is a person's yes or no. The question that comes back is still pending
+// when a yes needs others.
+func (i *Inbox) Answer(ctx context.Context, given Answer) (Question, error) {
+	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, given.Approve)
+	if err != nil {
+		return Question{}, err
+	}
+	now := i.Now()
+	var next sallyport.Approval
+	if given.Approve {
+		next, err = i.agree(asked, given.By, proof, given.Proof, now)
+	} else {
+		next, err = i.refuse(asked, given.By, given.Reason, now)
+	}
+	if err == nil {
+		err = i.Gateway.Answer(ctx, next, given.By)
+	}
+	return i.answered(ctx, given.ID, err)
+}
+
+// Narrow refuses a question and agrees to the same call with narrower arguments,
+// which the agent is told. What comes back is the question about those.
+func (i *Inbox) Narrow(ctx context.Context, given Narrowing) (Question, error) {
+	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, true)
+	if err != nil {
+		return Question{}, err
+	}
+	args, err := sallyport.Parse([]byte(given.Args))
+	if err != nil || args.Type() != sallyport.Object {
+		return Question{}, errors.New("the narrower arguments must be one JSON object, without a name given twice")
+	}
+	narrower, err := i.Gateway.Narrow(ctx, asked, args, given.Reason, given.By, func(to *sallyport.Approval) ([]sallyport.Answer, error) {
+		terms, now := i.Terms(), i.Now()
+		typed := terms.Standing(asked, asked.Class) // the number is the one that the agent was told; the amount, the one that is agreed to
+		typed.Amount = to.Amount
+		if err := asking.Typed(&typed, given.Proof); err != nil {
+			return nil, err
+		}
+		// Whoever may not answer what is asked can't answer it by changing it.
+		yes, err := terms.Agrees(&typed, given.By, proof, now)
+		if err == nil && len(to.Rules) > 0 {
+			yes, err = terms.Agrees(to, given.By, proof, now)
+		}
+		return yes, err
+	})
+	return i.answered(ctx, narrower.ID, err)
+}
+
+// look checks who answers, and that it answers what was shown.
+func (i *Inbox) look(ctx context.Context, id, by, digest string, shown asking.Proof, yes bool) (asked sallyport.Approval, proof string, err error) {
+	asked, unseen := i.Store.OpenApproval(ctx, id)
+	if proof, err = i.Prove(ctx, by, &asked, shown); err != nil {
+		return asked, "", err
+	}
+	switch {
+	case asked.ID == "":
+		err = unseen
+	case asked.Digest.String() != digest:
+		err = fmt.Errorf("what was shown is not what %s asks: look again", id)
+	case yes && unseen != nil:
+		err = fmt.Errorf("what %s asks can't be shown, so nobody can agree to it: %w", id, unseen)
+	}
+	return asked, proof, err
+}
+
+func (i *Inbox) agree(asked sallyport.Approval, by, proof string, shown asking.Proof, now time.Time) (sallyport.Approval, error) {
+	terms := i.Terms()
+	standing := terms.Standing(asked, asked.Class) // nobody completes what somebody began who has left since
+	if err := asking.Typed(&standing, shown); err != nil {
+		return asked, err
+	}
+	yes, err := terms.Agrees(&standing, by, proof, now)
+	if err != nil {
+		return asked, err
+	}
+	return standing.Agree(now, yes...)
+}
+
+func (i *Inbox) refuse(asked sallyport.Approval, by, reason string, now time.Time) (sallyport.Approval, error) {
+	if strings.TrimSpace(reason) == "" {
+		return asked, errors.New("a refusal needs a reason: the agent hears it")
+	}
+	if err := i.Terms().MayRefuse(&asked, by); err != nil {
+		return asked, err
+	}
+	return asked.Refuse(by, reason, now)
+}
+
+func (i *Inbox) answered(ctx context.Context, id string, err error) (Question, error) {
+	if errors.Is(err, sallyport.ErrOvertaken) {
+		return Question{}, fmt.Errorf("it can't be answered: it has moved on meanwhile (sallyport approvals show %s)", id)
+	}
+	if err != nil {
+		return Question{}, err
+	}
+	return i.Show(ctx, id)
+}
