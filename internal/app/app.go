@@ -176,7 +176,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.sink, err = sink.New(ctx, sink.Config{OTLP: c.Telemetry.OTLP, Version: options.Version, Log: a.log, Line: options.Line}); err != nil {
 		return nil, err
 	}
-	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Version: options.Version})
+	a.servers = upstream.New(upstream.Options{Heard: a.heard, Log: a.log, Kills: a.store.Kills, Version: options.Version})
 	a.memories = memory.New(past.Past{Store: a.store, Runs: a.runs}, a, scope.Default)
 	a.judges.Off = func() bool { return a.config().Inspect == config.Off }
 	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now

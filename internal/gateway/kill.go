@@ -52,6 +52,9 @@ func (g *Gateway) endTask(ctx context.Context, key taskKey, opened *Ticket) erro
 	}
 	answer, err := g.Upstream.Execute(ctx, ticket, nobody{})
 	_, err = ticket.Close(ctx, answer, err)
+	if refused, ok := errors.AsType[*sallyport.RefusedError](err); ok && refused.Cause == sallyport.CauseKill {
+		err = nil // the server's own process was killed, and the task with it
+	}
 	g.tasks.mu.Lock()
 	delete(g.tasks.tickets, key)
 	g.tasks.held[holderOf(key.server, &opened.Call.Principal)]--

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +159,22 @@ func TestKilledTasks(t *testing.T) {
 	g.Kills.Resume("k_1")
 	_, err = act(t, g, "tasks/cancel", `{"taskId":"t1"}`)
 	refusedBecause(t, err, sallyport.CauseMethod)
+}
+
+// Where the server's process itself was killed there is nothing left to cancel,
+// and that is no problem.
+func TestKilledTasksOfAKilledProcess(t *testing.T) {
+	for _, c := range []struct {
+		says error
+		ends bool
+	}{{fmt.Errorf("server shop: %w", sallyport.Refuse(sallyport.CauseKill, "killed")), true}, {errors.New("no answer"), false}} {
+		g, w := open(t)
+		begun(t, g, w)
+		w.execute = func(context.Context, *Ticket, Client) (Answer, error) { return Answer{}, c.says }
+		if err := g.EndTasks(t.Context(), order(kill.Server, "shop")); (err == nil) != c.ends {
+			t.Errorf("%v: %v", c.says, err)
+		}
+	}
 }
 
 // What a client has carried out already is recorded, whatever is killed.

@@ -24,6 +24,7 @@ import (
 	"sallyport"
 	"sallyport/internal/config"
 	"sallyport/internal/importer"
+	"sallyport/internal/kill"
 	"sallyport/internal/policy"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
@@ -43,7 +44,7 @@ const listWithin = 30 * time.Second
 // not answer is proposed without tools, and reported.
 func Look(ctx context.Context, servers []importer.Server, version string) (proposals []importer.Proposal, silent map[string]error) {
 	reached := upstream.New(upstream.Options{
-		Heard: func(string, string, sallyport.Principal, wire.Message) {}, Log: slog.New(slog.DiscardHandler), Version: version,
+		Heard: func(string, string, sallyport.Principal, wire.Message) {}, Log: slog.New(slog.DiscardHandler), Version: version, Kills: &kill.Switch{},
 	})
 	defer reached.Close()
 	var configs []upstream.Server

@@ -19,6 +19,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/wire"
 )
 
@@ -206,6 +207,42 @@ func TestNoOrphans(t *testing.T) {
 		// It is killed by now, but somebody else has to reap it.
 		eventually(t, "the grandchild was left behind", func() bool { return !alive(grandchild) })
 	}
+}
+
+// A kill of the server leaves nothing of it, at once and however it takes
+// signals, and lets it begin again only when it is lifted. Kills of others, and a
+// pause, leave it alone.
+func TestKillEndsTheProcessGroup(t *testing.T) {
+	t.Parallel()
+	h, log := newRough(t, "ignores everything")
+	h.grace = time.Minute
+	began := func() (child, grandchild int) {
+		grandchild, _ = strconv.Atoi(rough.tool(t, h, "have a child", `{}`, nil))
+		child, _ = strconv.Atoi(log.last("tools/call").Session)
+		return child, grandchild
+	}
+	child, grandchild := began()
+	if !alive(child) || !alive(grandchild) {
+		t.Fatal("not even there")
+	}
+	h.kills.Stop(kill.Order{ID: "k_0", Pause: true, Scope: kill.Scope{Kind: kill.All}})
+	h.kills.Stop(kill.Order{ID: "k_1", Scope: kill.Scope{Kind: kill.Server, Name: "other"}})
+	if again, _ := began(); again != child {
+		t.Errorf("after a pause and the kill of another it is %d, not %d", again, child)
+	}
+	h.kills.Stop(kill.Order{ID: "k_2", Scope: kill.Scope{Kind: kill.Server, Name: "peer"}, Reason: "it phones home"})
+	eventually(t, "the child lives on", func() bool { return !alive(child) })
+	eventually(t, "the grandchild lives on", func() bool { return !alive(grandchild) })
+	starts := log.count("initialize")
+	_, err := rough.execute(t.Context(), h, "tools/call", `{"name":"x"}`, nil)
+	if err == nil || !strings.Contains(err.Error(), "killed by the operator: it phones home") || log.count("initialize") != starts {
+		t.Errorf("while it is killed: %v, and it was started %d times more", err, log.count("initialize")-starts)
+	}
+	h.kills.Resume("k_2")
+	if again, _ := began(); again == child || !alive(again) {
+		t.Errorf("after it was resumed it is %d", again)
+	}
+	h.kills.Stop(kill.Order{ID: "k_3", Scope: kill.Scope{Kind: kill.All}})
 }
 
 func TestCrashLeavesNoGrandchild(t *testing.T) {

@@ -62,18 +62,6 @@ func (srv *server) lastSaid(agentStateless bool) (words sallyport.Value, statele
 	return srv.eras.greeting, false
 }
 
-// hello is what a server said of itself, as an agent of some revision is told.
-func hello(words sallyport.Value, stateless bool, revision string) (gateway.Answer, error) {
-	switch {
-	case stateless == wire.IsStateless(revision):
-		return gateway.Answer{Result: words}, nil
-	case stateless:
-		return parsed(era.Initialized(words, wire.Negotiate(revision)))
-	default:
-		return parsed(era.Discovered(words))
-	}
-}
-
 // open starts a conversation in the era that suits the session's agent. A
 // server that can't be talked to as before may have been replaced by one of
 // another era, so what was known of it is then forgotten.
@@ -123,7 +111,7 @@ func (s *session) begin(ctx context.Context, e *eras) (v *conversation, err erro
 		err = v.initialize(ctx, e)
 		status, refused := errors.AsType[remote.StatusError](err)
 		switch {
-		case err == nil || errors.Is(err, remote.ErrUnreachable) || ctx.Err() != nil || slices.Contains(tryLater, int(status)):
+		case err == nil || errors.Is(err, remote.ErrUnreachable) || ctx.Err() != nil || status.TryLater():
 			return v, err
 		case e.stateless:
 			e.legacy = false
@@ -185,12 +173,6 @@ const probeTime = 10 * time.Second
 
 var errNotStateless = errors.New("does not speak MCP " + wire.Stateless)
 
-// tryLater are the answers from which nothing can be learned about a server.
-var tryLater = []int{
-	http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
-	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-}
-
 // probe finds out which eras the server speaks. An error means that it can't
 // be talked to in any.
 func (v *conversation) probe(ctx context.Context, e *eras) error {
@@ -199,7 +181,7 @@ func (v *conversation) probe(ctx context.Context, e *eras) error {
 	err := v.discover(limited, e)
 	status, refused := errors.AsType[remote.StatusError](err)
 	switch {
-	case ctx.Err() != nil || errors.Is(err, remote.ErrUnreachable) || refused && slices.Contains(tryLater, int(status)):
+	case ctx.Err() != nil || errors.Is(err, remote.ErrUnreachable) || refused && status.TryLater():
 		return err
 	case err != nil:
 		*e = eras{known: true, legacy: true}

@@ -24,6 +24,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/wire"
 )
 
@@ -322,6 +323,7 @@ type hall struct {
 	*Servers
 	heard chan heard
 	logs  *logBuffer
+	kills kill.Switch
 }
 
 type logBuffer struct {
@@ -345,8 +347,8 @@ func (l *logBuffer) String() string {
 func newHall(t testing.TB, servers ...Server) *hall {
 	h := &hall{heard: make(chan heard, 256), logs: &logBuffer{}}
 	h.Servers = New(Options{
-		Version: "0",
-		Log:     slog.New(slog.NewJSONHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "0", Kills: &h.kills,
+		Log: slog.New(slog.NewJSONHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Heard: func(server, session string, p sallyport.Principal, m wire.Message) {
 			select {
 			case h.heard <- heard{server, session, p.User, m}:

@@ -14,6 +14,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/wire"
 )
 
@@ -102,7 +103,7 @@ func TestForbiddenAddresses(t *testing.T) {
 			if host == "" {
 				host = "mcp.example.test"
 			}
-			u := New(Options{Log: discard, Heard: func(string, string, sallyport.Principal, wire.Message) {}})
+			u := New(Options{Log: discard, Kills: &kill.Switch{}, Heard: func(string, string, sallyport.Principal, wire.Message) {}})
 			defer u.Close()
 			u.resolver = resolver(t, c.answers)
 			if err := u.Configure([]Server{{Name: "peer", URL: "http://" + host + ":" + port, AllowAddresses: c.allow}}); err != nil {

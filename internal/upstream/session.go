@@ -200,7 +200,7 @@ func (srv *server) carry(ctx context.Context, r *request, client gateway.Client)
 	asksWho := r.Method == "initialize" || r.Method == "server/discover"
 	if asksWho && r.Session != "" {
 		if words, spoken := srv.lastSaid(stateless); words.Type() != sallyport.Absent {
-			return hello(words, spoken, r.Revision)
+			return parsed(era.Hello(words, spoken, r.Revision))
 		}
 	}
 	s, err := srv.acquire(r)
@@ -217,7 +217,7 @@ func (srv *server) carry(ctx context.Context, r *request, client gateway.Client)
 	}
 	switch {
 	case asksWho && !(stateless && v.stateless):
-		return hello(v.words, v.stateless, r.Revision)
+		return parsed(era.Hello(v.words, v.stateless, r.Revision))
 	case v.stateless == stateless:
 		return v.raw(ctx, r, client)
 	case v.stateless:

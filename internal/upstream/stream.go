@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/upstream/child"
 	"sallyport/internal/upstream/remote"
 	"sallyport/internal/wire"
@@ -102,18 +103,33 @@ func (v *conversation) takeLines(from io.Reader) error {
 	}
 }
 
-// startChild starts the configured command.
+// startChild starts the configured command. A kill of the server ends it with
+// all that it has started, and it is not started again while that lasts. A pause
+// does neither: what the child works on comes to its end.
 func (v *conversation) startChild() error {
 	config := &v.server.config
+	unless, leave, err := v.server.owner.options.Kills.Watch(v.ctx, kill.Target{Server: config.Name, Asked: true})
+	if err != nil {
+		return err
+	}
 	c, err := child.Start(child.Command{
 		Path: config.Command, Args: config.Args, Env: config.Env, Dir: config.Dir,
 		Grace: v.server.owner.grace, Log: v.log(),
 	})
 	if err != nil {
+		leave()
 		return fmt.Errorf("can't be started: %w", err)
 	}
 	v.peer, v.shared = &stream{v, child.LinesTo(c.In, sendTimeout)}, true
-	if !v.background(func() { <-v.ctx.Done(); c.Stop() }) {
+	if !v.background(func() {
+		defer leave()
+		if <-unless.Done(); kill.Cause(unless) != nil {
+			c.Kill()
+			v.broke(kill.Cause(unless))
+		}
+		c.Stop()
+	}) {
+		leave()
 		c.Stop()
 		return errClosed
 	}

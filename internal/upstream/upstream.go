@@ -21,6 +21,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/upstream/era"
 	"sallyport/internal/wire"
 )
@@ -48,6 +49,7 @@ type Options struct {
 	// session and principal it said so. It must not block.
 	Heard func(server, session string, principal sallyport.Principal, message wire.Message)
 	Log   *slog.Logger
+	Kills *kill.Switch
 	// Version of the gateway, as servers are told it.
 	Version string
 }

@@ -139,6 +139,13 @@ func (c *Child) signal(s syscall.Signal) {
 	}
 }
 
+// Kill ends the process and its group at once. Stop must follow.
+func (c *Child) Kill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signal(syscall.SIGKILL)
+}
+
 // Stop asks the process to end by closing its input, as MCP wants it, and
 // insists step by step. It returns when the process and all that it left
 // behind in its group are gone.

@@ -139,6 +139,19 @@ func StatelessError(method string, e sallyport.Value) []byte {
 	return e.Splice(sallyport.Edit{Target: code, With: []byte("-32602")})
 }
 
+// Hello is what a server said of itself in one era, as an agent of some revision
+// is told.
+func Hello(words sallyport.Value, stateless bool, revision string) []byte {
+	switch {
+	case stateless == wire.IsStateless(revision):
+		return words.Raw()
+	case stateless:
+		return Initialized(words, wire.Negotiate(revision))
+	default:
+		return Discovered(words)
+	}
+}
+
 // Initialized makes of a server's discovery what initialize answers.
 func Initialized(discovered sallyport.Value, revision string) []byte {
 	var out object

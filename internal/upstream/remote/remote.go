@@ -135,6 +135,17 @@ func (r *Remote) Do(ctx context.Context, method string, to *url.URL, header http
 // is left out: anybody may have written it.
 type StatusError int
 
+// TryLater reports whether nothing can be learned about a server from such an
+// answer.
+func (s StatusError) TryLater() bool {
+	switch s {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 func (s StatusError) Error() string {
 	switch {
 	case s >= 300 && s < 400:
