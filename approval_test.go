@@ -268,3 +268,162 @@ func TestQuestionBindsEverything(t *testing.T) {
 		t.Error("arguments that are sent and not shown")
 	}
 }
+
+func says(by string, groups ...string) []Answer {
+	var yes []Answer
+	for _, group := range groups {
+		yes = append(yes, Answer{Group: group, By: by, At: time.Unix(1500, 0)})
+	}
+	return yes
+}
+
+// Who has to say yes before it is one, by class.
+func TestAgree(t *testing.T) {
+	one, two := []Rule{{ID: "x", Ask: []string{"finance"}, Digest: DigestOf(nil)}}, asking
+	for name, c := range map[string]struct {
+		class Class
+		rules []Rule
+		yes   [][]Answer
+		want  []error // of each
+		state ApprovalState
+	}{
+		"tap, one group":             {ClassTap, one, [][]Answer{says("ana", "finance")}, []error{nil}, Approved},
+		"tap, half":                  {ClassTap, two, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
+		"one in both groups":         {ClassType, two, [][]Answer{says("ana", "finance", "security")}, []error{nil}, Approved},
+		"one for each":               {ClassType, two, [][]Answer{says("ana", "finance"), says("bo", "security")}, []error{nil, nil}, Approved},
+		"a pair of one":              {ClassPair, one, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
+		"a pair of one, twice":       {ClassPair, one, [][]Answer{says("ana", "finance"), says("ana", "finance")}, []error{nil, ErrAnswered}, Pending},
+		"a pair":                     {ClassPair, one, [][]Answer{says("ana", "finance"), says("bo", "finance")}, []error{nil, nil}, Approved},
+		"one of two for both":        {ClassPair, two, [][]Answer{says("ana", "finance", "security")}, []error{nil}, Pending},
+		"both, and another for one":  {ClassPair, two, [][]Answer{says("ana", "finance", "security"), says("bo", "security")}, []error{nil, nil}, Approved},
+		"two for one, none for both": {ClassPair, two, [][]Answer{says("ana", "finance"), says("bo", "finance")}, []error{nil, nil}, Pending},
+		"no class":                   {0, one, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
+		"a class that is none":       {9, one, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
+		"nobody":                     {ClassTap, one, [][]Answer{says("", "finance")}, []error{ErrOvertaken}, Pending},
+		"no group":                   {ClassTap, one, [][]Answer{nil}, []error{ErrOvertaken}, Pending},
+		"a group that is not asked":  {ClassTap, one, [][]Answer{says("ana", "board")}, []error{ErrOvertaken}, Pending},
+		"two at once":                {ClassPair, two, [][]Answer{append(says("ana", "finance"), says("bo", "security")...)}, []error{ErrOvertaken}, Pending},
+		"after it is complete":       {ClassTap, one, [][]Answer{says("ana", "finance"), says("bo", "finance")}, []error{nil, ErrOvertaken}, Approved},
+	} {
+		a := pendingApproval()
+		a.Class, a.Rules = c.class, c.rules
+		for i, yes := range c.yes {
+			next, err := a.Agree(time.Unix(1500, 0), yes...)
+			if !errors.Is(err, c.want[i]) || err != nil && (next.State != a.State || len(next.Answers) != len(a.Answers)) {
+				t.Errorf("%s: answer %d: %v, want %v", name, i, err, c.want[i])
+			}
+			a = next
+		}
+		if a.State != c.state || (a.State == Approved) != a.Complete() {
+			t.Errorf("%s: %s, complete: %v", name, a.State, a.Complete())
+		}
+	}
+}
+
+// Whatever people say in whatever order: a question is approved exactly when each
+// group has said yes and, in the highest class, two people at least and each group
+// one of its own; and an answer is never lost.
+func TestAgreeNeedsEverybody(t *testing.T) {
+	people := []string{"ana", "bo", "cy"}
+	groups := []string{"finance", "security", "board"}
+	rapid.Check(t, func(t *rapid.T) {
+		asked := rapid.SliceOfNDistinct(rapid.SampledFrom(groups), 1, 3, rapid.ID[string]).Draw(t, "asked")
+		a := pendingApproval()
+		a.Class, a.Rules = rapid.SampledFrom([]Class{ClassTap, ClassType, ClassPair}).Draw(t, "class"), []Rule{{ID: "x", Ask: asked, Digest: DigestOf(nil)}}
+		said := map[[2]string]bool{}
+		for range rapid.IntRange(0, 8).Draw(t, "answers") {
+			yes := says(rapid.SampledFrom(people).Draw(t, "by"), rapid.SliceOfNDistinct(rapid.SampledFrom(asked), 1, -1, rapid.ID[string]).Draw(t, "groups")...)
+			next, err := a.Agree(time.Unix(1500, 0), yes...)
+			if err != nil {
+				continue
+			}
+			for _, y := range yes {
+				said[[2]string{y.By, y.Group}] = true
+			}
+			if a = next; len(a.Answers) != len(said) {
+				t.Fatalf("%d answers of %d", len(a.Answers), len(said))
+			}
+		}
+		// Every way to give the groups to people, counted out.
+		enough := false
+		for n := range 27 {
+			who := []string{people[n%3], people[n/3%3], people[n/9]}
+			all, taken := true, map[string]bool{}
+			for i, group := range asked {
+				all = all && said[[2]string{who[i], group}] && !(a.Class == ClassPair && taken[who[i]])
+				taken[who[i]] = true
+			}
+			enough = enough || all
+		}
+		distinct := map[string]bool{}
+		for s := range said {
+			distinct[s[0]] = true
+		}
+		enough = enough && (a.Class < ClassPair || len(distinct) >= 2)
+		if enough != (a.State == Approved) {
+			t.Fatalf("%s by %v", a.State, said)
+		}
+		if a.State == Approved != a.Covers(a.Rules[0]) {
+			t.Fatal("what is approved is not covered, or the other way round")
+		}
+	})
+}
+
+func TestClassOf(t *testing.T) {
+	for _, c := range []struct {
+		kind    Kind
+		effects []Effect
+		want    Class
+	}{
+		{KindTool, []Effect{Read}, ClassTap}, {KindTool, []Effect{Read, Write}, ClassTap}, {KindTool, []Effect{Send}, ClassType},
+		{KindTool, []Effect{Read, Pay}, ClassType}, {KindTool, []Effect{Delete}, ClassType}, {KindTool, []Effect{Access}, ClassType},
+		{KindTool, []Effect{Exec}, ClassType}, {KindTool, nil, ClassType}, {KindTool, []Effect{"new"}, ClassType},
+		{KindResource, nil, ClassTap}, {KindPrompt, nil, ClassTap},
+	} {
+		if got := ClassOf(c.kind, c.effects); got != c.want {
+			t.Errorf("%s %v: %d, want %d", c.kind, c.effects, got, c.want)
+		}
+	}
+}
+
+// The number is the question's own, and four digits.
+func TestNumber(t *testing.T) {
+	a, b := pendingApproval(), pendingApproval()
+	a.Digest, b.Digest = DigestOf([]byte("a")), DigestOf([]byte("b"))
+	c := a
+	c.ID = "a_2"
+	if n := a.Number(); len(n) != 4 || strings.Trim(n, "0123456789") != "" || n == b.Number() || n == c.Number() || strings.Contains(a.Digest.String(), n) {
+		t.Errorf("%s, %s, %s", n, b.Number(), c.Number())
+	}
+}
+
+// What people agreed to in place of a question is told with its refusal, and with
+// no other.
+func TestNarrow(t *testing.T) {
+	in := time.Unix(1500, 0)
+	a := pendingApproval()
+	a.Digest = DigestOf([]byte("wide"))
+	to := Approval{ID: "a_2", Digest: DigestOf([]byte("narrow")), Narrows: a.ID}
+	next, err := a.Narrow(&to, "ana", "less", in)
+	if err != nil || next.State != Refused || next.Narrower != "a_2" || next.By != "ana" || next.Reason != "less" {
+		t.Errorf("%+v, %v", next, err)
+	}
+	for name, change := range map[string]func(a, to *Approval){
+		"of another question": func(_, to *Approval) { to.Narrows = "a_3" },
+		"the same":            func(a, to *Approval) { to.Digest = a.Digest },
+		"nothing":             func(_, to *Approval) { to.ID = "" },
+		"answered already":    func(a, _ *Approval) { a.State = Approved },
+		"too late":            func(a, _ *Approval) { a.Expires = in },
+	} {
+		a, to := a, to
+		if change(&a, &to); a.ID == "" {
+			t.Fatal(name)
+		}
+		if next, err := a.Narrow(&to, "ana", "less", in); err == nil || next.Narrower != "" {
+			t.Errorf("%s: %+v", name, next)
+		}
+	}
+	if e := (&RefusedError{Decision: Decision{Reason: "Refused."}, Narrower: MustParse(`{"amount":1}`)}); e.Error() != `Refused. Make exactly this call instead: {"amount":1}` {
+		t.Error(e.Error())
+	}
+}
