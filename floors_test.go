@@ -94,6 +94,10 @@ var floors = map[string]int{
 	"sallyport/internal/config":           4, // translates the operator's file
 	"sallyport/internal/terminal":         4, // shows and asks a person
 
+	"sallyport/internal/console":          4, // shows a gateway to people in a browser
+	"sallyport/internal/console/flow":     1, // pure: the picture of what went where
+	"sallyport/internal/identity/passkey": 3, // touches credentials: what people's devices sign
+
 	"sallyport/internal/hookdoor/table": 1, // pure: what the tools of a client do
 	"sallyport/internal/hookdoor/own":   3, // touches the disk: where paths lead
 

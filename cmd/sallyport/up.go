@@ -141,6 +141,9 @@ func (c *cli) greet(ctx context.Context, a *app.App, addrFile string, atTerminal
 		}
 	}
 	fmt.Fprintf(c.out, "Sallyport %s listens on %s\nState and configuration are in %s.\n", version(), a.URL(), a.Dir())
+	if atTerminal {
+		fmt.Fprintf(c.out, "Look at it in a browser, with this link once: %s\n", a.ConsoleLink())
+	}
 	if !atTerminal {
 		settled, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()

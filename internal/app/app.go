@@ -25,6 +25,7 @@ import (
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
+	"sallyport/internal/console"
 	"sallyport/internal/control"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
@@ -87,6 +88,7 @@ type App struct {
 	sink       *sink.Sink
 	demos      demos
 	watch      watch.Watch
+	console    *console.Console
 	working    sync.WaitGroup // what Start began
 
 	rules   atomic.Pointer[policy.Rules]
@@ -192,6 +194,9 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.halt = halt.New(halt.Parts{Dir: options.Dir, Store: a.store, Gateway: a.gateway, Runs: a.runs, Pins: a.pins,
 		Hush: a.doors.hush, Names: func() policy.Declared { return a.config().Declared() },
 		Verify: a.verify, Tell: a.tell, Log: a.log})
+	if err := a.openConsole(c); err != nil {
+		return nil, err
+	}
 	a.watch.Fetch, a.watch.Saw, a.watch.Lost, a.watch.Log = a.servers.Manifest, a.saw, a.lost, a.log
 	if rules, err := a.law.inForce.Load(a.pins.All()); err == nil {
 		return a, a.rule(rules)
@@ -393,7 +398,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
-		Runs: a, Changes: a, Sources: a, Kills: a.halt,
+		Runs: a, Changes: a, Sources: a, Kills: a.halt, Console: a,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

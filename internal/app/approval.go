@@ -27,7 +27,10 @@ func (a *App) terms() *asking.Terms {
 }
 
 // prove takes a person's secret.
-func (a *App) prove(ctx context.Context, by string, _ *sallyport.Approval, proof asking.Proof) (string, error) {
+func (a *App) prove(ctx context.Context, by string, asked *sallyport.Approval, proof asking.Proof) (string, error) {
+	if proof.Session != "" {
+		return a.console.Proven(by, asked, proof.Session)
+	}
 	if proof.Secret == "" {
 		return "", errors.New("an answer needs the person's secret")
 	}

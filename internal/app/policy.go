@@ -52,6 +52,15 @@ func ReadFiles(paths []string) (control.Files, error) {
 	return files, nil
 }
 
+// PolicyText implements control.Policy.
+func (a *App) PolicyText() []control.File {
+	files := []control.File{}
+	for _, file := range a.inForce().Files {
+		files = append(files, control.File{Name: file.Name, Text: string(file.Text)})
+	}
+	return files
+}
+
 func policyFiles(files []control.File) []policy.File {
 	var all []policy.File
 	for _, file := range files {

@@ -231,6 +231,9 @@ func (a *App) verify(ctx context.Context, secret string) error {
 
 // verifyAs checks a person's secret. A wrong one is on the record.
 func (a *App) verifyAs(ctx context.Context, who, secret string) error {
+	if _, vouched := a.console.Vouched(who, secret); vouched {
+		return nil // who has shown it to the console
+	}
 	err := a.human.Verify(who, secret)
 	if errors.Is(err, identity.ErrWrongSecret) {
 		a.record(ctx, ofPerson("human credential refused", who), "control socket", sallyport.Digest{}, sallyport.Digest{})

@@ -27,28 +27,38 @@ func Local(handler http.Handler) *Client {
 
 // Get asks for something.
 func Get[Out any](ctx context.Context, c *Client, path string) (out Out, err error) {
-	return exchange[Out](ctx, c, http.MethodGet, path, nil)
+	return out, c.Get(ctx, path, &out)
 }
 
 // Post asks for something to be done.
 func Post[Out any](ctx context.Context, c *Client, path string, in any) (out Out, err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return out, err
-	}
-	return exchange[Out](ctx, c, http.MethodPost, path, body)
+	return out, c.Post(ctx, path, in, &out)
 }
 
-func exchange[Out any](ctx context.Context, c *Client, method, path string, body []byte) (out Out, err error) {
+// Get is Get for who does not have the answer's own type.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.exchange(ctx, http.MethodGet, path, nil, out)
+}
+
+// Post is Post for who does not have the answer's own type.
+func (c *Client) Post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.exchange(ctx, http.MethodPost, path, body, out)
+}
+
+func (c *Client) exchange(ctx context.Context, method, path string, body []byte, out any) error {
 	answer, err := c.do(ctx, method, path, body)
 	if err != nil {
-		return out, err
+		return err
 	}
 	defer answer.Close()
-	if err := json.NewDecoder(answer).Decode(&out); err != nil {
-		return out, fmt.Errorf("the gateway's answer is malformed; is it of another version? %w", err)
+	if err := json.NewDecoder(answer).Decode(out); err != nil {
+		return fmt.Errorf("the gateway's answer is malformed; is it of another version? %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 // Stream asks for an answer that is read as it comes.

@@ -33,12 +33,18 @@ type Parts struct {
 	Changes   RunChanges
 	Sources   Sources
 	Kills     Kills
+	Console   Console
 	Log       http.Handler // LogHandler's
 }
 
 // Door is where agents come in.
 type Door interface {
 	URL() string
+}
+
+// Console is shown to whoever opens a link, once.
+type Console interface {
+	ConsoleLink() (url string)
 }
 
 // Doctor looks for what is open or broken.
@@ -86,6 +92,7 @@ type Payloads interface {
 type Policy interface {
 	Reload(ctx context.Context)
 	PolicyStatus() PolicyStatus
+	PolicyText() []File // in force
 	AcceptPolicy(ctx context.Context, accept Accept) error
 }
 
@@ -121,6 +128,7 @@ func Handler(p Parts) http.Handler {
 		return Enrolled{p.Human.Enrolled(), p.Human.People()}, err
 	}))
 	mux.Handle("GET /policy", answer(func(*http.Request, struct{}) (PolicyStatus, error) { return p.Policy.PolicyStatus(), nil }))
+	mux.Handle("GET /policy/files", answer(func(*http.Request, struct{}) ([]File, error) { return p.Policy.PolicyText(), nil }))
 	mux.Handle("POST /policy/reload", answer(func(r *http.Request, _ struct{}) (PolicyStatus, error) {
 		p.Policy.Reload(r.Context())
 		return p.Policy.PolicyStatus(), nil
@@ -135,6 +143,7 @@ func Handler(p Parts) http.Handler {
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
 		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)
 	}))
+	mux.Handle("POST /console/link", answer(func(*http.Request, struct{}) (Address, error) { return Address{p.Console.ConsoleLink()}, nil }))
 	mux.Handle("/log", p.Log)
 	mux.Handle("/log/", p.Log)
 	return mux

@@ -1,0 +1,80 @@
+package console
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"sallyport"
+)
+
+type accountData struct {
+	Who      string `json:"person,omitempty"`
+	Passkeys int    `json:"passkeys"` // at this address
+	Problem  string `json:"problem,omitempty"`
+}
+
+func (c *Console) account(r *http.Request) (string, any, error) {
+	data := accountData{Who: c.session(r).Who}
+	if data.Who == "" {
+		return "Your session", data, nil
+	}
+	var err error
+	data.Passkeys, err = c.Passkeys.Has(r.Context(), c.origin(r), data.Who)
+	return "Your session", data, err
+}
+
+// ceremony is what the browser passes to the device, or the device's answer.
+type ceremony struct {
+	ID     string          `json:"id"`
+	Ask    json.RawMessage `json:"ask,omitempty"`
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Next   string          `json:"next,omitempty"`
+}
+
+// enrolBegin begins to enrol a passkey, of a person who has shown who they are. A
+// link never gets here.
+func (c *Console) enrolBegin(_ http.ResponseWriter, r *http.Request, who *session) (any, error) {
+	id, ask, err := c.Passkeys.BeginEnrol(r.Context(), c.origin(r), who.Who)
+	return ceremony{ID: id, Ask: ask}, err
+}
+
+func (c *Console) enrolShown(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+	var in ceremony
+	if err := read(w, r, &in); err != nil {
+		return nil, err
+	}
+	// On the record first: a passkey that nobody sees must not be.
+	if err := c.Record.Record(r.Context(), "passkey enrolled", who.Who, sallyport.Digest{}, sallyport.Digest{}); err != nil {
+		return nil, err
+	}
+	if err := c.Passkeys.FinishEnrol(r.Context(), in.ID, in.Answer); err != nil {
+		recorded := c.Record.Record(r.Context(), "passkey not enrolled", who.Who, sallyport.Digest{}, sallyport.Digest{})
+		return nil, joined(err, recorded)
+	}
+	return done{Path + "account"}, nil
+}
+
+// logInBegin begins a login with a passkey, of whoever has one.
+func (c *Console) logInBegin(w http.ResponseWriter, r *http.Request) {
+	id, ask, err := c.Passkeys.BeginShow(r.Context(), c.origin(r), "", sallyport.Digest{})
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.writeJSON(w, http.StatusOK, ceremony{ID: id, Ask: ask})
+}
+
+func (c *Console) logInShown(w http.ResponseWriter, r *http.Request) {
+	var in ceremony
+	if err := read(w, r, &in); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	who, err := c.Passkeys.FinishShow(r.Context(), in.ID, in.Answer, sallyport.Digest{})
+	if err != nil {
+		recorded := c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{})
+		c.fail(w, r, &problem{http.StatusForbidden, joined(err, recorded).Error()})
+		return
+	}
+	c.welcome(w, r, who, "passkey", in.Next)
+}

@@ -1,0 +1,162 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"sallyport"
+	"sallyport/internal/guard"
+)
+
+// Link is a link that shows the console once, below the address of the gateway.
+func (c *Console) Link() string { return Path + "open?link=" + c.sessions.link() }
+
+// Site is the console's origin, where it listens: by a name where there is one,
+// since passkeys belong to names.
+func (c *Console) Site(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if address, failed := netip.ParseAddr(host); err == nil && failed == nil && address.IsLoopback() {
+		host = "localhost"
+	}
+	if len(c.hosts) > 0 {
+		host = c.hosts[0]
+	}
+	if c.secure {
+		return "https://" + net.JoinHostPort(host, port)
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// open takes a link: whoever has it sees the console, and can't answer. Who has
+// shown more already keeps that.
+func (c *Console) open(w http.ResponseWriter, r *http.Request) {
+	taken := c.sessions.take(r.URL.Query().Get("link"))
+	if c.session(r) == nil {
+		if !taken {
+			c.fail(w, r, refused(http.StatusForbidden, "This link was opened already, or is older than 10 minutes. \"sallyport console\" prints another one."))
+			return
+		}
+		if err := c.Record.Record(r.Context(), "console opened with a link", "link", sallyport.Digest{}, sallyport.Digest{}); err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		cookie, _ := c.sessions.begin("")
+		c.setCookie(w, cookie)
+	}
+	http.Redirect(w, r, Path, http.StatusSeeOther)
+}
+
+func (c *Console) session(r *http.Request) *session { return c.sessions.of(r, c.cookieName()) }
+
+type loginData struct {
+	Enrolled bool   `json:"enrolled"`
+	Next     string `json:"next"`
+}
+
+func (c *Console) loginPage(w http.ResponseWriter, r *http.Request) {
+	data := loginData{Next: next(r.URL.Query().Get("next"))}
+	var state struct {
+		Enrolled bool `json:"enrolled"`
+	}
+	if err := c.Gate.Get(r.Context(), "/human", &state); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	data.Enrolled = state.Enrolled
+	c.write(w, r, http.StatusOK, "login", view{Title: "Log in", Data: data})
+}
+
+// next is where to go after a login: a page of ours, whatever the address says.
+func next(wanted string) string {
+	u, err := url.Parse(wanted)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(u.Path, Path) || strings.Contains(u.Path, "..") || strings.Contains(u.Path, `\`) {
+		return Path
+	}
+	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
+}
+
+// loggedIn is what a browser keeps of a login: the key, which no cookie holds.
+type loggedIn struct {
+	Key string `json:"key"`
+	Go  string `json:"go"`
+}
+
+// logIn takes a person's secret. One is looked at at a time, so that nobody can
+// pile up work that costs 64 MiB each; after a wrong one the next has to wait.
+func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Name   string `json:"name"`
+		Secret string `json:"secret"`
+		Next   string `json:"next"`
+	}
+	if err := read(w, r, &in); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	if !c.sessions.proving.TryLock() {
+		c.fail(w, r, refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second."))
+		return
+	}
+	err := c.People.Verify(in.Name, in.Secret)
+	c.sessions.proving.Unlock()
+	if err != nil {
+		recorded := c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{})
+		c.fail(w, r, &problem{http.StatusForbidden, joined(err, recorded).Error()})
+		return
+	}
+	c.welcome(w, r, in.Name, "secret", in.Next)
+}
+
+// bySession is what a person has shown who has logged in.
+const bySession = "session"
+
+// welcome begins a person's session, once that is on the record.
+func (c *Console) welcome(w http.ResponseWriter, r *http.Request, who, how, then string) {
+	if err := c.Record.Record(r.Context(), "console login with a "+how, who, sallyport.Digest{}, sallyport.Digest{}); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	if before := c.session(r); before != nil {
+		c.sessions.end(before)
+	}
+	cookie, key := c.sessions.begin(who)
+	c.setCookie(w, cookie)
+	c.writeJSON(w, http.StatusOK, loggedIn{key, next(then)})
+}
+
+func (c *Console) logOut(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+	c.sessions.end(who)
+	c.setCookie(w, "")
+	return done{Path + "login"}, c.Record.Record(r.Context(), "console logout", who.Who, sallyport.Digest{}, sallyport.Digest{})
+}
+
+// joined is what went wrong, in one sentence.
+func joined(err, then error) error {
+	if then == nil {
+		return err
+	}
+	return fmt.Errorf("%w; and it is not on the record: %w", err, then)
+}
+
+// maxBody is the longest body, in bytes.
+const maxBody = 64 << 10
+
+// read reads the one JSON object of a request.
+func read(w http.ResponseWriter, r *http.Request, into any) error {
+	if !guard.IsJSON(r) {
+		return refused(http.StatusUnsupportedMediaType, "Content-Type must be application/json, in UTF-8")
+	}
+	text, status, err := guard.Body(w, r, maxBody)
+	if err != nil {
+		return &problem{status, err.Error()}
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return refused(http.StatusBadRequest, "This is not what the console's pages send: %v", err)
+	}
+	return nil
+}
