@@ -81,10 +81,13 @@ var floors = map[string]int{
 	"sallyport/internal/sse":     3, // touches connections: event streams
 	"sallyport/internal/mcpdoor": 4, // translates MCP
 
-	"sallyport/internal/mcpdoor/crowd":   3, // keeps time: who has to leave when there are too many
-	"sallyport/internal/mcpdoor/parking": 3, // keeps time: what waits for an agent to come back
-	"sallyport/internal/mcpdoor/rung":    1, // how "held" is said to which client
-	"sallyport/internal/mcpdoor/post":    4, // touches connections: the way back of one POST
+	"sallyport/internal/mcpdoor/crowd":    3, // keeps time: who has to leave when there are too many
+	"sallyport/internal/mcpdoor/inflight": 3, // keeps time: which requests are open
+	"sallyport/internal/mcpdoor/greeting": 4, // translates what servers say of themselves
+	"sallyport/internal/mcpdoor/heldtask": 4, // translates held calls into tasks
+	"sallyport/internal/mcpdoor/parking":  3, // keeps time: what waits for an agent to come back
+	"sallyport/internal/mcpdoor/rung":     1, // how "held" is said to which client
+	"sallyport/internal/mcpdoor/post":     4, // touches connections: the way back of one POST
 
 	"sallyport/internal/rundoor":          4, // translates what is asked about runs
 	"sallyport/internal/shim":             4, // carries stdio clients to the door
@@ -131,6 +134,10 @@ var floors = map[string]int{
 var sideways = map[[2]string]string{
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
+	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/heldtask"}:          "its own part, which knows nothing of calls",
+	{"sallyport/internal/mcpdoor/heldtask", "sallyport/internal/mcpdoor/post"}:     "keeps what it carries",
+	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/greeting"}:          "its own part, which knows nothing of calls",
+	{"sallyport/internal/mcpdoor/greeting", "sallyport/internal/mcpdoor/post"}:     "keeps what it carries",
 	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/post"}:              "its own part, which knows nothing of calls",
 	{"sallyport/internal/gateway", "sallyport/internal/asking"}:                    "its own part, which knows nothing of calls under way",
 	{"sallyport/proof", "sallyport"}:                                               "proof verifies the vocabulary's entries",

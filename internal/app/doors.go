@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"sallyport/internal/config"
-	"sallyport/internal/console"
 	"sallyport/internal/control"
 	"sallyport/internal/guard"
 	"sallyport/internal/hookdoor"
@@ -127,7 +126,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	var site string // of the console, on the main port
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool, Kills: a.store.Kills,
-		Approval: a.store.Approval, Page: func(approval string) string { return site + "/console/approvals/" + approval },
+		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Page: func(approval string) string { return site + "/console/approvals/" + approval },
 		Now: time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Limits.Body)})
 	if err != nil {
@@ -162,7 +161,6 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		mux.Handle("/v1/runs/", w.counted(runs))
 		mux.Handle(hookdoor.Path, w.counted(a.hooks(c)))
 		mux.Handle("GET /metrics", onlyHere(a.sink.Metrics()))
-		mux.Handle(console.Path, w.counted(a.console))
 	}
 	w.server = mcpdoor.Server(mux)
 	w.server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)

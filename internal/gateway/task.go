@@ -72,6 +72,19 @@ func (t *tasks) ticket(server, id string, principal sallyport.Principal, run sal
 	return ticket
 }
 
+// TaskOf is the open task that a call has opened, "" for none.
+func (g *Gateway) TaskOf(ctx context.Context, call string) string {
+	g.tasks.settle(ctx)
+	g.tasks.mu.RLock()
+	defer g.tasks.mu.RUnlock()
+	for key, ticket := range g.tasks.tickets {
+		if ticket.Call.ID == call {
+			return key.id
+		}
+	}
+	return ""
+}
+
 // RestoringTasks says that RestoreTask will be called, until done: whoever asks
 // for a task meanwhile waits, and is not told that there is none.
 func (g *Gateway) RestoringTasks() (done func()) {

@@ -5,10 +5,10 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"sallyport"
+	"sallyport/internal/mcpdoor/greeting"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
@@ -128,23 +128,16 @@ func (x *exchange) share(ctx context.Context, server string, row wire.Method) sh
 	return s
 }
 
-// hello is what one server says of itself.
-type hello struct {
-	server string
-	words  sallyport.Value // absent when the server could not be asked
-	failed post.Reply
-}
-
 // hellos asks all servers that the path means who they are.
-func (x *exchange) hellos(ctx context.Context) []hello {
+func (x *exchange) hellos(ctx context.Context) []greeting.Hello {
 	ctx, cancel := context.WithTimeout(ctx, helloWait)
 	defer cancel()
-	return eachServer(x.servers(), func(server string) hello {
+	return eachServer(x.servers(), func(server string) greeting.Hello {
 		answer, err := x.door.Gateway.Query(ctx, x.credential, x.newQuery(server, x.message.Params))
 		if err != nil || answer.Error.Type() != sallyport.Absent {
-			return hello{server: server, failed: x.answered(ctx, server, answer, err)}
+			return greeting.Hello{Server: server, Failed: x.answered(ctx, server, answer, err)}
 		}
-		return hello{server: server, words: answer.Result}
+		return greeting.Hello{Server: server, Words: answer.Result}
 	})
 }
 
@@ -174,43 +167,30 @@ func (x *exchange) initialize(ctx context.Context) post.Reply {
 	x.door.Guests.Greet(s.id, x.message.Params)
 	x.session = s
 	hellos := x.hellos(ctx)
-	if x.server != "" && hellos[0].words.Type() == sallyport.Absent {
+	if x.server != "" && hellos[0].Words.Type() == sallyport.Absent {
 		x.door.sessions.Remove(s.id)
 		x.session = nil
-		return hellos[0].failed
+		return hellos[0].Failed
 	}
 	if x.server != "" {
-		return post.Result(sameHello(s, hellos[0].words))
+		raw, revision := greeting.In(s.revision, hellos[0].Words)
+		s.revision = revision
+		return post.Result(raw)
 	}
 	dst := sallyport.AppendString([]byte(`{"protocolVersion":`), s.revision)
-	dst = append(append(dst, `,"capabilities":`...), mergedCapabilities(hellos)...)
+	dst = append(append(dst, `,"capabilities":`...), greeting.Capabilities(hellos)...)
 	dst = append(append(dst, `,"serverInfo":`...), x.door.serverInfo()...)
-	return post.Result(append(appendInstructions(dst, hellos), '}'))
-}
-
-// sameHello is a server's own hello, with the revision that the session
-// speaks: the server may have been greeted in a newer one.
-func sameHello(s *session, words sallyport.Value) []byte {
-	version := words.Get("protocolVersion")
-	said, _ := version.Text()
-	if said == s.revision || version.Type() == sallyport.Absent {
-		return words.Raw()
-	}
-	if said < s.revision && wire.Negotiate(said) == said {
-		s.revision = said
-		return words.Raw()
-	}
-	return words.Splice(sallyport.Edit{Target: version, With: sallyport.AppendString(nil, s.revision)})
+	return post.Result(append(greeting.AppendInstructions(dst, hellos), '}'))
 }
 
 // discover says who is here (from 2026-07-28).
 func (x *exchange) discover(ctx context.Context) post.Reply {
 	hellos := x.hellos(ctx)
 	if x.server != "" {
-		if hellos[0].words.Type() == sallyport.Absent {
-			return hellos[0].failed
+		if hellos[0].Words.Type() == sallyport.Absent {
+			return hellos[0].Failed
 		}
-		return post.Result(hellos[0].words.Raw())
+		return post.Result(hellos[0].Words.Raw())
 	}
 	dst := []byte(`{"supportedVersions":[`)
 	for i, revision := range slices.Backward(wire.Revisions[:]) {
@@ -219,37 +199,7 @@ func (x *exchange) discover(ctx context.Context) post.Reply {
 			dst = append(dst, ',')
 		}
 	}
-	dst = append(append(dst, `],"capabilities":`...), mergedCapabilities(hellos)...)
-	dst = append(appendInstructions(dst, hellos), `,"ttlMs":0,"cacheScope":"private",`...)
+	dst = append(append(dst, `],"capabilities":`...), greeting.Capabilities(hellos)...)
+	dst = append(greeting.AppendInstructions(dst, hellos), `,"ttlMs":0,"cacheScope":"private",`...)
 	return post.Result(append(append(dst, x.door.signature()...), '}'))
-}
-
-func mergedCapabilities(hellos []hello) []byte {
-	var all []sallyport.Value
-	for _, h := range hellos {
-		if c := h.words.Get("capabilities"); c.Type() == sallyport.Object {
-			all = append(all, c)
-		}
-	}
-	return wire.AppendMerged(nil, all)
-}
-
-// appendInstructions appends what the servers say to models, each under its
-// name.
-func appendInstructions(dst []byte, hellos []hello) []byte {
-	var all strings.Builder
-	for _, h := range hellos {
-		said, _ := h.words.Get("instructions").Text()
-		if said == "" {
-			continue
-		}
-		if all.Len() > 0 {
-			all.WriteString("\n\n")
-		}
-		all.WriteString("# " + h.server + "\n\n" + said)
-	}
-	if all.Len() == 0 {
-		return dst
-	}
-	return sallyport.AppendString(append(dst, `,"instructions":`...), all.String())
 }

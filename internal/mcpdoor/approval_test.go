@@ -81,7 +81,7 @@ func TestAnswersReachTheAgent(t *testing.T) {
 		defer w.mu.Unlock()
 		next, err := w.asked.Refuse("operator", "Too big for today", time.Now())
 		if yes {
-			next, err = w.asked.Approve("operator", time.Now())
+			next, err = w.asked.Agree(time.Now(), sallyport.Answer{Group: "finance", By: "operator"})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -29,19 +29,33 @@ type end interface {
 // have said something: that is one more fact, and everything else may have
 // changed, too.
 func (x *exchange) carry(ctx context.Context, call *sallyport.Call, agent end) (gateway.Answer, error) {
-	w := wait{door: x.door, agent: agent, stateless: x.session == nil, gone: x.gone, way: x.door.Clients.Choose(x.listener())}
-	w.until = x.door.Now().Add(w.way.Hold)
+	var w *wait
 	for {
 		attempt := *call
 		answer, err := x.door.Gateway.Call(ctx, x.credential, &attempt, agent)
 		refused, ok := errors.AsType[*sallyport.RefusedError](err)
-		if !ok || !pending(refused) || w.way.Rung == rung.Park || !w.over(ctx, x.owner, refused) {
+		if !ok || !pending(refused) {
+			return answer, err
+		}
+		if w == nil {
+			w = x.waits(ctx, call, agent)
+		}
+		if w.way.Rung == rung.Park || w.way.Rung == rung.Task || !w.over(ctx, x.owner, refused) {
 			return answer, err
 		}
 		if ctx.Err() != nil { // cancelled, and cancelled calls are not tried again
 			return gateway.Answer{}, context.Cause(ctx)
 		}
 	}
+}
+
+// waits is how the agent of a held call can wait.
+func (x *exchange) waits(ctx context.Context, call *sallyport.Call, agent end) *wait {
+	client := x.listener()
+	client.Task = x.asTask(ctx, call)
+	w := &wait{door: x.door, agent: agent, stateless: x.session == nil, gone: x.gone, way: x.door.Clients.Choose(client)}
+	w.until = x.door.Now().Add(w.way.Hold)
+	return w
 }
 
 // listener is what is known of the client that sent a request.

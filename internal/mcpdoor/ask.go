@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/inflight"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
@@ -79,7 +80,7 @@ func (c *client) Ask(ctx context.Context, m wire.Message) (gateway.Answer, error
 	case a := <-answer:
 		return a, nil
 	case <-s.over:
-		return gateway.Answer{}, errSessionOver
+		return gateway.Answer{}, inflight.ErrOver
 	case <-ctx.Done():
 		params := append(append([]byte(`{"requestId":`), id...), '}')
 		_ = c.x.say(ctx, wire.AppendRequest(nil, nil, "notifications/cancelled", params)) // best effort
@@ -173,7 +174,7 @@ func (x *exchange) errand(ctx context.Context, call *sallyport.Call) post.Reply 
 		done: make(chan outcome, 1), asked: make(chan struct{}, 1), x: x, first: true,
 	}
 	// Hanging up is how an agent cancels in this era.
-	e.detach = context.AfterFunc(ctx, func() { cancel(errCancelled) })
+	e.detach = context.AfterFunc(ctx, func() { cancel(inflight.ErrCancelled) })
 	answer, err := x.carry(carried, call, e)
 	e.detach()
 	e.mu.Lock()
@@ -201,7 +202,7 @@ func (e *errand) wait(ctx context.Context, x *exchange) post.Reply {
 				return e.park(x)
 			}
 		case <-ctx.Done():
-			e.cancel(errCancelled)
+			e.cancel(inflight.ErrCancelled)
 			return post.Reply{Silent: true}
 		}
 	}
@@ -301,7 +302,7 @@ func (e *errand) park(x *exchange) post.Reply {
 		e.cancel(errors.New("the agent never came back with the answer"))
 	})
 	if !ok {
-		e.cancel(errCancelled)
+		e.cancel(inflight.ErrCancelled)
 		return x.fail(&wire.Error{Code: wire.CodeUnavailable, Message: "too many calls wait for an answer: try again later"})
 	}
 	dst = sallyport.AppendString(append(dst, `},"requestState":`...), handle)

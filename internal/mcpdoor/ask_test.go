@@ -187,7 +187,7 @@ func TestParkedCallsAreBounded(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	bob := w.modern("/mcp/desk", bobToken, elicits)
-	bob.askFor(t) // others have their own share
+	bob.askFor(t)  // others have their own share
 	w.door.Close() // ends them, or goroutines are left
 }
 

@@ -335,7 +335,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	quiet := begin("quiet")
 	first, second := begin("greedy"), begin("greedy")
-	_, done, err := first.calls.begin(t.Context(), sallyport.MustParse("1"))
+	_, done, err := first.calls.Begin(t.Context(), sallyport.MustParse("1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +349,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	if len(w.left) != 1 || w.left[0] != second.id {
 		t.Errorf("left: %v", w.left)
 	}
-	ctx, _, _ := first.calls.begin(t.Context(), sallyport.MustParse("2"))
+	ctx, _, _ := first.calls.Begin(t.Context(), sallyport.MustParse("2"))
 	w.door.Close()
 	if ctx.Err() == nil || find(quiet) || len(w.left) != 5 {
 		t.Errorf("after Close: %v, left %d", ctx.Err(), len(w.left))

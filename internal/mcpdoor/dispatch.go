@@ -231,13 +231,26 @@ func hasTasks(capabilities sallyport.Value) bool {
 	return capabilities.Get("extensions").Get(extensionTasks).Type() == sallyport.Object
 }
 
-// task passes on a request about an open task. Who has none hears why, as the
-// tasks extension of the stateless era has it.
+// task serves a request about an open task.
 func (x *exchange) task(ctx context.Context, server string, params sallyport.Value) post.Reply {
+	if x.ableToTask(params) {
+		if answer, ok := x.heldTask(ctx, server, params); ok {
+			return answer
+		}
+	}
+	return x.passTask(ctx, server, params)
+}
+
+func (x *exchange) ableToTask(params sallyport.Value) bool {
+	return !wire.IsStateless(x.revision) || hasTasks(params.Get("_meta").Get(wire.MetaCapabilities))
+}
+
+// passTask passes on a request about a server's task. Who has none hears why, as
+// the tasks extension of the stateless era has it.
+func (x *exchange) passTask(ctx context.Context, server string, params sallyport.Value) post.Reply {
 	query := x.newQuery(server, params)
 	var err error
-	stateless := wire.IsStateless(x.revision)
-	able := !stateless || hasTasks(params.Get("_meta").Get(wire.MetaCapabilities))
+	stateless, able := wire.IsStateless(x.revision), x.ableToTask(params)
 	if able {
 		var answer gateway.Answer
 		answer, err = x.underTask(ctx, query)
@@ -315,7 +328,7 @@ func (x *exchange) hear(ctx context.Context) *wire.Error {
 	case !strings.HasPrefix(m.Method, "notifications/"):
 		return notARequest
 	case m.Method == "notifications/cancelled":
-		x.session.calls.cancel(m.Params.Get("requestId"))
+		x.session.calls.Cancel(m.Params.Get("requestId"))
 	case row.Treatment == wire.Sessions:
 		eachServer(x.servers(), func(server string) error {
 			// A server that can't be told loses nothing that it would act on.

@@ -20,6 +20,7 @@ import (
 	"sallyport/internal/guard"
 	"sallyport/internal/kill"
 	"sallyport/internal/mcpdoor/crowd"
+	"sallyport/internal/mcpdoor/heldtask"
 	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/mcpdoor/rung"
 	"sallyport/internal/sse"
@@ -58,6 +59,11 @@ type Parts struct {
 	// Approval is how the last question to people with a digest stands. An error
 	// means that nobody knows.
 	Approval func(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error)
+	// Question is one question by its id, with what was asked. An error means
+	// that it can't be had; then the rest may be there all the same.
+	Question func(ctx context.Context, approval string) (sallyport.Approval, error)
+	// TaskOf is the open task that a call has opened at its server, "" for none.
+	TaskOf func(ctx context.Context, call string) string
 	// Page is where people look at a question, and answer it with a credential
 	// of their own. Its address carries none: agents get to see it.
 	Page    func(approval string) string
@@ -94,6 +100,7 @@ type Door struct {
 	room     guard.Room
 	parked   parking.Lot[owner, *errand]
 	waits    rung.Room[owner] // of calls about which people are asked
+	runs     heldtask.Runs
 	draining chan struct{}
 	drain    sync.Once
 }
@@ -101,7 +108,7 @@ type Door struct {
 // New makes a door. It fails when a part is missing.
 func New(parts Parts, options Options) (*Door, error) {
 	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil || parts.Kills == nil ||
-		parts.Tool == nil || parts.Approval == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
+		parts.Tool == nil || parts.Approval == nil || parts.Question == nil || parts.TaskOf == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
 		return nil, errors.New("mcpdoor: a part is missing")
 	}
 	if options.Body <= 0 {
@@ -135,6 +142,7 @@ func (d *Door) Drain() { d.drain.Do(func() { close(d.draining) }) }
 func (d *Door) Close() {
 	d.Drain()
 	d.sessions.Close()
+	d.runs.Close()
 	d.parked.Close(func(e *errand) { e.cancel(crowd.ErrClosed) })
 }
 

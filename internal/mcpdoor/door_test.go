@@ -127,7 +127,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.forbid(t, "")
 	w.door, err = New(Parts{
 		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Kills: w.gateway.Kills, Now: time.Now, Version: "1",
-		Approval: w.Approval, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
+		Approval: w.Approval, Question: w.question, TaskOf: w.gateway.TaskOf, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
 	}, options)
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +223,15 @@ func (w *world) Approval(_ context.Context, digest sallyport.Digest) (sallyport.
 	defer w.mu.Unlock()
 	if w.asked.Digest != digest {
 		return sallyport.Approval{}, nil
+	}
+	return w.asked, nil
+}
+
+func (w *world) question(_ context.Context, id string) (sallyport.Approval, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.asked.ID != id {
+		return sallyport.Approval{}, errors.New("no such question")
 	}
 	return w.asked, nil
 }

@@ -180,7 +180,7 @@ func (d *Door) postSession(w http.ResponseWriter, r *http.Request, x *exchange, 
 	default:
 		// The call's context is the session's, not the request's: up to
 		// 2025-11-25 hanging up is not cancelling.
-		ctx, done, err := x.session.calls.begin(context.Background(), m.ID)
+		ctx, done, err := x.session.calls.Begin(context.Background(), m.ID)
 		if err != nil {
 			refuse(w, http.StatusBadRequest, m.ID.Raw(), wire.CodeInvalidRequest, err.Error())
 			return

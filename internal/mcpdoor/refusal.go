@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/inflight"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
@@ -27,6 +28,11 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 	switch refused.Cause {
 	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CauseUnknown, sallyport.CauseWire:
 		return x.answered(ctx, call.Server, answer, err)
+	case sallyport.CauseHold:
+		if pending(refused) && x.asTask(ctx, call) {
+			return x.taskFor(ctx, call.Server, refused)
+		}
+		fallthrough
 	default:
 		return post.Result(x.toolResult(refusal(refused), decision(refused), !pending(refused) || x.promises(call)))
 	}
@@ -35,7 +41,7 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 // answered turns what came of a request into the answer.
 func (x *exchange) answered(ctx context.Context, server string, answer gateway.Answer, err error) post.Reply {
 	switch {
-	case errors.Is(context.Cause(ctx), errCancelled):
+	case errors.Is(context.Cause(ctx), inflight.ErrCancelled):
 		return post.Reply{Silent: true}
 	case err != nil:
 		return x.failed(err)

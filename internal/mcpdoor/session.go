@@ -2,11 +2,11 @@ package mcpdoor
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/inflight"
 	"sallyport/internal/mcpdoor/parking"
 	"sallyport/internal/sse"
 	"sallyport/internal/wire"
@@ -30,7 +30,7 @@ type session struct {
 	client       sallyport.Value // its clientInfo
 	over         chan struct{}   // closed when the session ends
 	said         sse.Log         // what its streams said last
-	calls        calls
+	calls        inflight.Requests
 	detach       func()
 
 	mu      sync.Mutex
@@ -38,11 +38,6 @@ type session struct {
 	lastAsk int64
 	hearing *context.CancelFunc // of the GET stream that is open
 }
-
-var (
-	errCancelled   = errors.New("cancelled by the agent")
-	errSessionOver = errors.New("the session has ended")
-)
 
 // begin opens a session.
 func (d *Door) begin(s *session) error {
@@ -70,7 +65,7 @@ func (d *Door) find(id string, who owner, run, server string) *session {
 // end cancels what runs and frees everything. The session is in no table any
 // more.
 func (s *session) end(d *Door) {
-	if !s.calls.end() {
+	if !s.calls.End() {
 		return
 	}
 	close(s.over)
@@ -83,69 +78,7 @@ func (s *session) end(d *Door) {
 func (s *session) Busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hearing != nil || s.calls.any()
-}
-
-// calls are an agent's open requests by id.
-type calls struct {
-	mu   sync.Mutex
-	over bool
-	open map[string]context.CancelCauseFunc
-}
-
-// begin opens a request: its context ends with parent, or when the agent
-// cancels the id. A second request under an id that is still open is refused,
-// because an answer or a cancellation could mean either.
-func (c *calls) begin(parent context.Context, id sallyport.Value) (ctx context.Context, done func(), err error) {
-	key := wire.IDKey(id)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.over {
-		return nil, nil, errSessionOver
-	}
-	if c.open[key] != nil {
-		return nil, nil, errors.New("a request with this id is still open")
-	}
-	if c.open == nil {
-		c.open = map[string]context.CancelCauseFunc{}
-	}
-	ctx, cancel := context.WithCancelCause(parent)
-	c.open[key] = cancel
-	return ctx, func() {
-		c.mu.Lock()
-		delete(c.open, key)
-		c.mu.Unlock()
-		cancel(nil)
-	}, nil
-}
-
-// cancel ends a request at the agent's wish.
-func (c *calls) cancel(id sallyport.Value) {
-	c.mu.Lock()
-	cancel := c.open[wire.IDKey(id)]
-	c.mu.Unlock()
-	if cancel != nil {
-		cancel(errCancelled)
-	}
-}
-
-// end cancels all requests and admits no more. It reports false when it has
-// been done before.
-func (c *calls) end() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	first := !c.over
-	c.over = true
-	for _, cancel := range c.open {
-		cancel(errSessionOver)
-	}
-	return first
-}
-
-func (c *calls) any() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.open) > 0
+	return s.hearing != nil || s.calls.Any()
 }
 
 // tell takes what a server says outside any call. It does not block.

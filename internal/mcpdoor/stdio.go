@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"sallyport"
+	"sallyport/internal/mcpdoor/inflight"
 	"sallyport/internal/mcpdoor/post"
 	"sallyport/internal/wire"
 )
@@ -53,7 +54,7 @@ type line struct {
 	session    *session // after initialize
 	serving    sync.WaitGroup
 	slots      chan struct{}
-	calls      calls
+	calls      inflight.Requests
 
 	writing sync.Mutex
 	out     io.Writer
@@ -91,7 +92,7 @@ func (l *line) take(text []byte) {
 			l.answer(nil, x.fail(&wire.Error{Code: wire.CodeInvalidRequest, Message: "an answer to a question that nobody asked"}))
 		}
 	case m.IsNotification() && m.Method == "notifications/cancelled":
-		l.calls.cancel(m.Params.Get("requestId"))
+		l.calls.Cancel(m.Params.Get("requestId"))
 	case m.IsNotification() && l.session == nil:
 		// The stateless era has no other, and before initialize there is none.
 		if !strings.HasPrefix(m.Method, "notifications/") {
@@ -125,7 +126,7 @@ func (l *line) take(text []byte) {
 // serve answers a request while others are read.
 func (l *line) serve(x *exchange) {
 	// Over stdio an id belongs to one open request in both eras.
-	ctx, done, err := l.calls.begin(l.ctx, x.message.ID)
+	ctx, done, err := l.calls.Begin(l.ctx, x.message.ID)
 	if err != nil {
 		l.answer(x.message.ID.Raw(), x.fail(&wire.Error{Code: wire.CodeInvalidRequest, Message: err.Error()}))
 		return

@@ -21,9 +21,10 @@ const (
 	Park Rung = iota // an answer that says to make the identical call again
 	Wait             // the request stays open, with progress
 	URL              // the client shows its user the console's page, and the request waits
+	Task             // a task stands for the call, and the agent asks how it is
 )
 
-var names = [...]string{"park", "wait", "url"}
+var names = [...]string{"park", "wait", "url", "task"}
 
 func (r Rung) String() string { return names[r] }
 
@@ -34,6 +35,7 @@ type Client struct {
 	Stateless     bool
 	Streams       bool // it takes event streams
 	Token         bool // it wants progress
+	Task          bool // it takes a task for an answer
 }
 
 // Way is a rung, and how long the client's request can stay open.
@@ -114,6 +116,8 @@ func (t Table) Choose(c Client) Way {
 		hold = q.hold
 	}
 	switch {
+	case c.Task:
+		return Way{Task, 0}
 	case hold <= 0:
 		return Way{Park, 0}
 	case q.url && c.opens() && (c.Stateless || c.Streams):

@@ -58,6 +58,9 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v for %v, want %v for %v", c.what, got.Rung, got.Hold, c.rung, c.hold)
 		}
 	}
+	if got := rows.Choose(Client{Name: "never", Task: true, Token: true, Streams: true, Stateless: true, Elicits: sallyport.MustParse(both)}); got != (Way{Task, 0}) {
+		t.Errorf("a task is above all: %v", got)
+	}
 	if got := (Table{}).Choose(Client{Token: true, Streams: true}); got.Rung != Park {
 		t.Errorf("without a table: %v", got)
 	}
