@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"sallyport/internal/config"
+	"sallyport/internal/console"
 	"sallyport/internal/control"
 	"sallyport/internal/guard"
 	"sallyport/internal/hookdoor"
@@ -161,6 +162,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		mux.Handle("/v1/runs/", w.counted(runs))
 		mux.Handle(hookdoor.Path, w.counted(a.hooks(c)))
 		mux.Handle("GET /metrics", onlyHere(a.sink.Metrics()))
+		mux.Handle(console.Path, w.counted(a.console))
 	}
 	w.server = mcpdoor.Server(mux)
 	w.server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
