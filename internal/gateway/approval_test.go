@@ -32,14 +32,15 @@ func (q *questions) apply(record *sallyport.Record) error {
 		q.kept = map[sallyport.Digest]sallyport.Approval{}
 	}
 	last := q.kept[a.Digest]
+	puts := a.State == sallyport.Pending && len(a.Answers) == 0
 	switch {
 	case q.broken != nil:
 		return q.broken
-	case a.State == sallyport.Pending && q.full:
+	case puts && q.full:
 		return sallyport.ErrCrowded
-	case a.State == sallyport.Pending && (last.State == sallyport.Pending || last.State == sallyport.Approved):
+	case puts && (last.State == sallyport.Pending || last.State == sallyport.Approved):
 		record.Approval = &last
-	case a.State == sallyport.Pending:
+	case puts:
 		q.kept[a.Digest] = *a
 	case last.ID != a.ID || !slices.Contains(a.State.From(), last.State):
 		return sallyport.ErrOvertaken
@@ -261,6 +262,8 @@ func TestApprovalIsOfOneCall(t *testing.T) {
 		"user":   {world: func(_ *Gateway, w *world) { w.principal.User = "eve" }},
 		"agent":  {world: func(_ *Gateway, w *world) { w.principal.Agent = "bob" }},
 		"tenant": {world: func(_ *Gateway, w *world) { w.principal.Tenant = "" }},
+		"role":   {world: func(_ *Gateway, w *world) { w.principal.Role = "x" }},
+		"run":    {world: func(_ *Gateway, w *world) { w.run.ID = "r_2" }},
 		"text of the rule": {world: func(g *Gateway, w *world) {
 			enforce(t, g, w, strings.Replace(payRules, `@ask("finance") forbid`, `@ask("finance") @because("new") forbid`, 1))
 		}},
@@ -293,6 +296,26 @@ func TestApprovalIsOfOneCall(t *testing.T) {
 	w.answer(t, g, true)
 	if refused := refusal(t, call(t, g, to("ana")), sallyport.CauseHold); len(w.executed) != 0 || refused.Approval.Digest == w.last().After {
 		t.Error("a yes to one call let another through")
+	}
+}
+
+// A value that others could have written is not the one that people agreed to.
+func TestApprovalIsOfItsOrigins(t *testing.T) {
+	from := func(writer sallyport.Writer) *sallyport.Flow {
+		return &sallyport.Flow{Traces: []sallyport.Trace{{Path: "to", Origin: sallyport.Origin{Writer: writer}}}}
+	}
+	g, w := open(t)
+	enforce(t, g, w, payRules+`@id("flow") @ask("finance") forbid(principal, action == Action::"shop/tool:pay", resource) when { context.untrusted.contains("to") && context.input has to && context.input.to == "nobody" };`)
+	w.flow = from(sallyport.WriterUser)
+	refusal(t, call(t, g, to("bank")), sallyport.CauseHold)
+	yes := w.answer(t, g, true)
+	w.flow = from(sallyport.WriterUntrusted)
+	if refused := refusal(t, call(t, g, to("bank")), sallyport.CauseHold); refused.Approval.ID == yes.ID || len(w.executed) != 0 {
+		t.Errorf("%s, %d executed", refused.Approval.ID, len(w.executed))
+	}
+	w.flow = from(sallyport.WriterUser)
+	if err := call(t, g, to("bank")); err != nil {
+		t.Error(err)
 	}
 }
 

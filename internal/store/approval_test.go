@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -419,4 +421,146 @@ func TestApprovalRolledBack(t *testing.T) {
 		t.Errorf("%s without an entry", a.State)
 	}
 	commit(t, s, spending("c_3", yes))
+}
+
+// pairs is a question that takes two people.
+func pairs(call, question string) *sallyport.Record {
+	r := asks(call, question)
+	r.Approval.Class = sallyport.ClassPair
+	return r
+}
+
+func agrees(t *testing.T, a sallyport.Approval, by string) *sallyport.Record {
+	t.Helper()
+	now := time.Now()
+	next, err := a.Agree(now, sallyport.Answer{Group: "finance", By: by, At: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sallyport.Record{Approval: &next, Entry: sallyport.Entry{Time: now, Type: sallyport.Change, Subject: "approval " + a.ID, By: by}}
+}
+
+// The first of two yeses is kept, also over a restart; a second that did not see it
+// does not undo it.
+func TestApprovalOfTwo(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	commit(t, s, pairs("c_1", "q"))
+	unseen := approval(t, s, "q")
+	commit(t, s, agrees(t, unseen, "bo"))
+	if err := s.Commit(t.Context(), agrees(t, unseen, "cy")); !errors.Is(err, sallyport.ErrOvertaken) {
+		t.Fatalf("undid another's: %v", err)
+	}
+	commit(t, s, pairs("c_2", "q")) // the agent comes again, and people are not asked anew
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	a := approval(t, s, "q")
+	if a.State != sallyport.Pending || len(a.Answers) != 1 || a.Answers[0].By != "bo" || a.Seen != 1 || a.ID != "a_c_1" {
+		t.Fatalf("%+v", a)
+	}
+	if err := s.Commit(t.Context(), spending("c_3", withState(a, sallyport.Approved))); !errors.Is(err, sallyport.ErrOvertaken) {
+		t.Errorf("used with one yes of two: %v", err)
+	}
+	commit(t, s, agrees(t, a, "cy"))
+	yes := approval(t, s, "q")
+	if yes.State != sallyport.Approved || yes.Approver() != "bo, cy" || yes.Class != sallyport.ClassPair {
+		t.Fatalf("%+v", yes)
+	}
+	commit(t, s, spending("c_4", yes))
+}
+
+// narrowing is a no to one question and a yes to another in its place.
+func narrowing(t *testing.T, a sallyport.Approval, question string) *sallyport.Record {
+	t.Helper()
+	now := time.Now()
+	to := *asks("c_n", question).Approval
+	to.Narrows = a.ID
+	to, err := to.Agree(now, sallyport.Answer{Group: "finance", By: "bo", At: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	no, err := a.Narrow(&to, "bo", "less", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sallyport.Record{Approval: &no, Narrower: &to, Entry: sallyport.Entry{Time: now, Type: sallyport.Change, Subject: "approval narrowed", By: "bo"}}
+}
+
+// Both become durable at once, sealed with the key of the run.
+func TestNarrowed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	commit(t, s, asks("c_1", "wide"))
+	commit(t, s, narrowing(t, approval(t, s, "wide"), "acct-4711"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir)
+	no, yes := approval(t, s, "wide"), approval(t, s, "acct-4711")
+	if no.State != sallyport.Refused || no.Narrower != yes.ID || yes.State != sallyport.Approved || yes.Narrows != no.ID {
+		t.Fatalf("%+v, %+v", no, yes)
+	}
+	if opened, err := s.OpenApproval(t.Context(), yes.ID); err != nil || string(opened.Question) != "acct-4711" {
+		t.Errorf("%q, %v", opened.Question, err)
+	}
+	if raw, err := os.ReadFile(filepath.Join(dir, "sallyport.db")); err != nil || bytes.Contains(raw, []byte("acct-4711")) {
+		t.Errorf("what is asked is kept in the open: %v", err)
+	}
+	commit(t, s, spending("c_2", yes))
+	if err := s.EraseRun(t.Context(), no.Run); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.OpenApproval(t.Context(), yes.ID); err == nil {
+		t.Error("the narrower arguments are not erased with their run")
+	}
+}
+
+// Half of a narrowing is nothing: what else is committed with it goes on.
+func TestNarrowedAllOrNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(t *testing.T, s *Store)
+		change func(r *sallyport.Record)
+		want   error
+	}{
+		"the narrower one waits already": {before: func(t *testing.T, s *Store) { commit(t, s, asks("c_other", "narrow")) }, want: sallyport.ErrOvertaken},
+		"a no to it holds": {before: func(t *testing.T, s *Store) {
+			commit(t, s, asks("c_other", "narrow"))
+			commit(t, s, answer(approval(t, s, "narrow"), false, time.Now()))
+		}, want: sallyport.ErrOvertaken},
+		"it can't be shown":        {change: func(r *sallyport.Record) { r.Narrower.Question = nil }, want: approvals.ErrUnusable},
+		"the first is answered":    {before: func(t *testing.T, s *Store) { commit(t, s, answer(approval(t, s, "wide"), true, time.Now())) }, want: sallyport.ErrOvertaken},
+		"the first is another one": {change: func(r *sallyport.Record) { r.Approval.ID = "a_x" }, want: sallyport.ErrOvertaken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			commit(t, s, asks("c_1", "wide"))
+			r := narrowing(t, approval(t, s, "wide"), "narrow")
+			if c.change != nil {
+				c.change(r)
+			}
+			if c.before != nil {
+				c.before(t, s)
+			}
+			size, _ := s.Size(t.Context())
+			wide, other := approval(t, s, "wide"), approval(t, s, "narrow")
+			var group sync.WaitGroup
+			group.Go(func() { commit(t, s, intent("c_beside")) })
+			if err := s.Commit(t.Context(), r); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			group.Wait()
+			if now, _ := s.Size(t.Context()); now != size+1 {
+				t.Errorf("%d entries more", now-size)
+			}
+			if a := approval(t, s, "wide"); a.State != wide.State || a.Narrower != "" {
+				t.Errorf("the first is %s", a.State)
+			}
+			if a := approval(t, s, "narrow"); a.ID != other.ID || a.State != other.State {
+				t.Errorf("the second is %s, %s", a.ID, a.State)
+			}
+			commit(t, s, intent("c_after"))
+		})
+	}
 }
