@@ -174,8 +174,10 @@ func (w *wait) beat(ctx context.Context, held *sallyport.RefusedError) bool {
 	return err == nil || errors.Is(err, post.ErrNoStream)
 }
 
+// waitsFor is for the user before the client: the person who approves may have to
+// type the number that is shown there.
 func (w *wait) waitsFor(a *sallyport.Approval) string {
-	return "Waiting for approval " + a.ID + " (" + a.Digest.Words() + ") by " + strings.Join(a.Groups(), " and ") + " · " + w.door.Page(a.ID)
+	return "Waiting for approval " + a.ID + " (" + a.Digest.Words() + ") by " + strings.Join(a.Groups(), " and ") + ". " + number(a) + w.door.Page(a.ID)
 }
 
 // show has the agent's user look at the page of a question. The channel gets
@@ -186,8 +188,8 @@ func (w *wait) show(ctx context.Context, a *sallyport.Approval) (went <-chan boo
 		return nil, func() {}
 	}
 	dst := sallyport.AppendString([]byte(`{"mode":"url","message":`), fmt.Sprintf(
-		"%s wants to use %s of %s, and %s must agree. Nothing has been done yet. The page shows what exactly is asked: approval %s (%s).",
-		a.Principal.Agent, quoted(a.Name), a.Server, strings.Join(a.Groups(), " and "), a.ID, a.Digest.Words()))
+		"%s wants to use %s of %s, and %s must agree. Nothing has been done yet. %sThe page shows what exactly is asked: approval %s (%s).",
+		a.Principal.Agent, quoted(a.Name), a.Server, strings.Join(a.Groups(), " and "), number(a), a.ID, a.Digest.Words()))
 	dst = sallyport.AppendString(append(dst, `,"url":`...), w.door.Page(a.ID))
 	if !w.stateless {
 		dst = sallyport.AppendString(append(dst, `,"elicitationId":`...), a.ID)

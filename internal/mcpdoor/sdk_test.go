@@ -148,3 +148,72 @@ func realClient(t *testing.T, w *world, over mcp.Transport, revision string, all
 		t.Error("nothing works after a cancelled call")
 	}
 }
+
+// The Go SDK's client hears that people are asked in every way that it declares,
+// by each transport, in both eras, and gets the tool's own result.
+func TestRealClientWaitsForPeople(t *testing.T) {
+	for _, revision := range []string{wire.Revision20251125, wire.Stateless} {
+		for _, transport := range []string{"http", "stdio", "shim"} {
+			for _, way := range []string{"progress", "page", "neither"} {
+				t.Run(revision+" "+transport+" "+way, func(t *testing.T) {
+					w := serve(t, patient(t, "20s"))
+					w.forbid(t, asks)
+					waits(t, w, w.over(t, transport, "desk"), revision, way)
+				})
+			}
+		}
+	}
+}
+
+func waits(t *testing.T, w *world, over mcp.Transport, revision, way string) {
+	var progress, pages atomic.Int32
+	options := &mcp.ClientOptions{ProgressNotificationHandler: func(context.Context, *mcp.ProgressNotificationClientRequest) { progress.Add(1) }}
+	if way == "page" {
+		options.Capabilities = &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}}
+		options.ElicitationHandler = func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			if strings.HasPrefix(r.Params.URL, "https://gate.example/console/approvals/a_") {
+				pages.Add(1)
+			}
+			return &mcp.ElicitResult{Action: "accept"}, nil
+		}
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, options)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	session, err := client.Connect(ctx, over, &mcp.ClientSessionOptions{ProtocolVersion: revision})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	call := func() *mcp.CallToolResult {
+		params := &mcp.CallToolParams{Name: "echo", Arguments: map[string]any{"n": 12}}
+		if way == "progress" {
+			params.Meta = mcp.Meta{"progressToken": "p"}
+		}
+		result, err := session.CallTool(ctx, params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	agreed := make(chan struct{})
+	go func() {
+		defer close(agreed)
+		w.say(sallyport.Approved)
+	}()
+	r := call()
+	<-agreed
+	if way == "neither" {
+		if r.StructuredContent != nil || r.IsError {
+			t.Errorf("not told to wait: %+v", r)
+		}
+		r = call()
+	}
+	if r.StructuredContent == nil {
+		t.Errorf("got %+v", r)
+	}
+	want(t, "server", w.seen(), `desk tools/call echo {"n":12}`)
+	if (progress.Load() > 0) != (way == "progress") || (pages.Load() == 1) != (way == "page") {
+		t.Errorf("heard of %d, shown %d pages", progress.Load(), pages.Load())
+	}
+}
