@@ -83,6 +83,9 @@ type Facts struct {
 	// Approvals are what people have agreed to. Only one of exactly this call
 	// counts, for the very rules that ask now.
 	Approvals []Approval
+	// Beyond are the limits that the call goes beyond, as rules: one without groups
+	// to ask refuses.
+	Beyond []Rule
 	// Result is what came back, for rules marked @on("result").
 	Result Value
 	// Flow is where the arguments came from, known when Partial is not set.
@@ -112,7 +115,7 @@ const (
 	CauseLog      Cause = "log"      // the log cannot be written
 	CauseResult   Cause = "result"   // what came back may not be released
 	CauseWire     Cause = "wire"     // malformed bytes
-	CauseLimit    Cause = "limit"    // more of something than one session may have
+	CauseLimit    Cause = "limit"    // more of something than there may be
 	CauseKill     Cause = "kill"     // killed or paused by the operator
 )
 

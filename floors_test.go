@@ -47,6 +47,7 @@ var floors = map[string]int{
 	"sallyport/internal/pin":    1, // what was accepted of servers, and what waits
 	"sallyport/internal/card":   1, // pure: what a person is shown of a question
 	"sallyport/internal/asking": 2, // pure: who may answer a question, and how surely
+	"sallyport/internal/limits": 1, // pure: what a call takes, and whether there is room
 
 	"sallyport/internal/kill": 1, // what is stopped, and what is under way
 
@@ -59,12 +60,14 @@ var floors = map[string]int{
 	"sallyport/internal/store/segment": 2, // files of blobs, and nothing else
 	"sallyport/internal/store/held":    2, // looks at files' names, and nothing else
 
-	"sallyport/internal/store/database": 2, // opens a file with tables, and nothing else
+	"sallyport/internal/store/database": 1, // opens a file with tables, and nothing else
 
 	"sallyport/internal/store/approvals": 2, // rows of one table, and nothing else
 	"sallyport/internal/store/runs":      2, // rows of one table, and nothing else
+	"sallyport/internal/store/ledger":    2, // rows of its tables, and nothing else
 	"sallyport/internal/store/file":      1, // touches one file, and nothing else
 	"sallyport/internal/store/kills":     2, // touches one file, and nothing else
+	"sallyport/internal/store/signing":   2, // touches one file, and nothing else
 
 	"sallyport/internal/store":      3, // touches the disk
 	"sallyport/internal/upstream":   3, // touches servers
@@ -111,6 +114,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
+	"sallyport/internal/app/allowance":    5, // the limits in force, with what was taken
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
 	"sallyport/internal/drill":            5, // measures with a gateway of its own
 	"sallyport/internal/app/past":         4, // translates what the record says
@@ -151,6 +155,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
 	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
+	{"sallyport/internal/app", "sallyport/internal/app/allowance"}:                 "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:                 "the offline verbs of policy run the decision itself",
 
 	{"sallyport/internal/policy", "sallyport/internal/policy/source"}:        "its own parts, which know nothing of deciding",
@@ -173,6 +178,7 @@ var pure = map[string]bool{
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,
 	"sallyport/internal/inspect": true, "sallyport/internal/inspect/plain": true, "sallyport/internal/inspect/model": true,
+	"sallyport/internal/limits": true,
 }
 
 var impure = map[string]bool{"net": true, "net/http": true, "os": true, "os/exec": true, "database/sql": true}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"sallyport"
+	"sallyport/internal/app/allowance"
 	"sallyport/internal/app/follow"
 	"sallyport/internal/app/halt"
 	"sallyport/internal/app/past"
@@ -82,6 +84,7 @@ type App struct {
 	pins       *pin.Pins
 	gateway    *gateway.Gateway
 	halt       *halt.Halt
+	allowance  *allowance.Allowance
 	memories   *memory.Memories
 	judges     judge.Judges
 	servers    *upstream.Servers
@@ -166,6 +169,9 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.identities, err = identity.Load(ctx, a.store, people.Declared(c), time.Now); err != nil {
 		return nil, err
 	}
+	if a.allowance, err = allowance.Load(ctx, a.store, c); err != nil {
+		return nil, err
+	}
 	if a.runs, err = identity.LoadRuns(ctx, a.identities, a.store, time.Now); err != nil {
 		return nil, err
 	}
@@ -183,6 +189,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.judges.Off = func() bool { return a.config().Inspect == config.Off }
 	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now
 	a.gateway, err = gateway.New(gateway.Parts{
+		Limits: a.allowance.Set, Ledger: a.store.Ledger(), Alert: a.alert,
 		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
 		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Asking: a.terms,
@@ -289,6 +296,9 @@ func (a *App) Start(ctx context.Context) error {
 func (a *App) configure(ctx context.Context, before *config.Config) error {
 	c := a.options.overlay(a.law.inForce, a.pins.All()).Config
 	a.setConfig(c)
+	if err := a.allowance.Configure(c); err != nil {
+		return err
+	}
 	a.pins.Configure(c.Settings)
 	if err := a.identities.Configure(ctx, people.Declared(c)); err != nil {
 		return err
@@ -346,6 +356,12 @@ func (a *App) lost(server string, err error) {
 	a.tell(fmt.Sprintf("Server %s can't be reached, and is tried again: %v", server, err))
 }
 
+// alert tells a person that a limit is filling up.
+func (a *App) alert(c sallyport.Charge, percent int64) {
+	a.tell(fmt.Sprintf("Limit %s is at %d %% (%s of %s %s, %s): sallyport limits show %s", c.Limit, percent,
+		c.Before.Plus(c.Amount), c.Cap, c.Unit, cmp.Or(c.Label, "for all"), c.Limit))
+}
+
 func (a *App) tell(text string) {
 	if a.options.Tell != nil {
 		a.options.Tell(text)
@@ -398,7 +414,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
-		Runs: a, Changes: a, Sources: a, Kills: a.halt, Console: a,
+		Runs: a, Changes: a, Sources: a, Kills: a.halt, Console: a, Limits: a.allowance,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

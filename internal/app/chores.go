@@ -19,6 +19,9 @@ func (a *App) chores(ctx context.Context) {
 		} else if dropped > 0 {
 			a.log.Info("payloads beyond their retention time dropped", "segments", dropped)
 		}
+		if err := a.store.DropCharges(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("what has stopped to count under limits is still there", "error", err)
+		}
 		if err := a.runs.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("runs that have expired are still kept as open", "error", err)
 		}

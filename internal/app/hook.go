@@ -27,7 +27,7 @@ func (a *App) hooks(c *config.Config) *hookdoor.Door {
 			_, configured := c.Servers[server]
 			return server == "sallyport" || configured && server != c.ClientServer()
 		},
-		Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Limits.Body), Deadline: hookDeadline,
+		Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Sizes.Body), Deadline: hookDeadline,
 	})
 }
 

@@ -29,7 +29,7 @@ func reachable(c *config.Config, secret func(name string) (string, bool), demos 
 		next := upstream.Server{
 			Name: name, Command: s.Command, Args: r.list(s.Args), Env: r.table(s.Env), Dir: s.Cwd,
 			URL: r.text(s.URL), Transport: upstream.Transport(s.Transport), Headers: r.table(s.Headers),
-			Limits: upstream.Limits{Result: int(c.Limits.Result)},
+			Limits: upstream.Limits{Result: int(c.Sizes.Result)},
 		}
 		for _, text := range s.AllowAddresses {
 			next.AllowAddresses = append(next.AllowAddresses, prefixOf(text))

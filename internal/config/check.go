@@ -36,6 +36,7 @@ func (r *reader) check() {
 	r.checkApprovals()
 	r.checkSources()
 	r.checkListeners()
+	r.checkLimits()
 }
 
 func (r *reader) checkWords() {
@@ -46,11 +47,11 @@ func (r *reader) checkWords() {
 	if c.Pin != PinAsk && c.Pin != PinTrustFirstUse {
 		r.problem([]any{"pin"}, "pin is ask or trust-first-use, not %q", c.Pin)
 	}
-	if c.Limits.Body < 1<<10 {
-		r.problem([]any{"limits", "body"}, "a body limit below 1KiB refuses every call")
+	if c.Sizes.Body < 1<<10 {
+		r.problem([]any{"sizes", "body"}, "a body below 1KiB refuses every call")
 	}
-	if c.Limits.Result < 1<<10 {
-		r.problem([]any{"limits", "result"}, "a result limit below 1KiB refuses every answer")
+	if c.Sizes.Result < 1<<10 {
+		r.problem([]any{"sizes", "result"}, "a result below 1KiB refuses every answer")
 	}
 	if s := time.Duration(c.Runs.Standing); s != 0 && s < time.Hour {
 		r.problem([]any{"runs", "standing"}, "standing runs stand for an hour at least, not %s", s)

@@ -71,8 +71,10 @@ type Config struct {
 
 	Runs      Runs      `yaml:"runs"`
 	Approvals Approvals `yaml:"approvals"`
-	Limits    Limits    `yaml:"limits"`
-	Telemetry Telemetry `yaml:"telemetry"`
+	// Limits say how much there may be of what calls do, by name.
+	Limits    map[string]Limit `yaml:"limits"`
+	Sizes     Sizes            `yaml:"sizes"`
+	Telemetry Telemetry        `yaml:"telemetry"`
 	// Retention is how long payloads (arguments and results) are kept; the
 	// entries stay. Default 90d.
 	Retention Duration `yaml:"retention"`
@@ -220,8 +222,8 @@ type Listener struct {
 	Agent   string `yaml:"agent"`
 }
 
-// Limits bounds what is read. Sizes are like 8MiB.
-type Limits struct {
+// Sizes bounds what is read. They are like 8MiB.
+type Sizes struct {
 	Body   Size `yaml:"body"`   // of a message from an agent; default 8MiB
 	Result Size `yaml:"result"` // of an answer from a server; default 32MiB
 }
@@ -340,8 +342,8 @@ func (c *Config) defaults(base string) {
 	set(&c.Pin, PinAsk)
 	set(&c.Inspect, On)
 	c.Judge.defaults()
-	set(&c.Limits.Body, 8<<20)
-	set(&c.Limits.Result, 32<<20)
+	set(&c.Sizes.Body, 8<<20)
+	set(&c.Sizes.Result, 32<<20)
 	set(&c.Approvals.Expire, Duration(time.Hour))
 	set(&c.Retention, Duration(90*24*time.Hour))
 	set(&c.Dir, ".sallyport")

@@ -52,7 +52,7 @@ sources: {ci: {kind: orchestrator, agents: [bot, added], users: [ana]}, editor: 
 listeners: [{address: "127.0.0.1:0", agent: bot}]
 hosts: [gate.example]
 origins: ["https://app.example"]
-limits: {body: 1MiB, result: 64MiB}
+sizes: {body: 1MiB, result: 64MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
 approvals: {expire: 10m}
@@ -74,7 +74,7 @@ func TestConfigWhole(t *testing.T) {
 		{"a number as argument", files.Args[2], Text{Value: "8"}},
 		{"a secret as argument", files.Args[3], Text{Secret: "files-arg-4"}},
 		{"a secret in env", files.Env["TOKEN"], Text{Secret: "files-TOKEN"}},
-		{"body", c.Limits.Body, Size(1 << 20)},
+		{"body", c.Sizes.Body, Size(1 << 20)},
 		{"retention", time.Duration(c.Retention), 30 * 24 * time.Hour},
 		{"expire", time.Duration(c.Approvals.Expire), 10 * time.Minute},
 		{"kind of a source", c.Sources["ci"].Kind, string(sallyport.StrengthOrchestrator)},
@@ -139,7 +139,7 @@ func TestConfigDefaults(t *testing.T) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		if c.Listen != "127.0.0.1:7717" || c.Mode != Enforce || c.Pin != PinAsk || c.Dir != "/x/.sallyport" ||
-			c.Policy[0] != "/x/policy" || c.Limits.Body != 8<<20 {
+			c.Policy[0] != "/x/policy" || c.Sizes.Body != 8<<20 {
 			t.Errorf("%q: %+v", text, c)
 		}
 	}
@@ -197,9 +197,9 @@ func TestConfigRefuses(t *testing.T) {
 		{"audience", "servers: {a: {builtin: desk, audience: {x: everybody}}}\n", `there is no audience "everybody"`},
 		{"no audience", "servers: {a: {builtin: desk, audience: {x: \"\"}}}\n", "x has no audience"},
 		{"secret", "servers: {a: {command: x, env: {A: {secrt: b}}}}\n", "write a text or {secret: NAME}"},
-		{"size", "limits: {body: many}\n", "is not a size"},
-		{"negative size", "limits: {body: -1}\n", "is not a size"},
-		{"tiny size", "limits: {body: 10}\n", "refuses every call"},
+		{"size", "sizes: {body: many}\n", "is not a size"},
+		{"negative size", "sizes: {body: -1}\n", "is not a size"},
+		{"tiny size", "sizes: {body: 10}\n", "refuses every call"},
 		{"standing", "runs: {standing: 5m}\n", "an hour at least"},
 		{"span", "retention: soon\n", "is not a time span"},
 		{"negative span", "retention: -5h\n", "is not a time span"},

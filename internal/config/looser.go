@@ -27,8 +27,8 @@ func Looser(old, next *Config) []string {
 	if old.Inspect == On && next.Inspect != On {
 		add("inspect: scanners no longer look at what passes, and nothing is masked")
 	}
-	if next.Limits.Body > old.Limits.Body || next.Limits.Result > old.Limits.Result {
-		add("limits: a limit is raised")
+	if next.Sizes.Body > old.Sizes.Body || next.Sizes.Result > old.Sizes.Result {
+		add("sizes: more is read")
 	}
 	if next.Approvals.Expire > old.Approvals.Expire {
 		add("approvals: what people agreed to can be used longer")
@@ -60,6 +60,7 @@ func Looser(old, next *Config) []string {
 	}
 	why = append(why, looserServers(old.Servers, next.Servers)...)
 	why = append(why, looserPeople(old, next)...)
+	why = append(why, looserLimits(old, next)...)
 	return why
 }
 
@@ -170,7 +171,7 @@ func NeedsRestart(started, now *Config) []string {
 		{"tls", reflect.DeepEqual(started.TLS, now.TLS)},
 		{"hosts", slices.Equal(started.Hosts, now.Hosts)},
 		{"origins", slices.Equal(started.Origins, now.Origins)},
-		{"limits", started.Limits == now.Limits},
+		{"sizes", started.Sizes == now.Sizes},
 		{"telemetry", started.Telemetry == now.Telemetry},
 	} {
 		if !part.same {

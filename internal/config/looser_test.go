@@ -31,7 +31,7 @@ sources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}
 listeners: [{address: "127.0.0.1:1", agent: bot}]
 hosts: [h]
 origins: ["https://o.example"]
-limits: {body: 2MiB, result: 2MiB}
+sizes: {body: 2MiB, result: 2MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
 approvals: {expire: 1h}
@@ -45,7 +45,7 @@ func TestLooser(t *testing.T) {
 		{"nothing", "", "", ""},
 		{"observe", "mode: enforce", "mode: observe", "no longer enforced"},
 		{"trust on first use", "pin: ask", "pin: trust-first-use", "no longer looked at"},
-		{"body up", "body: 2MiB", "body: 3MiB", "a limit is raised"},
+		{"body up", "body: 2MiB", "body: 3MiB", "more is read"},
 		{"kind of a source", "kind: launcher", "kind: orchestrator", "source ci: its kind changes"},
 		{"more agents of a source", "agents: [bot, bott]", "agents: [bot, bott, other]", "reaches more agents or users"},
 		{"fewer agents of a source", "agents: [bot, bott]", "agents: [bott]", ""},
@@ -53,7 +53,7 @@ func TestLooser(t *testing.T) {
 		{"another source", "sources: {", "sources: {x: {kind: hook, agents: [bot]}, ", "source x is added"},
 		{"no source", "sources: {ci: {kind: launcher, agents: [bot, bott], users: [ana]}}", "", ""},
 		{"body down", "body: 2MiB", "body: 1MiB", ""},
-		{"result up", "result: 2MiB", "result: 3MiB", "a limit is raised"},
+		{"result up", "result: 2MiB", "result: 3MiB", "more is read"},
 		{"result down", "result: 2MiB", "result: 1MiB", ""},
 		{"approvals longer", "expire: 1h", "expire: 2h", "can be used longer"},
 		{"approvals shorter", "expire: 1h", "expire: 5m", ""},
@@ -144,7 +144,7 @@ func TestNeedsRestart(t *testing.T) {
 		{"cert: a.pem", "cert: b.pem"}:                       "tls",
 		{"hosts: [h]", "hosts: []"}:                          "hosts",
 		{"https://o.example", "https://p.example"}:           "origins",
-		{"body: 2MiB", "body: 1MiB"}:                         "limits",
+		{"body: 2MiB", "body: 1MiB"}:                         "sizes",
 		{"127.0.0.1:4318", "127.0.0.1:4319"}:                 "telemetry",
 		{"mode: enforce", "mode: observe"}:                   "",
 		{"refund: pay", "refund: send"}:                      "",
@@ -161,7 +161,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true, "Runs": true,
+		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true, "Runs": true, "Sizes": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}

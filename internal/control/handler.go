@@ -29,6 +29,7 @@ type Parts struct {
 	Files     PolicyFiles
 	History   History
 	Payloads  Payloads
+	Limits    Limits
 	Runs      Runs
 	Changes   RunChanges
 	Sources   Sources
@@ -139,6 +140,7 @@ func Handler(p Parts) http.Handler {
 	policyHandlers(mux, p.Files, p.History)
 	approvalHandlers(mux, p.Approvals)
 	killHandlers(mux, p.Kills)
+	limitHandlers(mux, p.Limits)
 	runHandlers(mux, p.Runs, p.Changes, p.Sources)
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
 		return struct{}{}, p.Payloads.ErasePayloads(r.Context(), erasure)

@@ -23,6 +23,7 @@ import (
 	"sallyport/internal/identity"
 	"sallyport/internal/judge"
 	"sallyport/internal/kill"
+	"sallyport/internal/limits"
 	"sallyport/internal/manifest"
 	"sallyport/internal/pin"
 	"sallyport/internal/policy"
@@ -166,6 +167,7 @@ func begin(ctx context.Context, dir string) (w *world, err error) {
 		return nil, err
 	}
 	w.gateway, err = gateway.New(gateway.Parts{
+		Limits: limits.None, Ledger: w.store.Ledger(), Alert: func(sallyport.Charge, int64) {},
 		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return rules }, Log: w.store, Approvals: w.store, Memories: w, Kills: w.store.Kills,
 		Inspector: &judge.Scanners{Off: func() bool { return true }}, Upstream: w, Watcher: w, Now: time.Now, NewID: func() string { return "c_" + ulid.Make().String() },
 		Observe: func() bool { return false }, Deadline: time.Minute, Asking: func() *asking.Terms { return &asking.Terms{Expire: time.Hour} },

@@ -11,6 +11,7 @@ import (
 	"sallyport"
 	"sallyport/internal/asking"
 	"sallyport/internal/kill"
+	"sallyport/internal/limits"
 	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/wire"
@@ -31,6 +32,9 @@ type Parts struct {
 	Rules      func() *policy.Rules // in force now; nil refuses everything
 	Log        Log
 	Approvals  Approvals
+	Limits     func() *limits.Set // in force now
+	Ledger     Ledger
+	Alert      func(charge sallyport.Charge, percent int64) // so many percent of a limit are taken; must not block
 	Memories   Memories
 	Kills      *kill.Switch
 	Inspector  Inspector
@@ -149,7 +153,7 @@ func (q *Query) target() kill.Target {
 // New wires a gateway. It fails when a part is missing, so that nothing can
 // run half decided.
 func New(parts Parts) (*Gateway, error) {
-	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Kills == nil || parts.Inspector == nil ||
+	if parts.Identifier == nil || parts.Pins == nil || parts.Rules == nil || parts.Log == nil || parts.Memories == nil || parts.Kills == nil || parts.Inspector == nil || parts.Limits == nil || parts.Ledger == nil || parts.Alert == nil ||
 		parts.Upstream == nil || parts.Watcher == nil || parts.Now == nil || parts.NewID == nil ||
 		parts.Observe == nil || parts.Deadline <= 0 || parts.Approvals == nil || parts.Asking == nil {
 		return nil, errors.New("gateway: a part is missing")

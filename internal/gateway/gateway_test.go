@@ -48,6 +48,7 @@ type world struct {
 	deaf       bool // Heard fails
 	blind      bool // scanners fail
 	intentSeen bool // the log held the intent when the upstream acted
+	taken      ledger
 }
 
 func (w *world) Identify(context.Context, sallyport.Credential) (sallyport.Principal, sallyport.Run, error) {
@@ -91,6 +92,9 @@ func (w *world) Commit(_ context.Context, record *sallyport.Record) error {
 	if w.committing != nil && record.Entry.Type == sallyport.Intent {
 		w.committing()
 	}
+	if err := w.taken.apply(record); err != nil {
+		return err
+	}
 	if err := w.asked.apply(record); err != nil {
 		return err
 	}
@@ -103,6 +107,9 @@ func (w *world) Append(_ context.Context, record *sallyport.Record) error {
 	defer w.mu.Unlock()
 	if w.appendErr != nil {
 		return w.appendErr
+	}
+	if err := w.taken.apply(record); err != nil {
+		return err
 	}
 	w.records = append(w.records, *record)
 	return nil
@@ -195,7 +202,7 @@ func open(t testing.TB) (*Gateway, *world) {
 		t.Fatal(err)
 	}
 	g, err := New(Parts{
-		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w,
+		Identifier: w, Pins: pins, Rules: func() *policy.Rules { return nil }, Log: w, Upstream: w, Watcher: w, Limits: w.taken.limits, Ledger: &w.taken, Alert: w.taken.alert,
 		Now: time.Now, Observe: func() bool { return w.observe }, Deadline: time.Minute,
 		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Asking: w.asking,
 		NewID: func() string { w.mu.Lock(); defer w.mu.Unlock(); w.ids++; return fmt.Sprint("c_", w.ids) },

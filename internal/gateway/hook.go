@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sallyport"
+	"sallyport/internal/limits"
 )
 
 // Some clients carry calls out themselves, and only ask before and tell
@@ -30,6 +31,10 @@ func (g *Gateway) Happened(ctx context.Context, credential sallyport.Credential,
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = true
 	record.Regardless = true
+	// What can't be counted has happened all the same.
+	if charges, err := g.Limits().Charges(call, facts.Tool, costs{ctx, g.Ledger}); err == nil {
+		record.Charges = unlimited(limits.Kept(charges))
+	}
 	return g.commit(ctx, call, facts, record, decision)
 }
 
@@ -56,5 +61,5 @@ func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed boo
 	if j.modified != nil && !j.observed {
 		instead = j.value
 	}
-	return instead, refused, t.end(ctx, j.kept, entry)
+	return instead, refused, t.end(ctx, j.kept, entry, true, result)
 }

@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/kill"
+	"sallyport/internal/limits"
 	"sallyport/internal/policy"
 )
 
@@ -29,14 +30,18 @@ func (g *Gateway) Open(ctx context.Context, credential sallyport.Credential, cal
 // be gone at the commit: then it is decided anew.
 func (g *Gateway) open(ctx context.Context, call *sallyport.Call) (*Ticket, error) {
 	call.ID = g.NewID()
+	cause := sallyport.CauseApproval
 	for range maxOvertaken {
 		ticket, err := g.decide(ctx, call)
 		if !errors.Is(err, sallyport.ErrOvertaken) {
 			return ticket, err
 		}
+		if errors.Is(err, sallyport.ErrFull) {
+			cause = sallyport.CauseLimit
+		}
 	}
-	return nil, g.refuse(ctx, call, &sallyport.Facts{Call: call}, sallyport.Refuse(sallyport.CauseApproval,
-		"refused: what people had said was used by other calls %d times while this one was decided", maxOvertaken))
+	return nil, g.refuse(ctx, call, &sallyport.Facts{Call: call}, sallyport.Refuse(cause,
+		"refused: what people had said, or what was left of a limit, was taken by other calls %d times while this one was decided", maxOvertaken))
 }
 
 // decide is one attempt. The error sallyport.ErrOvertaken means that nothing
@@ -77,6 +82,7 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 	}
 
 	// 3 Learn the rest, 4 decide on all of it.
+	charges := g.limit(ctx, facts)
 	facts.Partial = false
 	g.learn(ctx, rules, facts)
 	decision = policy.Decide(rules, facts)
@@ -94,12 +100,15 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 	case decision.Verdict == sallyport.Hold:
 		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CauseHold, Decision: decision})
 	default:
-		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: sallyport.CausePolicy, Decision: decision})
+		return nil, g.refuse(ctx, call, facts, &sallyport.RefusedError{Cause: beyond(facts, decision), Decision: decision})
 	}
 
 	// 5 Commit: nothing acts before its intent is durable.
 	record := g.record(sallyport.Intent, call, facts, decision)
 	record.Entry.Observed = observed
+	if record.Charges = limits.Kept(charges); observed {
+		record.Charges = unlimited(record.Charges)
+	}
 	if decision.Approval != "" {
 		if err := spend(record, asked); err != nil {
 			return nil, err
@@ -138,8 +147,9 @@ func (g *Gateway) commit(ctx context.Context, call *sallyport.Call, facts *sally
 			Reason: "refused: the log cannot be written, and nothing acts unrecorded: " + err.Error(), Policy: decision.Policy}})
 	}
 	g.Watcher.Decided(&record.Entry)
+	g.alert(ctx, record.Charges)
 	g.Memories.Did(call, facts.Tool, facts.Flow)
-	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, judged: facts.Call, decision: decision, found: facts.Findings, entry: record.Entry,
+	return &Ticket{Call: call, Tool: facts.Tool, gateway: g, judged: facts.Call, decision: decision, found: facts.Findings, entry: record.Entry, charges: record.Charges,
 		deadline: record.Entry.Time.Add(g.Deadline)}, nil
 }
 

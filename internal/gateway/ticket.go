@@ -22,6 +22,7 @@ type Ticket struct {
 	found    []sallyport.Finding // in the arguments
 	modified []string            // of the arguments, which a server had sent otherwise
 	entry    sallyport.Entry
+	charges  []sallyport.Charge // reserved
 	deadline time.Time
 }
 
@@ -99,12 +100,13 @@ func (t *Ticket) release(ctx context.Context, result *sallyport.Value, entry *sa
 // then gives the answer back for release. err is what Execute said.
 func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, error) {
 	var entry sallyport.Entry
+	answered, came := err == nil, answer.Result
 	kept, reason := t.outcome(ctx, &answer, err, &entry)
 	if entry.Reason = textOf(reason); reason == nil && t.Call.Kind != sallyport.KindTask { // which opens none: its own goes on
 		entry.Task = taskOf(answer)
 	}
 	entry.Modified = append(entry.Modified, t.modified...)
-	if err := t.end(ctx, kept, entry); err != nil {
+	if err := t.end(ctx, kept, entry, answered, came); err != nil {
 		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + err.Error()}}
 	}
@@ -117,13 +119,17 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 	return answer, nil
 }
 
-// end appends the outcome, of which entry says how the call ended.
-func (t *Ticket) end(ctx context.Context, kept sallyport.Value, entry sallyport.Entry) error {
+// end appends the outcome, of which entry says how the call ended, and settles
+// what was reserved by what the server answered.
+func (t *Ticket) end(ctx context.Context, kept sallyport.Value, entry sallyport.Entry, answered bool, came sallyport.Value) error {
 	entry.Time, entry.Type = t.gateway.Now(), sallyport.Closed
 	entry.Call, entry.Parent, entry.Kind, entry.Server, entry.Name = t.Call.ID, t.Call.Parent, t.Call.Kind, t.Call.Server, t.Call.Name
 	entry.Principal, entry.Run, entry.ParentRun = t.Call.Principal, t.Call.Run.ID, t.Call.Run.Parent
 	entry.Took = entry.Time.Sub(t.entry.Time)
 	record := &sallyport.Record{Entry: entry, Result: kept.Raw()}
+	if t.charges != nil {
+		record.Charges = t.gateway.Limits().Settle(t.charges, t.judged, entry.Outcome, answered, came)
+	}
 	// The outcome is recorded even when the agent has hung up.
 	if err := t.gateway.Log.Append(context.WithoutCancel(ctx), record); err != nil {
 		return err

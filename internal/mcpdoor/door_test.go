@@ -21,9 +21,11 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/inspect"
 	"sallyport/internal/kill"
+	"sallyport/internal/limits"
 	"sallyport/internal/manifest"
 	"sallyport/internal/pin"
 	"sallyport/internal/policy"
+	"sallyport/internal/store/ledger"
 	"sallyport/internal/wire"
 )
 
@@ -97,7 +99,7 @@ func newWorld(t testing.TB, options Options) *world {
 	}
 	w.pins = pins
 	w.gateway, err = gateway.New(gateway.Parts{
-		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w,
+		Identifier: w, Pins: pins, Rules: w.rules.Load, Log: w, Upstream: w, Watcher: w, Limits: limits.None, Ledger: ledger.Book{}, Alert: func(sallyport.Charge, int64) {},
 		Now: time.Now, Observe: func() bool { return false }, Deadline: time.Minute, NewID: w.newID,
 		Approvals: w, Memories: w, Kills: &kill.Switch{}, Inspector: w, Asking: func() *asking.Terms { return &asking.Terms{Expire: time.Hour, Alone: "operator"} },
 	})

@@ -140,6 +140,11 @@ func (q *question) decide() sallyport.Decision {
 	if len(d.Rules) == 0 {
 		return q.deny(q.nobodyPermits())
 	}
+	for _, limit := range q.facts.Beyond {
+		if limit.Ask == nil {
+			return q.deny(source.Sentences("Refused by "+limit.ID+": "+limit.Because), &rule{Rule: limit})
+		}
+	}
 	return q.ask(d)
 }
 
@@ -167,7 +172,7 @@ func (q *question) judge(rules candidates) (d sallyport.Decision, refused bool) 
 // ask is phase two: d is what the call gets when no question is open, or when
 // people have answered all that are: one approval, of everybody who is asked.
 func (q *question) ask(d sallyport.Decision) sallyport.Decision {
-	if len(q.asking) == 0 {
+	if len(q.asking)+len(q.facts.Beyond) == 0 {
 		return d
 	}
 	_, diagnostic, failed := q.evaluate(q.asking)
@@ -175,6 +180,9 @@ func (q *question) ask(d sallyport.Decision) sallyport.Decision {
 		return q.deny(q.cannotJudge(failed), failed)
 	}
 	var open candidates
+	for _, limit := range q.facts.Beyond {
+		open = append(open, &rule{Rule: limit})
+	}
 	for _, reason := range diagnostic.Reasons {
 		open = append(open, q.asking.named(reason.PolicyID))
 	}

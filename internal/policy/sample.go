@@ -19,18 +19,11 @@ func (r *Rules) Arguments(action string, fixed sallyport.Value, most int) []sall
 		if rule.scope.covers(a) {
 			for _, condition := range rule.conditions {
 				condition.Body.Walk(func(t *source.Tree) bool {
-					source.Compared(t, func(path []string, text string) { note(constants, path, text) })
+					source.Compared(t, constants.Note)
 					return true
 				})
 			}
 		}
 	}
 	return a.input.Samples(constants, fixed, most)
-}
-
-func note(constants shape.Constants, path []string, text string) {
-	if v, err := sallyport.Parse([]byte(text)); err == nil && len(path) > 2 && path[1] == "input" {
-		key := shape.Key(path[2:])
-		constants[key] = append(constants[key], v)
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
 	"sallyport/internal/store/held"
+	"sallyport/internal/store/ledger"
 	"sallyport/internal/store/segment"
 )
 
@@ -47,7 +48,8 @@ type waiting struct {
 	args   int     // sealed bytes of them in front
 	at     int64   // where sealed was written
 
-	regardless bool // of what is killed
+	charges    []sallyport.Charge // of limits, in the same transaction
+	regardless bool               // of what is killed
 
 	asked *approvals.Change // in the same transaction; a copy, too
 	err   error             // why the current transaction left it out
@@ -79,6 +81,7 @@ type committer struct {
 	conn     *sql.Conn
 	payloads *segment.Segments
 	kills    *kill.Switch
+	ledger   *ledger.Ledger
 	held     held.Files // without which nothing that is written can be found again
 	begin, insert, insertKey,
 	commit, rollback *sql.Stmt
@@ -138,7 +141,10 @@ func newCommitter(ctx context.Context, db *sql.DB, payloads *segment.Segments) (
 			return nil, errors.Join(err, c.close())
 		}
 	}
-	if c.head, err = readHead(ctx, conn); err != nil {
+	if c.head, err = readHead(ctx, conn); err == nil {
+		c.ledger, err = ledger.Open(ctx, conn)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
@@ -189,7 +195,7 @@ func (c *committer) close() error {
 			errs = append(errs, statement.Close())
 		}
 	}
-	return errors.Join(append(errs, c.conn.Close())...)
+	return errors.Join(append(errs, c.ledger.Close(), c.conn.Close())...)
 }
 
 // Commit returns once the record is durable, and fills Index, Prev, Time, Args
@@ -205,6 +211,7 @@ func (s *Store) Commit(ctx context.Context, record *sallyport.Record) error {
 	if err := s.committer.wait(ctx, w); err != nil {
 		return err
 	}
+	record.Charges, record.Entry.Charges = w.charges, w.entry.Charges
 	e := &record.Entry
 	e.Index, e.Prev, e.Time, e.Args, e.Result = w.entry.Index, w.entry.Prev, w.entry.Time, w.entry.Args, w.entry.Result
 	if e.Approval = w.entry.Approval; w.asked != nil {
@@ -237,6 +244,7 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if w.size > maxWaiting {
 		return nil, fmt.Errorf("%w: payloads of %d bytes", ErrTooLarge, w.size)
 	}
+	w.charges, w.entry.Charges = ledger.Take(record)
 	if err := fits(&w.entry); err != nil {
 		return nil, err
 	}
@@ -274,8 +282,8 @@ func fits(e *sallyport.Entry) error {
 	length := len(e.Call) + len(e.Parent) + len(e.Server) + len(e.Name) + len(e.Action) + len(e.Door) +
 		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.ParentRun) + len(e.Trace) + len(e.Cause) +
 		len(e.Reason) + len(e.Approval) + len(e.Approver) + len(e.Outcome) + len(e.Task) + len(e.Subject) + len(e.By) +
-		10*(len(e.Rules)+len(e.Asks)+len(e.Origins)+len(e.Findings)+len(e.Modified)+len(e.Effects)+2*len(e.Labels))
-	for _, list := range [][]string{e.Rules, e.Asks, e.Origins, e.Findings, e.Modified} {
+		10*(len(e.Rules)+len(e.Asks)+len(e.Origins)+len(e.Findings)+len(e.Modified)+len(e.Charges)+len(e.Effects)+2*len(e.Labels))
+	for _, list := range [][]string{e.Rules, e.Asks, e.Origins, e.Findings, e.Modified, e.Charges} {
 		for _, text := range list {
 			length += len(text)
 		}
@@ -484,9 +492,17 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 			w.err = sallyport.ErrOvertaken
 			continue
 		}
+		if w.err = c.ledger.Enter(ctx, e, w.charges); errors.Is(w.err, sallyport.ErrFull) {
+			continue
+		} else if w.err != nil {
+			return end, w.err
+		}
 		if w.asked != nil {
 			w.err = w.asked.Apply(ctx, c.conn, e.Time)
 			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) || errors.Is(w.err, approvals.ErrUnusable) {
+				if err := c.ledger.Leave(ctx, e, w.charges); err != nil {
+					return end, err
+				}
 				continue // its caller has to look again; the others are not held up
 			}
 			if w.err != nil {

@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +29,9 @@ import (
 	"sallyport/internal/store/file"
 	"sallyport/internal/store/held"
 	"sallyport/internal/store/kills"
+	"sallyport/internal/store/ledger"
 	"sallyport/internal/store/runs"
+	"sallyport/internal/store/signing"
 	"sallyport/internal/tlog"
 )
 
@@ -84,7 +85,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 func (s *Store) open(dir string) (err error) {
 	ctx := context.Background()
 	path := filepath.Join(dir, "sallyport.db")
-	if s.state, err = database.Open(path, database.State+approvals.Schema+runs.Schema, "FULL"); err != nil {
+	if s.state, err = database.Open(path, database.State+approvals.Schema+runs.Schema+ledger.Schema, "FULL"); err != nil {
 		return err
 	}
 	if s.Reader, err = OpenReader(dir); err != nil {
@@ -103,7 +104,9 @@ func (s *Store) open(dir string) (err error) {
 		return err
 	}
 	empty := s.committer.head.next == 0
-	if s.signer, err = loadSigner(filepath.Join(dir, "log.key"), empty); err != nil {
+	if s.signer, err = signing.Load(filepath.Join(dir, "log.key"), empty); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: log.key is missing but there are entries; restore it from a copy of the directory", ErrReplaced)
+	} else if err != nil {
 		return err
 	}
 	if s.sequencer, err = newSequencer(ctx, s.Reader, s.signer, empty, s.committer.takeRecent); err != nil {
@@ -127,7 +130,11 @@ func (s *Store) closeOpenIntents(ctx context.Context) error {
 	}
 	var group []*waiting
 	for _, intent := range intents {
-		group = append(group, &waiting{entry: sallyport.Entry{
+		charges, err := ledger.Unsettled(intent.Charges)
+		if err != nil {
+			return err
+		}
+		group = append(group, &waiting{charges: charges, entry: sallyport.Entry{
 			Type: sallyport.Closed, Time: s.now(), Outcome: sallyport.OutcomeUnknown,
 			Reason: "the gateway stopped before the outcome was known",
 			Call:   intent.Call, Parent: intent.Parent, Kind: intent.Kind, Server: intent.Server, Name: intent.Name,
@@ -159,24 +166,3 @@ func (s *Store) release() error {
 // Health is nil while all is well, else why records are not taken or
 // checkpoints not published.
 func (s *Store) Health() error { return errors.Join(s.committer.failure(), s.sequencer.failure()) }
-
-// loadSigner reads the log's key. A new one is made for a new log only: a
-// log that goes on under another key would look like a replaced one.
-func loadSigner(path string, fresh bool) (*tlog.Signer, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && fresh {
-		secret, err := tlog.NewSecret()
-		if err != nil {
-			return nil, err
-		}
-		text = []byte(secret + "\n")
-		if err := file.Replace(path, text, true); err != nil {
-			return nil, err
-		}
-	} else if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w: log.key is missing but there are entries; restore it from a copy of the directory", ErrReplaced)
-	} else if err != nil {
-		return nil, err
-	}
-	return tlog.NewSigner(strings.TrimSpace(string(text)))
-}

@@ -97,7 +97,7 @@ roles: [tester]
 tenants: [acme]
 users: {ana: {tenant: acme}, bob: {tenant: acme}}
 agents: {ana: {role: tester, for: ana}, bob: {role: tester, for: bob}}
-limits: {body: 8MiB, result: 16MiB}
+sizes: {body: 8MiB, result: 16MiB}
 `)
 	g.file("policy/test.cedar", policy)
 	g.file("secret", "a secret for this test alone")

@@ -16,6 +16,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/judge"
+	"sallyport/internal/limits"
 	"sallyport/internal/manifest"
 	"sallyport/internal/memory"
 	"sallyport/internal/pin"
@@ -71,6 +72,7 @@ func openGate(ctx context.Context, dir string, s *Suite, law *Law, level scope.L
 	}
 	memories := memory.New(past.Past{Store: g.store, Runs: g.runs}, servers{pins, over.Config}, level)
 	g.Gateway, err = gateway.New(gateway.Parts{
+		Limits: limits.None, Ledger: g.store.Ledger(), Alert: func(sallyport.Charge, int64) {},
 		Identifier: g.runs, Pins: pins, Rules: func() *policy.Rules { return rules }, Log: g.store, Approvals: g.store,
 		Memories: memories, Kills: g.store.Kills, Inspector: &judge.Scanners{Off: func() bool { return over.Config.Inspect == config.Off }}, Upstream: &g.script, Watcher: &g.seen, Now: time.Now,
 		NewID: func() string { return "c_" + ulid.Make().String() }, Observe: func() bool { return false },

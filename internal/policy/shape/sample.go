@@ -31,6 +31,15 @@ func bounded(s *Shape, schema sallyport.Value) *Shape {
 // Constants are values that rules compare arguments with, by path (Key).
 type Constants map[string][]sallyport.Value
 
+// Note adds a value that an argument, whose path begins with context and input, is
+// compared with.
+func (c Constants) Note(path []string, text string) {
+	if v, err := sallyport.Parse([]byte(text)); err == nil && len(path) > 2 && path[1] == "input" {
+		key := Key(path[2:])
+		c[key] = append(c[key], v)
+	}
+}
+
 // Key stands for a path among constants.
 func Key(path []string) string { return strings.Join(path, "\x00") }
 
