@@ -280,6 +280,7 @@ func says(by string, groups ...string) []Answer {
 // Who has to say yes before it is one, by class.
 func TestAgree(t *testing.T) {
 	one, two := []Rule{{ID: "x", Ask: []string{"finance"}, Digest: DigestOf(nil)}}, asking
+	three := []Rule{{ID: "x", Ask: []string{"board", "finance", "security"}, Digest: DigestOf(nil)}}
 	for name, c := range map[string]struct {
 		class Class
 		rules []Rule
@@ -297,6 +298,7 @@ func TestAgree(t *testing.T) {
 		"one of two for both":        {ClassPair, two, [][]Answer{says("ana", "finance", "security")}, []error{nil}, Pending},
 		"both, and another for one":  {ClassPair, two, [][]Answer{says("ana", "finance", "security"), says("bo", "security")}, []error{nil, nil}, Approved},
 		"two for one, none for both": {ClassPair, two, [][]Answer{says("ana", "finance"), says("bo", "finance")}, []error{nil, nil}, Pending},
+		"two people for three":       {ClassPair, three, [][]Answer{says("ana", "board", "finance", "security"), says("bo", "finance")}, []error{nil, nil}, Pending},
 		"no class":                   {0, one, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
 		"a class that is none":       {9, one, [][]Answer{says("ana", "finance")}, []error{nil}, Pending},
 		"nobody":                     {ClassTap, one, [][]Answer{says("", "finance")}, []error{ErrOvertaken}, Pending},

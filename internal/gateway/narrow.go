@@ -121,7 +121,7 @@ func (g *Gateway) narrower(ctx context.Context, asked *sallyport.Approval) sally
 		return sallyport.Value{}
 	}
 	to, err := g.Approvals.OpenApproval(ctx, asked.Narrower)
-	if err != nil || to.Narrows != asked.ID || to.Over(g.Now()) || to.At(g.Now()).State == sallyport.Refused {
+	if err != nil || to.Over(g.Now()) || to.At(g.Now()).State == sallyport.Refused {
 		return sallyport.Value{}
 	}
 	q, err := sallyport.Parse(to.Question)
