@@ -117,6 +117,7 @@ const (
 	CauseWire     Cause = "wire"     // malformed bytes
 	CauseLimit    Cause = "limit"    // more of something than there may be
 	CauseKill     Cause = "kill"     // killed or paused by the operator
+	CauseBreaker  Cause = "breaker"  // cut off for a while, after what went wrong
 )
 
 // RefusedError ends a call that is not allowed. Its text is for the agent.

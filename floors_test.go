@@ -49,7 +49,8 @@ var floors = map[string]int{
 	"sallyport/internal/asking": 2, // pure: who may answer a question, and how surely
 	"sallyport/internal/limits": 1, // pure: what a call takes, and whether there is room
 
-	"sallyport/internal/kill": 1, // what is stopped, and what is under way
+	"sallyport/internal/kill":    1, // what is stopped, and what is under way
+	"sallyport/internal/breaker": 1, // what is cut off for a while
 
 	"sallyport/internal/gateway": 2, // the order of things
 	"sallyport/internal/inbox":   3, // what people see of questions, and how they answer

@@ -10,6 +10,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/asking"
+	"sallyport/internal/breaker"
 	"sallyport/internal/kill"
 	"sallyport/internal/limits"
 	"sallyport/internal/pin"
@@ -37,6 +38,7 @@ type Parts struct {
 	Alert      func(charge sallyport.Charge, percent int64) // so many percent of a limit are taken; must not block
 	Memories   Memories
 	Kills      *kill.Switch
+	Breakers   *breaker.Breakers // nil where none are
 	Inspector  Inspector
 	Upstream   Upstream
 	Watcher    Watcher

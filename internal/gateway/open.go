@@ -114,7 +114,7 @@ func (g *Gateway) decide(ctx context.Context, call *sallyport.Call) (*Ticket, er
 			return nil, err
 		}
 	}
-	return g.commit(ctx, call, facts, record, decision)
+	return g.pass(ctx, call, facts, record, decision)
 }
 
 // learn learns what the rules look at beside the arguments.

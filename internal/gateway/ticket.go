@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/breaker"
 	"sallyport/internal/wire"
 )
 
@@ -24,6 +25,7 @@ type Ticket struct {
 	entry    sallyport.Entry
 	charges  []sallyport.Charge // reserved
 	deadline time.Time
+	leave    func(breaker.End, time.Duration) // the breakers; nil where none looks
 }
 
 // hearing stands between a server and the agent while a call runs: nothing
@@ -106,6 +108,7 @@ func (t *Ticket) Close(ctx context.Context, answer Answer, err error) (Answer, e
 		entry.Task = taskOf(answer)
 	}
 	entry.Modified = append(entry.Modified, t.modified...)
+	t.left(ctx, &entry, err)
 	if err := t.end(ctx, kept, entry, answered, came); err != nil {
 		return Answer{}, &sallyport.RefusedError{CallID: t.Call.ID, Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Reason: "the call was carried out, but its outcome cannot be recorded, so the result is withheld: " + err.Error()}}
