@@ -40,12 +40,13 @@ func (m *Memory) MarshalBinary() ([]byte, error) {
 	}
 	type kept struct {
 		*field
+		text   string
 		origin sallyport.Origin
 	}
 	var fields []kept
 	for _, s := range m.shelves {
 		for i := range s.fields {
-			fields = append(fields, kept{&s.fields[i], s.origin})
+			fields = append(fields, kept{&s.fields[i], s.text(i), s.origin})
 		}
 	}
 	slices.SortFunc(fields, func(a, b kept) int { return int(int64(a.seq) - int64(b.seq)) })
@@ -159,8 +160,10 @@ func (m *Memory) read(data []byte) bool {
 		if !r.ok {
 			return false
 		}
-		f := field{from: froms[i-1], place: places[j-1], record: int32(r.number(1<<31 - 1)), text: r.text(), decoded: r.decoded()}
-		m.put(o, f)
+		f := field{from: froms[i-1], place: places[j-1], record: int32(r.number(1<<31 - 1))}
+		text := r.text()
+		f.decoded = r.decoded()
+		m.put(o, f, text)
 	}
 	m.seq = max(m.seq, seq)
 	if lost {

@@ -177,7 +177,7 @@ func TestKeysThatArePushedOutAreForgotten(t *testing.T) {
 	s := m.shelf(o)
 	m.refilter(1 << 12)
 	for i := range uint32(2 * maxProbes) {
-		s.mark(i<<20|7, 0, 0)
+		s.markAll([]mark{{hash: i<<20 | 7}}, 0)
 	}
 	m.Saw("c", "s", "read", textResult("x"), Declaration{})
 	if weakest, any := m.Forgot(); !any || weakest != o {

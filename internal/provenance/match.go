@@ -3,8 +3,6 @@ package provenance
 import (
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"sallyport/internal/provenance/bloom"
 	"sallyport/internal/provenance/plain"
@@ -107,9 +105,10 @@ func (v *view) entire() bool {
 type match struct {
 	shelf    *shelf
 	field    *field
+	text     string // of the field
 	view     *view
 	from, to int // squeezed bytes of the view
-	start    int // bytes of the field's text
+	start    int // bytes of the text
 	end      int
 	via      plain.Through
 	same     bool // the same value, and a whole one where it was seen
@@ -128,113 +127,14 @@ func (m *match) exact(argument string, start, end int) bool {
 		return end <= len(text) && strings.Contains(text[max(0, start-len(argument)):min(len(text), end+len(argument))], argument)
 	}
 	f := m.field
-	return m.covers() && (near(f.text, m.start, m.end) || f.decoded != nil && near(f.decoded.sent, start, end))
-}
-
-// maxGap is how many bytes of separators within a value are looked over. A
-// bound: a megabyte of spaces would otherwise be walked for every word beside.
-const maxGap = 64
-
-// extend makes the longest match around a place of a field where
-// squeezed[i:] may begin. It does not go further left than floor.
-func extend(v *view, f *field, at, i, floor int) match {
-	m := match{field: f, view: v, from: i, to: i, start: at, end: at}
-	extendRight(v, f.text, &m)
-	if m.to > i {
-		extendLeft(v, f.text, &m, floor)
-	}
-	return m
-}
-
-func extendRight(v *view, text string, m *match) {
-	gap := 0
-	for at := m.end; at < len(text) && m.to < len(v.Bytes) && gap <= maxGap; {
-		c := text[at]
-		if c < utf8.RuneSelf {
-			b := plain.Folded[c]
-			at++
-			if b == 0 {
-				gap++
-				continue
-			}
-			if b != v.Bytes[m.to] {
-				return
-			}
-			m.step(v, gap > 0, m.to)
-			m.to++
-			m.end, gap = at, 0
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(text[at:])
-		at += size
-		if !plain.InWord(r) {
-			gap += size
-			continue
-		}
-		n := plain.EqualAt(v.Bytes, m.to, r)
-		if n == 0 {
-			return
-		}
-		m.step(v, gap > 0, m.to)
-		m.to += n
-		m.end, gap = at, 0
-	}
-}
-
-func extendLeft(v *view, text string, m *match, floor int) {
-	gap := 0
-	for at := m.start; at > 0 && m.from > floor && gap <= maxGap; {
-		c := text[at-1]
-		if c < utf8.RuneSelf {
-			b := plain.Folded[c]
-			at--
-			if b == 0 {
-				gap++
-				continue
-			}
-			if b != v.Bytes[m.from-1] {
-				return
-			}
-			m.step(v, gap > 0, m.from)
-			m.from--
-			m.start, gap = at, 0
-			continue
-		}
-		r, size := utf8.DecodeLastRuneInString(text[:at])
-		at -= size
-		if !plain.InWord(r) {
-			gap += size
-			continue
-		}
-		n := utf8.RuneLen(unicode.ToLower(r))
-		if m.from-n < floor || plain.EqualAt(v.Bytes, m.from-n, r) == 0 {
-			return
-		}
-		m.step(v, gap > 0, m.from)
-		m.from -= n
-		m.start, gap = at, 0
-	}
-}
-
-// step notes whether the argument and the field differ in where words begin,
-// before squeezed[i].
-func (m *match) step(v *view, gap bool, i int) {
-	if m.from == m.to || i == 0 {
-		return
-	}
-	switch {
-	case gap && !v.Starts[i]:
-		m.via |= plain.ViaJoin
-	case !gap && v.Starts[i]:
-		m.via |= plain.ViaSplit
-	}
+	return m.covers() && (near(m.text, m.start, m.end) || f.decoded != nil && near(f.decoded.sent, start, end))
 }
 
 // judge decides whether a match that covers the view is the same value, not
 // merely the same letters: bobsmith@x.com is not bob.smith@x.com, and evil.com
 // was not named by who wrote notevil.com.
 func (m *match) judge() {
-	v, text := m.view, m.field.text
+	v, text := m.view, m.text
 	first, last := int(v.Places[0]), v.After(v.text, len(v.Bytes)-1)
 	before := strings.TrimLeft(v.text[:first], " \n\t")
 	after := strings.TrimRight(v.text[last:], " \n\t")
@@ -285,23 +185,31 @@ func (s *shelf) search(v *view, found scan) scan {
 		for v.Words[q.at].End <= i {
 			q.at++
 		}
-		q.best.to, q.best.from = 0, 0
-		switch w := &v.Words[q.at]; {
-		case w.Start == i:
+		q.best = plain.Stretch{}
+		w := &v.Words[q.at]
+		if w.Start == i {
 			q.lookWord(w)
-		case i < len(v.grams):
+		} else {
+			last := min(w.End, len(v.grams))
+			for i < last && !v.grams[i].On().Has(s.number) {
+				i++
+			}
+			if i >= last {
+				i = w.End
+				continue
+			}
 			q.look(i, gram, w.End, v.grams[i])
 		}
 		// What says little is left behind as well: a text of one letter would
 		// be compared with itself from every place.
-		if q.best.to > i {
-			telling := q.best.power() >= minPiece
+		if q.best.To > i {
+			telling := v.Alone(q.best.From, q.best.To) >= minPiece
 			if telling {
-				q.found.pieces = append(q.found.pieces, q.best)
+				q.found.pieces = append(q.found.pieces, s.match(v, q.best))
 			}
-			if telling || q.best.to > i+2*gram {
-				q.end = q.best.to
-				i = max(i+1, q.best.to-gram+1)
+			if telling || q.best.To > i+2*gram {
+				q.end = q.best.To
+				i = max(i+1, q.best.To-gram+1)
 				continue
 			}
 		}
@@ -319,7 +227,7 @@ type searching struct {
 	before  int // where the word before begins, -1 when it was left out
 	end     int // of the last piece
 	work    int // bytes that were compared
-	best    match
+	best    plain.Stretch
 	found   scan
 	touched byte
 	capped  bool // there were more places than were compared
@@ -357,10 +265,10 @@ func (q *searching) lookWord(w *plain.Word) {
 	}
 	k := v.part(w, n)
 	all := q.look(i, n, known, k)
-	if w.End-i <= gram && (telling && q.best.to < w.End || i == 0 && w.End == len(v.Bytes)) {
+	if w.End-i <= gram && (telling && q.best.To < w.End || i == 0 && w.End == len(v.Bytes)) {
 		q.shelf.filter.EachNext(k, q.shelf.number, func(hash uint32) bool {
-			all = q.try(i, n, 0, hash) && all
-			return q.best.to < w.End && len(q.found.wholes) < maxWholes
+			all = q.try(i, q.want(i, i+n, 0), hash) && all
+			return q.best.To < w.End && len(q.found.wholes) < maxWholes
 		})
 	}
 	if all && i > 0 && len(q.found.wholes) == 0 {
@@ -375,31 +283,50 @@ func (q *searching) look(i, n, until int, k bloom.Key) (all bool) {
 	if !k.On().Has(number) {
 		return true
 	}
-	want := q.view.Following(i+n, until)
+	want := q.want(i, i+n, until)
 	all = true
 	if k.Next.Has(number) {
-		all = q.try(i, n, want, k.Before(q.view.Bytes[i+n]))
+		all = q.try(i, want, k.Before(q.view.Bytes[i+n]))
 	}
 	if k.Last.Has(number) {
-		all = q.try(i, n, want, k.Before(0)) && all
+		all = q.try(i, want, k.Before(0)) && all
 	}
 	return all
 }
 
+// wanted is what a place must have around it to be worth the comparison.
+type wanted struct {
+	around plain.Around
+	near   plain.Around // what of it must be there, as far as the text goes
+	alone  plain.Around // what must be there when the match can't begin before
+	left   bool         // it may begin before
+	any    bool         // place of a word does
+}
+
+// want is what must be around squeezed[i:end]. What begins there has to tell
+// something, or nobody asks for it.
+func (q *searching) want(i, end, until int) wanted {
+	v := q.view
+	near := min(until-end, 4)
+	telling := v.Telling(i, end, min(len(v.Bytes), end+7), minPiece)
+	return wanted{v.Around(i, end), plain.Behind(near), plain.Behind(telling - end), i > 0, near <= 0 && i > 0}
+}
+
 // try compares the places of one hash, and reports whether it came to the end.
-func (q *searching) try(i, n int, want, hash uint32) (all bool) {
+func (q *searching) try(i int, want wanted, hash uint32) (all bool) {
 	a := q.shelf.newest(hash)
 	if a == nil {
 		return true
 	}
 	most := maxChain
 	switch {
-	case want == 0 && i > 0: // a word alone: any place of it does
+	case want.any:
 		most = 2
 	case q.view.long:
 		most /= 2
 	}
-	var spots [maxChain]spot
+	texts := &q.shelf.texts
+	var places [maxChain]int
 	found := 0
 	all = true
 	for chain := 0; a != nil; a = q.shelf.older(a) {
@@ -407,37 +334,41 @@ func (q *searching) try(i, n int, want, hash uint32) (all bool) {
 			q.capped, all = true, false
 			break
 		}
-		if chain++; plain.GoesOn(want, a.next) {
-			f, at := q.shelf.fieldAt(a.at)
-			q.touched ^= f.text[at] // on its way from memory while the next one is looked for
-			spots[found] = spot{f, at}
+		chain++
+		differ := want.around ^ a.around
+		if (differ&want.alone == 0 || want.left && differ&plain.OneBefore == 0) && differ&want.near&a.around.Known() == 0 {
+			places[found] = int(a.at - texts.base)
+			q.touched ^= texts.all[places[found]] // on its way from memory while the next one is looked for
 			found++
 		}
 	}
 	floor := max(0, q.end-overlap)
-	for _, one := range spots[:found] {
-		q.compare(one.field, one.at, i, floor)
+	for _, at := range places[:found] {
+		q.compare(q.view.Extend(texts.all, at, i, floor), i)
 	}
 	return all
 }
 
-// spot is a place of a field.
-type spot struct {
-	field *field
-	at    int
+func (q *searching) compare(m plain.Stretch, i int) {
+	q.work += m.To - m.From + 1
+	switch {
+	case m.To == i:
+	case m.From == 0 && m.To == len(q.view.Bytes):
+		whole := q.shelf.match(q.view, m)
+		whole.judge()
+		q.found.keep(whole)
+	case m.To-m.From > q.best.To-q.best.From:
+		q.best = m
+	}
 }
 
-func (q *searching) compare(f *field, at, i, floor int) {
-	m := extend(q.view, f, at, i, floor)
-	m.shelf = q.shelf
-	q.work += m.to - m.from + 1
-	switch {
-	case m.to == i:
-	case m.covers():
-		m.judge()
-		q.found.keep(m)
-	case m.to-m.from > q.best.to-q.best.from:
-		q.best = m
+// match is the match of a stretch.
+func (s *shelf) match(v *view, m plain.Stretch) match {
+	f := s.fieldAt(s.texts.base + uint32(m.Start))
+	begin := int(s.starts[f] - s.texts.base)
+	return match{
+		shelf: s, field: &s.fields[f], text: s.text(f), view: v,
+		from: m.From, to: m.To, start: m.Start - begin, end: m.End - begin, via: m.Via,
 	}
 }
 

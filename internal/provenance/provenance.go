@@ -36,7 +36,6 @@ type Memory struct {
 	lost     bool             // something was forgotten
 	lostFrom sallyport.Origin // the weakest of what was
 	filter   *bloom.Filter
-	scratch  plain.Squeezed // of the fields of one result
 }
 
 // Labels are what a run has been in touch with. They never shrink but by
@@ -234,50 +233,45 @@ func (m *Memory) remember(o sallyport.Origin, f field, text string) {
 		m.forget(o)
 	}
 	p := plain.Undo(text)
-	f.text = p.Text
-	if len(p.Text) == len(text) {
-		f.text = strings.Clone(text) // else the field would keep the whole message in memory
-	}
 	if p.Via != 0 {
 		f.decoded = &decoded{shifts: p.Shifts, via: p.Via}
 		if strings.Contains(text, "://") {
 			f.decoded.sent = strings.Clone(text)
 		}
 	}
-	m.put(o, f)
-	m.rememberHidden(o, f, plain.MaxNesting)
+	m.put(o, f, p.Text)
+	m.rememberHidden(o, f, p.Text, plain.MaxNesting)
 	if tagged := plain.Tagged(text); len(tagged) >= minHidden {
-		m.rememberInner(o, f, plain.Hidden{Text: tagged, Start: 0, End: len(f.text), Via: plain.ViaInvisible}, plain.MaxNesting)
+		m.rememberInner(o, f, plain.Hidden{Text: tagged, Start: 0, End: len(p.Text), Via: plain.ViaInvisible}, plain.MaxNesting)
 	}
 }
 
-// rememberHidden remembers what is encoded within a field, each layer shorter
-// than the one around it.
-func (m *Memory) rememberHidden(o sallyport.Origin, outer field, layers int) {
+// rememberHidden remembers what is encoded within the text of a field, each
+// layer shorter than the one around it.
+func (m *Memory) rememberHidden(o sallyport.Origin, outer field, text string, layers int) {
 	if layers == 0 {
 		return
 	}
 	inner := func(h plain.Hidden) { m.rememberInner(o, outer, h, layers) }
-	plain.Reveal(outer.text, minHidden, inner)
-	plain.Spelled(outer.text, minHidden, inner)
+	plain.Reveal(text, minHidden, inner)
+	plain.Spelled(text, minHidden, inner)
 }
 
 func (m *Memory) rememberInner(o sallyport.Origin, outer field, h plain.Hidden, layers int) {
 	p := plain.Undo(h.Text)
 	base, until := outer.sent(h.Start, h.End)
 	inner := outer
-	inner.text = p.Text
 	inner.decoded = &decoded{via: outer.via() | p.Via | h.Via, base: int32(base), until: int32(until)}
-	m.put(o, inner)
-	m.rememberHidden(o, inner, layers-1)
+	m.put(o, inner, p.Text)
+	m.rememberHidden(o, inner, p.Text, layers-1)
 }
 
 // minHidden is how long encoded text in results must be to be decoded.
 const minHidden = 12
 
-func (m *Memory) put(o sallyport.Origin, f field) {
+func (m *Memory) put(o sallyport.Origin, f field, text string) {
 	s := m.shelf(o)
-	if uint64(s.next)+uint64(len(f.text)) >= maxAddress {
+	if uint64(s.texts.next())+uint64(len(text)) >= maxAddress {
 		for len(s.fields) > 0 { // gigabytes went by: forget all rather than mix addresses up
 			m.evict(s)
 		}
@@ -285,10 +279,14 @@ func (m *Memory) put(o sallyport.Origin, f field) {
 	}
 	m.seq++
 	f.seq = m.seq
-	if m.filter.Full(len(f.text)) {
-		m.refilter(len(f.text))
+	text = strings.ReplaceAll(text, "\xFF", "\xFE") // plain.Edge is ours; no text in UTF-8 has either
+	scratch := scratches.Get().(*marks)
+	defer scratches.Put(scratch)
+	list := scratch.of(text)
+	if m.filter.Full(len(list)) {
+		m.refilter(len(list))
 	}
-	s.add(f, &m.scratch)
+	s.add(f, text, list)
 	if s.pushed {
 		s.pushed = false
 		m.forget(o)
@@ -306,8 +304,8 @@ func (m *Memory) refilter(n int) {
 	}
 	m.filter.Renew(n)
 	for _, s := range m.shelves {
-		for _, one := range s.slots {
-			if one.newest > s.first {
+		for i := range s.slots {
+			if one := &s.slots[i]; one.hash != 0 && one.at >= s.oldest {
 				m.filter.Add(one.hash, s.number)
 			}
 		}
@@ -318,7 +316,6 @@ func (m *Memory) refilter(n int) {
 // words stay as long as they keep to their share: who floods a run with text
 // can't make it forget its task.
 func (m *Memory) trim() {
-	defer func() { m.scratch = plain.Squeezed{} }()
 	for m.Size() > m.limit {
 		var oldest *shelf
 		for _, s := range m.shelves {

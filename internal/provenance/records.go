@@ -38,17 +38,21 @@ func (m *Memory) Calls() []string {
 // source gives; a record that is forgotten has no fields. What is encoded
 // within a text is part of that text.
 func (m *Memory) Records(call string) []Record {
-	var found []*field
+	type kept struct {
+		*field
+		text string
+	}
+	var found []kept
 	records := 0
 	for _, s := range m.shelves {
 		for i := range s.fields {
 			if f := &s.fields[i]; f.from.call == call && !f.hidden() {
-				found = append(found, f)
+				found = append(found, kept{f, s.text(i)})
 				records = max(records, int(f.record)+1)
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b *field) int { return cmp.Compare(a.seq, b.seq) })
+	slices.SortFunc(found, func(a, b kept) int { return cmp.Compare(a.seq, b.seq) })
 	all := make([]Record, records)
 	for _, f := range found {
 		r := &all[f.record]

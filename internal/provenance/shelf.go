@@ -1,6 +1,9 @@
 package provenance
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"sallyport"
@@ -12,23 +15,21 @@ import (
 // places at which their words begin. One shelf per origin means that a flood
 // of text of one origin can't push another out of sight.
 type shelf struct {
-	origin sallyport.Origin
-	fields []field
-	starts []uint32      // address of the first byte of each field
-	blocks []uint32      // number of the field that holds the first byte of each block of addresses
-	passed uint32        // blocks, and
-	left   uint32        // fields, that were evicted
-	pages  []*page       // of anchors, oldest first
-	gone   uint32        // pages that were evicted
-	first  uint32        // number of the oldest anchor that is left
-	count  uint32        // number that the next anchor gets
-	slots  []slot        // by hash, with open addressing
-	used   int           // slots that are taken
-	pushed bool          // a slot was taken from another key: that is lost
-	next   uint32        // address at which the next field begins
-	cost   int           // bytes of memory, as counted
-	filter *bloom.Filter // of all shelves
-	number int           // among them
+	origin  sallyport.Origin
+	fields  []field
+	starts  []uint32      // address of the first byte of each field
+	texts   texts         // of the fields
+	oldest  uint32        // address below which all is evicted
+	slots   []slot        // by hash, with open addressing
+	used    int           // slots that are taken
+	pushed  bool          // a slot was taken from another key: that is lost
+	pages   []*page       // of anchors that are not the newest of their keys
+	gone    uint32        // pages that were evicted
+	count   uint32        // number that the next anchor on a page gets
+	cost    int           // bytes of memory, as counted
+	filter  *bloom.Filter // of all shelves
+	number  int           // among them
+	touched uint32        // of slots that were read so that they come from memory together
 }
 
 // field is one text that was seen.
@@ -36,9 +37,44 @@ type field struct {
 	from    *origin
 	place   *place
 	decoded *decoded // nil when the text is as it was
-	text    string
+	size    int32    // of the text
+	anchors int32
 	record  int32
 	seq     uint64 // order among the fields of all shelves
+}
+
+// texts are those of a shelf, one behind the other, so that an address leads to
+// a text without its field: most places that are looked at are left again.
+type texts struct {
+	kept *strings.Builder
+	all  string // what is kept, with plain.Edge behind each text
+	base uint32 // address of the first byte
+}
+
+// add keeps a text and gives its address. When there is no more room, those
+// before the oldest address that is needed are left out.
+func (t *texts) add(text string, oldest uint32) uint32 {
+	if t.kept == nil || t.kept.Cap()-t.kept.Len() <= len(text) {
+		live := t.all[oldest-t.base:]
+		b := new(strings.Builder)
+		b.Grow(len(live) + len(text) + 1 + len(live)/4)
+		b.WriteString(live)
+		t.kept, t.base = b, oldest
+	}
+	at := t.base + uint32(t.kept.Len())
+	t.kept.WriteString(text)
+	t.kept.WriteByte(plain.Edge)
+	t.all = t.kept.String()
+	return at
+}
+
+// next is the address that the next text gets.
+func (t *texts) next() uint32 { return t.base + uint32(len(t.all)) }
+
+// text is that of a field.
+func (s *shelf) text(f int) string {
+	start := int(s.starts[f] - s.texts.base)
+	return s.texts.all[start : start+int(s.fields[f].size)]
 }
 
 // place is where in a record a field is; the records of a result share them.
@@ -78,9 +114,9 @@ func (f *field) sent(start, end int) (int, int) {
 
 func (f *field) hidden() bool { return f.decoded != nil && f.decoded.until > 0 }
 
-// cost is the memory of a field without its anchors.
+// cost is the memory of a field.
 func (f *field) cost() int {
-	cost := fieldCost + len(f.text) + len(f.text)/block*4
+	cost := fieldCost + int(f.size) + anchorCost*int(f.anchors)
 	if f.decoded != nil {
 		cost += decodedCost + 8*len(f.decoded.shifts) + len(f.decoded.sent)
 	}
@@ -97,98 +133,115 @@ type origin struct {
 // anchor is a place where a word begins, or every stride bytes within a long
 // one.
 type anchor struct {
-	prev uint32 // the anchor of the same key before it, its number plus one
-	at   uint32
-	next uint32 // the letters behind its key, see plain.Squeezed.Following
+	prev   uint32 // the anchor of the same key before it, its number plus one
+	at     uint32
+	around plain.Around // its key
 }
 
-// slot leads to the anchors of one key.
-type slot struct{ hash, newest uint32 } // the anchor's number plus one
-
-// page is a piece of the list of anchors: appending never copies the list, and
-// evicting frees it piece by piece.
-type page [pageSize]anchor
-
-const pageSize = 1 << 10
-
-func (s *shelf) anchor(number uint32) *anchor {
-	return &s.pages[number/pageSize-s.gone][number%pageSize]
+// slot holds the newest anchor of a key; its hash is 0 when it is free.
+type slot struct {
+	hash uint32
+	anchor
 }
+
+// page is a piece of the list of older anchors: appending never copies the list,
+// and evicting frees it piece by piece.
+type page struct {
+	anchors [pageSize]anchor
+	newest  uint32 // address
+}
+
+const pageSize = 1 << 8
 
 const (
 	gram       = plain.Gram // bytes of a word that its key holds
 	stride     = 6          // bytes between two anchors within a long word
 	longWord   = 12         // bytes from which on a word is long
 	maxChain   = 16         // anchors of one key that are looked at
-	block      = 64         // addresses from which on a field is looked for
 	maxAddress = 1 << 31
 
-	fieldCost   = 88 // memory of a field besides its text and its blocks
+	fieldCost   = 88 // memory of a field besides its text
 	decodedCost = 48
 	anchorCost  = 20 // of an anchor with its share of the slots
-	maxProbes   = 32 // slots that are looked at
+	maxProbes   = 64 // slots that are looked at
 )
 
-// add puts a field on the shelf and says how many bytes of memory that took.
-func (s *shelf) add(f field, scratch *plain.Squeezed) int {
-	before := s.cost
+// add puts a field on the shelf, with the marks of its text.
+func (s *shelf) add(f field, text string, list []mark) {
+	address := s.texts.add(text, s.oldest)
+	f.size, f.anchors = int32(len(text)), int32(len(list))
 	s.fields = append(s.fields, f)
-	s.starts = append(s.starts, s.next)
-	s.index(scratch, f.text, s.next)
-	s.next += uint32(len(f.text)) + 1
-	for (s.passed+uint32(len(s.blocks)))*block < s.next {
-		s.blocks = append(s.blocks, s.left+uint32(len(s.fields))-1)
-	}
+	s.starts = append(s.starts, address)
 	s.cost += f.cost()
-	return s.cost - before
+	s.markAll(list, address)
 }
 
-// index finds the anchors of a text: a few operations for a byte.
-func (s *shelf) index(q *plain.Squeezed, text string, address uint32) {
-	q.Squeeze(text)
+// marks are anchors that are yet to be put where they can be found.
+type marks struct {
+	plain.Squeezed
+	list []mark
+}
+
+// scratches are those of earlier texts, of whichever run, for their memory.
+var scratches = sync.Pool{New: func() any { return new(marks) }}
+
+type mark struct {
+	hash, at uint32
+	around   plain.Around
+}
+
+func (m *marks) add(hash uint32, at int, around plain.Around) {
+	m.list = append(m.list, mark{hash, uint32(at), around})
+}
+
+func (m *marks) key(i, n int) {
+	m.add(bloom.Hash(m.Key(i, n)), int(m.Places[i]), m.Around(i, i+n))
+}
+
+// of finds the marks of a text, a few operations for a byte.
+func (m *marks) of(text string) []mark {
+	m.Squeeze(text)
+	m.list = m.list[:0]
 	spoken := 0 // end of the last number or day
-	for start, end := 0, 0; start < len(q.Bytes); start = end {
+	for start, end := 0, 0; start < len(m.Bytes); start = end {
 		dense := false
-		for end = start + 1; end < len(q.Bytes) && !q.Starts[end]; end++ {
+		for end = start + 1; end < len(m.Bytes) && !m.Starts[end]; end++ {
 		}
-		s.markKey(q, start, min(gram, end-start), address)
-		if q.Bytes[start] >= utf8.RuneSelf {
-			r, _ := utf8.DecodeRune(q.Bytes[start:])
+		m.key(start, min(gram, end-start))
+		if m.Bytes[start] >= utf8.RuneSelf {
+			r, _ := utf8.DecodeRune(m.Bytes[start:])
 			dense = plain.WithoutSpaces(r)
 		}
 		if n := end - start; n >= longWord || dense {
-			s.indexWithin(q, start, end, dense, address)
+			m.within(start, end, dense)
 		}
-		place := int(q.Places[start])
-		if c := q.Bytes[start]; place >= spoken && (plain.IsDigit(c) || end-start <= 9 && c >= 'a') {
-			spoken = s.indexReadings(text, place, end-start, address)
+		place := int(m.Places[start])
+		if c := m.Bytes[start]; place >= spoken && (plain.IsDigit(c) || end-start <= 9 && c >= 'a') {
+			spoken = m.readings(text, place, end-start)
 		}
 	}
+	return m.list
 }
 
-// indexWithin marks places within a long word; in a script without spaces,
-// every character.
-func (s *shelf) indexWithin(q *plain.Squeezed, start, end int, dense bool, address uint32) {
+// within marks places within a long word; in a script without spaces, every
+// character.
+func (m *marks) within(start, end int, dense bool) {
 	var last uint64
 	for i, marked := start+1, start; i+gram <= end; i++ {
-		if q.Places[i] == q.Places[i-1] || !dense && i-marked < stride {
+		if m.Places[i] == m.Places[i-1] || !dense && i-marked < stride {
 			continue
 		}
 		marked = i
-		if key := q.Key(i, gram); key != last { // a letter that repeats needs one anchor
+		if key := m.Key(i, gram); key != last { // a letter that repeats needs one anchor
 			last = key
-			s.markKey(q, i, gram, address)
+			m.key(i, gram)
 		}
 	}
 }
 
-func (s *shelf) markKey(q *plain.Squeezed, i, n int, address uint32) {
-	s.mark(bloom.Hash(q.Key(i, n)), address+uint32(q.Places[i]), q.Following(i+n, len(q.Bytes)))
-}
-
-// indexReadings marks what numbers and days mean, where their words alone do
-// not show it.
-func (s *shelf) indexReadings(text string, start, length int, address uint32) int {
+// readings marks what numbers and days mean, where their words alone do not
+// show it.
+func (m *marks) readings(text string, start, length int) int {
 	if !plain.IsDigit(text[start]) {
 		if _, end := plain.Month(text, start); end == start {
 			return start
@@ -199,24 +252,57 @@ func (s *shelf) indexReadings(text string, start, length int, address uint32) in
 		if one.Via == plain.ViaNumber && one.End-one.Start == length && text[start] != '0' {
 			continue // a plain integer is found by its word
 		}
-		s.mark(bloom.Hash(one.Key), address+uint32(one.Start), 0)
+		m.add(bloom.Hash(one.Key), one.Start, 0)
 	}
 	return end
 }
 
-func (s *shelf) mark(hash, at, next uint32) {
-	if 2*s.used >= len(s.slots) {
-		s.grow()
+const together = 32 // marks whose slots come from memory at the same time
+
+// markAll makes anchors of the marks of the text at an address.
+func (s *shelf) markAll(list []mark, address uint32) {
+	for len(list) > 0 {
+		some := list[:min(together, len(list))]
+		list = list[len(some):]
+		s.room(len(some))
+		for i := range some {
+			s.touched ^= s.slots[some[i].hash&uint32(len(s.slots)-1)].hash
+		}
+		for i := range some {
+			s.mark(some[i].hash, anchor{at: address + some[i].at, around: some[i].around})
+		}
 	}
+}
+
+// room makes room for n more keys.
+func (s *shelf) room(n int) {
+	if 3*(s.used+n) > 2*len(s.slots) {
+		s.grow(n)
+	}
+}
+
+// mark puts an anchor on its key's list. There must be room.
+func (s *shelf) mark(hash uint32, a anchor) {
+	one := s.place(hash)
+	if one.hash == hash && one.at >= s.oldest {
+		a.prev = s.keep(one.anchor)
+	} else {
+		s.filter.Add(hash, s.number)
+	}
+	*one = slot{hash, a}
+}
+
+// keep puts an anchor that is no longer the newest of its key on a page, and
+// gives its number plus one.
+func (s *shelf) keep(a anchor) uint32 {
 	if s.count/pageSize-s.gone == uint32(len(s.pages)) {
 		s.pages = append(s.pages, new(page))
 	}
-	found := s.place(hash)
-	*s.anchor(s.count) = anchor{found.newest, at, next}
+	p := s.pages[s.count/pageSize-s.gone]
+	p.anchors[s.count%pageSize] = a
+	p.newest = max(p.newest, a.at)
 	s.count++
-	*found = slot{hash, s.count}
-	s.cost += anchorCost
-	s.filter.Add(hash, s.number)
+	return s.count
 }
 
 // place is the slot of a hash, or the one that it gets. Whoever crafts many
@@ -226,37 +312,35 @@ func (s *shelf) place(hash uint32) *slot {
 	for i := range uint32(maxProbes) {
 		one := &s.slots[(hash+i*(i+1)/2)&uint32(len(s.slots)-1)]
 		switch {
-		case one.newest == 0:
-			s.used++
-			return one
 		case one.hash == hash:
 			return one
-		case oldest == nil || one.newest < oldest.newest:
+		case one.hash == 0:
+			s.used++
+			return one
+		case oldest == nil || one.at < oldest.at:
 			oldest = one
 		}
 	}
-	s.pushed = s.pushed || oldest.newest > s.first
-	oldest.newest = 0
+	s.pushed = s.pushed || oldest.at >= s.oldest
 	return oldest
 }
 
-// grow makes room, leaving out the keys whose anchors are all gone.
-func (s *shelf) grow() {
-	live := 0
-	for _, one := range s.slots {
-		if one.newest > s.first {
-			live++
+// grow makes room for n more keys, leaving out those whose anchors are all gone.
+func (s *shelf) grow(n int) {
+	for i := range s.slots {
+		if s.slots[i].at >= s.oldest && s.slots[i].hash != 0 {
+			n++
 		}
 	}
 	old := s.slots
-	size := 64
-	for size < 3*live {
+	size := 16
+	for size < 2*n {
 		size *= 2
 	}
 	s.slots, s.used = make([]slot, size), 0
-	for _, one := range old {
-		if one.newest > s.first {
-			*s.place(one.hash) = one
+	for i := range old {
+		if old[i].at >= s.oldest && old[i].hash != 0 {
+			*s.place(old[i].hash) = old[i]
 		}
 	}
 }
@@ -268,56 +352,49 @@ func (s *shelf) newest(hash uint32) *anchor {
 	}
 	for i := range uint32(maxProbes) {
 		one := &s.slots[(hash+i*(i+1)/2)&uint32(len(s.slots)-1)]
-		if one.newest == 0 {
-			return nil
+		if one.hash == hash && one.at >= s.oldest {
+			return &one.anchor
 		}
-		if one.hash == hash {
-			return s.numbered(one.newest)
+		if one.hash == hash || one.hash == 0 {
+			return nil
 		}
 	}
 	return nil
 }
 
 // older is the next older anchor of the same key.
-func (s *shelf) older(a *anchor) *anchor { return s.numbered(a.prev) }
-
-func (s *shelf) numbered(plusOne uint32) *anchor {
-	if plusOne <= s.first { // none, or evicted
+func (s *shelf) older(a *anchor) *anchor {
+	number := a.prev - 1
+	if a.prev == 0 || number/pageSize < s.gone {
 		return nil
 	}
-	return s.anchor(plusOne - 1)
-}
-
-// fieldAt is the field that holds an address, and where in it that is.
-func (s *shelf) fieldAt(address uint32) (f *field, at int) {
-	i := int(max(s.blocks[address/block-s.passed], s.left) - s.left)
-	for i+1 < len(s.starts) && s.starts[i+1] <= address {
-		i++
+	if a = &s.pages[number/pageSize-s.gone].anchors[number%pageSize]; a.at < s.oldest {
+		return nil
 	}
-	return &s.fields[i], int(address - s.starts[i])
+	return a
 }
 
-// evict drops the oldest field and says how many bytes that freed.
-func (s *shelf) evict() int {
-	before := s.cost
+// fieldAt is the number of the field that holds an address.
+func (s *shelf) fieldAt(address uint32) int {
+	i, exact := slices.BinarySearch(s.starts, address)
+	if !exact {
+		i--
+	}
+	return i
+}
+
+// evict drops the oldest field.
+func (s *shelf) evict() {
 	f := &s.fields[0]
 	s.cost -= f.cost()
-	end := s.starts[0] + uint32(len(f.text)) + 1
-	*f = field{} // so that its text is freed before the slice is
+	s.oldest = s.starts[0] + uint32(f.size) + 1
+	*f = field{} // so that what it leads to is freed before the slice is
 	s.fields, s.starts = s.fields[1:], s.starts[1:]
-	s.left++
-	s.blocks = s.blocks[end/block-s.passed:]
-	s.passed = end / block
-	for s.first < s.count && s.anchor(s.first).at < end {
-		s.first++
-		s.cost -= anchorCost
-	}
-	for len(s.pages) > 0 && s.gone < s.first/pageSize {
+	for len(s.pages) > 0 && (s.gone+1)*pageSize <= s.count && s.pages[0].newest < s.oldest {
 		s.pages[0] = nil
 		s.pages = s.pages[1:]
 		s.gone++
 	}
-	return before - s.cost
 }
 
 // clone copies the shelf so that neither copy sees what is added to the other.
@@ -326,7 +403,7 @@ func (s *shelf) clone(f *bloom.Filter) *shelf {
 	c.filter = f
 	c.fields = append([]field(nil), s.fields...)
 	c.starts = append([]uint32(nil), s.starts...)
-	c.blocks = append([]uint32(nil), s.blocks...)
+	c.texts.kept = nil // the child's go where they are the child's alone
 	c.pages = make([]*page, len(s.pages))
 	for i, p := range s.pages {
 		copied := *p

@@ -247,10 +247,11 @@ func (s *shelf) meaning(p plain.Part) []match {
 			chain := 0
 			for a := s.newest(hash); a != nil && chain < maxChain && len(found) < maxWholes; a = s.older(a) {
 				chain++
-				f, at := s.fieldAt(a.at)
-				there, _ := plain.Read(f.text, at)
-				if r, ok := there.Has(want.Key); ok && plain.StandsAlone(f.text, r) {
-					found = append(found, match{shelf: s, field: f, start: r.Start, end: r.End, via: want.Via, same: true})
+				f := s.fieldAt(a.at)
+				text := s.text(f)
+				there, _ := plain.Read(text, int(a.at-s.starts[f]))
+				if r, ok := there.Has(want.Key); ok && plain.StandsAlone(text, r) {
+					found = append(found, match{shelf: s, field: &s.fields[f], text: text, start: r.Start, end: r.End, via: want.Via, same: true})
 				}
 			}
 			return len(found) < maxWholes

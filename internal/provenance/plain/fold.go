@@ -326,9 +326,13 @@ var encoded = func() (table [256]bool) {
 // Reveal finds base64 and hexadecimal runs of at least atLeast characters that
 // hold text. What it yields is together shorter than s.
 func Reveal(s string, atLeast int, yield func(Hidden)) {
-	for i := 0; i < len(s); {
-		if !encoded[s[i]] {
-			i++
+	for i := 0; i+atLeast <= len(s); {
+		last := i + atLeast - 1
+		for last >= i && encoded[s[last]] {
+			last--
+		}
+		if last >= i { // no run of so many begins before
+			i = last + 1
 			continue
 		}
 		start := i
@@ -384,8 +388,13 @@ func lines(s string, start, end int, try func(from, to int) bool) {
 // atLeast single characters with one separator between each two. What it yields
 // is together shorter than s.
 func Spelled(s string, atLeast int, yield func(Hidden)) {
-	for i := 0; i+2 < len(s); i++ {
-		if Folded[s[i+1]] != 0 { // most letters stand before another
+	for i := 0; i+2*atLeast-2 < len(s); i++ {
+		last := i + 2*atLeast - 2
+		for last > i && (Folded[s[last]] == 0 || Folded[s[last-1]] == 0) {
+			last--
+		}
+		if last > i { // two letters beside each other: nothing so long begins before the second
+			i = last - 1
 			continue
 		}
 		if text, end := spelled(s, i); len(text) >= atLeast && tells(text) {

@@ -227,9 +227,12 @@ func Month(text string, at int) (m, end int) {
 		return 0, at
 	}
 	// Every word of what is read comes by here, and hardly any is a month.
-	a, b, c := Folded[text[at]], Folded[text[at+1]], Folded[text[at+2]]
+	a, b := Folded[text[at]], Folded[text[at+1]]
+	if a < 'a' || b < 'a' || monthBegins[a-'a']>>(b-'a')&1 == 0 {
+		return 0, at
+	}
 	for i, name := range months {
-		if name[0] != a || name[1] != b || name[2] != c {
+		if name[0] != a || name[1] != b || name[2] != Folded[text[at+2]] {
 			continue
 		}
 		for end = at; end < len(text) && end-at < 10 && Folded[text[end]] >= 'a'; end++ {
@@ -244,6 +247,14 @@ func Month(text string, at int) (m, end int) {
 	}
 	return 0, at
 }
+
+// monthBegins has, for the first letter of a month, a bit for each second one.
+var monthBegins = func() (second [26]uint32) {
+	for _, name := range months {
+		second[name[0]-'a'] |= 1 << (name[1] - 'a')
+	}
+	return second
+}()
 
 // timeOfDay reads 10:00, 10:00:00, 10am, 10:30 pm. A zone behind it is left
 // out.

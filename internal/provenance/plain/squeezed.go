@@ -2,7 +2,6 @@ package plain
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,43 +16,58 @@ type Squeezed struct {
 
 // Squeeze fills q, using the memory that it has.
 func (q *Squeezed) Squeeze(text string) {
-	if cap(q.Bytes) < len(text) {
-		q.Bytes = make([]byte, 0, len(text))
-		q.Places = make([]int32, 0, len(text))
-		q.Starts = make([]bool, 0, len(text))
-	}
-	letters, places, starts := q.Bytes[:0], q.Places[:0], q.Starts[:0]
-	fresh := true
+	q.room(0, len(text)+1)
+	letters, places, starts := q.Bytes, q.Places, q.Starts
+	n, fresh := 0, true
 	for i := 0; i < len(text); {
 		c := text[i]
-		if c < utf8.RuneSelf {
-			if b := Folded[c]; b != 0 {
-				letters = append(letters, b)
-				places = append(places, int32(i))
-				starts = append(starts, fresh)
-				fresh = false
-			} else {
-				fresh = true
-			}
+		if c < utf8.RuneSelf { // written in any case: where words end can't be foreseen
+			b := Folded[c]
+			letters[n], places[n], starts[n] = b, int32(i), fresh
+			fresh = b == 0
+			n += int(kept[c])
 			i++
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(text[i:])
 		if InWord(r) {
-			from := len(letters)
-			letters = utf8.AppendRune(letters, unicode.ToLower(r))
-			for range letters[from:] {
-				places = append(places, int32(i))
-				starts = append(starts, fresh)
+			q.room(n, n+2*(len(text)-i)+1) // a few letters are longer in lower case
+			letters, places, starts = q.Bytes, q.Places, q.Starts
+			for range utf8.EncodeRune(letters[n:], unicode.ToLower(r)) {
+				places[n], starts[n] = int32(i), fresh
 				fresh = false
+				n++
 			}
 		} else {
 			fresh = true
 		}
 		i += size
 	}
-	q.Bytes, q.Places, q.Starts = letters, places, starts
+	q.Bytes, q.Places, q.Starts = letters[:n], places[:n], starts[:n]
 }
+
+// room makes q long enough, keeping the first n bytes.
+func (q *Squeezed) room(n, size int) {
+	if have := cap(q.Bytes); size > have {
+		letters, places, starts := make([]byte, size), make([]int32, size), make([]bool, size)
+		copy(letters, q.Bytes[:n])
+		copy(places, q.Places[:n])
+		copy(starts, q.Starts[:n])
+		q.Bytes, q.Places, q.Starts = letters, places, starts
+	} else {
+		q.Bytes, q.Places, q.Starts = q.Bytes[:have], q.Places[:have], q.Starts[:have]
+	}
+}
+
+// kept is 1 for what is folded to something.
+var kept = func() (table [256]uint8) {
+	for c, b := range Folded {
+		if b != 0 {
+			table[c] = 1
+		}
+	}
+	return table
+}()
 
 // Gram is how many bytes a key holds at most.
 const Gram = 6
@@ -82,29 +96,48 @@ func Before(key uint64, next byte) uint64 {
 	return key&^(0xFF<<52) | uint64(next)<<52
 }
 
-// Following are the four bytes from i on, as far as until; fewer at the end.
-func (q *Squeezed) Following(i, until int) uint32 {
-	if until = min(until, i+4); until <= i {
-		return 0
+// Around is what stands around a piece of a text: four bits of each of the seven
+// bytes behind it, the first one on top, and of the byte before it. They are
+// never 0 of a byte, and differ for different digits.
+type Around uint32
+
+// OneBefore are the bits of the byte before.
+const OneBefore Around = 15
+
+// Behind are the bits of the first n bytes behind, of all where they are more.
+func Behind(n int) Around { return ^Around(0) << (32 - 4*min(max(n, 0), 7)) }
+
+// Around is what stands around Bytes[start:end].
+func (q *Squeezed) Around(start, end int) Around {
+	var behind uint64
+	if end+8 <= len(q.Bytes) {
+		behind = binary.BigEndian.Uint64(q.Bytes[end:])
+	} else {
+		for i, b := range q.Bytes[end:] {
+			behind |= uint64(b) << (56 - 8*i)
+		}
 	}
-	if i+4 <= len(q.Bytes) {
-		return binary.BigEndian.Uint32(q.Bytes[i:]) &^ (1<<(8*(i+4-until)) - 1)
+	a := fours(behind) & Behind(len(q.Bytes)-end)
+	if start > 0 {
+		a |= fours(uint64(q.Bytes[start-1])) & OneBefore
 	}
-	var packed uint32
-	for _, b := range q.Bytes[i:until] {
-		packed = packed<<8 | uint32(b)
-	}
-	return packed << (8 * (i + 4 - until))
+	return a
 }
 
-// GoesOn reports whether two texts can go on alike, by what follows in each.
-// Where one ends the other may have anything.
-func GoesOn(a, b uint32) bool {
-	if a == b {
-		return true
-	}
-	place := bits.LeadingZeros32(a^b) / 8 * 8 // of the first byte that differs
-	return a<<place>>24 == 0 || b<<place>>24 == 0
+// fours gives four bits of each byte.
+func fours(bytes uint64) Around {
+	bytes = (bytes ^ bytes>>4) & 0x0F0F0F0F0F0F0F0F
+	bytes = (bytes | bytes>>4) & 0x00FF00FF00FF00FF
+	bytes = (bytes | bytes>>8) & 0x0000FFFF0000FFFF
+	a := Around(bytes | bytes>>16)
+	return a | ^a.Known()
+}
+
+// Known are all bits of the bytes that stand there: behind the end nothing does.
+func (a Around) Known() Around {
+	a |= a >> 2
+	a |= a >> 1
+	return a & 0x11111111 * 15
 }
 
 // EqualAt is how many bytes the character takes at letters[i], 0 when another

@@ -5,28 +5,41 @@ import (
 	"testing"
 )
 
-// TestFollowingGoesOn compares what follows byte by byte: a place that is taken
+// TestAroundDiffers compares what is around byte by byte: a place that is taken
 // for another one is never compared.
-func TestFollowingGoesOn(t *testing.T) {
+func TestAroundDiffers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	text := func() Squeezed {
-		letters := make([]byte, r.IntN(8))
+		letters := make([]byte, r.IntN(20))
 		for i := range letters {
-			letters[i] = "ab\xC3"[r.IntN(3)]
+			letters[i] = "ab01\xC3"[r.IntN(5)]
 		}
 		return Squeezed{Bytes: letters}
 	}
-	for range 20_000 {
+	for range 50_000 {
 		a, b := text(), text()
 		i, j := r.IntN(len(a.Bytes)+1), r.IntN(len(b.Bytes)+1)
-		until := i + r.IntN(len(a.Bytes)-i+1)
-		want := true
-		for k := 0; k < 4 && i+k < until && j+k < len(b.Bytes) && want; k++ {
-			want = a.Bytes[i+k] == b.Bytes[j+k]
+		want := Around(0)
+		differ := func(x, y []byte, bits Around) {
+			if len(x) > 0 && len(y) > 0 && x[0] != y[0] {
+				want |= bits
+			}
 		}
-		if got := GoesOn(a.Following(i, until), b.Following(j, len(b.Bytes))); got != want {
-			t.Fatalf("%q goes on as %q: %v", a.Bytes[i:until], b.Bytes[j:], got)
+		x, y := a.Bytes[i:], b.Bytes[j:]
+		for k := 1; k <= 7 && k <= len(x) && k <= len(y); k++ {
+			differ(x[k-1:], y[k-1:], Behind(k)&^Behind(k-1))
 		}
+		differ(a.Bytes[max(0, i-1):i], b.Bytes[max(0, j-1):j], OneBefore)
+		x1, y1 := a.Around(i, i), b.Around(j, j)
+		got := (x1 ^ y1) & x1.Known() & y1.Known()
+		for k := Around(15); k != 0; k <<= 4 {
+			if (got&k != 0) != (want&k != 0) {
+				t.Fatalf("%q and %q differ in %x, not %x", x, y, got, want)
+			}
+		}
+	}
+	if Behind(-1) != 0 || Behind(8)|OneBefore != ^Around(0) || Behind(7)&OneBefore != 0 {
+		t.Error("seven bytes are behind, and one before")
 	}
 }
 

@@ -62,12 +62,25 @@ func (w *Weighed) Weigh(text string) {
 			}
 			w.bits = append(w.bits, sum)
 		}
-		w.Words = append(w.Words, Word{start, end, w.Alone(start, end)})
+		alone := w.Power(start, end)
+		if letters == end-start {
+			alone = min(alone, letters*letterBits/100)
+		}
+		w.Words = append(w.Words, Word{start, end, alone})
 	}
 }
 
 // Power is the power of a piece where it stands.
 func (w *Weighed) Power(from, to int) int { return int(w.bits[to]-w.bits[from]) / 100 }
+
+// Telling is the first end from this one on with which a piece has a power; it
+// looks no further than most.
+func (w *Weighed) Telling(from, end, most, power int) int {
+	for end < most && int(w.bits[end]-w.bits[from]) < 100*power {
+		end++
+	}
+	return end
+}
 
 // Alone is the power of a piece by itself: of an address one word alone is not
 // more than any other word.
@@ -83,6 +96,9 @@ func (w *Weighed) Alone(from, to int) int {
 // After is where the character of Bytes[i] ends in the text.
 func (w *Weighed) After(text string, i int) int {
 	place := int(w.Places[i])
+	if text[place] < utf8.RuneSelf {
+		return place + 1
+	}
 	_, size := utf8.DecodeRuneInString(text[place:])
 	return place + size
 }
