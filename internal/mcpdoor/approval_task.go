@@ -26,7 +26,12 @@ func (x *exchange) asTask(ctx context.Context, call *sallyport.Call) bool {
 	case !hasTasks(call.Params.Get("_meta").Get(wire.MetaCapabilities)):
 		return false
 	}
-	query := x.newQuery(call.Server, sallyport.Value{})
+	// What is held does not go along.
+	params, err := sallyport.Parse(append(append([]byte(`{"_meta":`), call.Params.Get("_meta").Raw()...), '}'))
+	if err != nil {
+		return false
+	}
+	query := x.newQuery(call.Server, params)
 	query.Method = "server/discover"
 	hello, err := x.door.Gateway.Query(ctx, x.credential, query)
 	return err == nil && hasTasks(hello.Result.Get("capabilities"))

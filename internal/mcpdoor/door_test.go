@@ -400,6 +400,9 @@ func (w *world) Query(_ context.Context, q *gateway.Query) (gateway.Answer, erro
 	case "initialize":
 		return gateway.Answer{Result: hellos[q.Server]}, nil
 	case "server/discover":
+		if q.Params.Get("_meta").Type() != sallyport.Object || q.Params.Get("arguments").Type() != sallyport.Absent {
+			return answer(`{}`) // as of servers that know no such request
+		}
 		h := hellos[q.Server]
 		return answer(`{"supportedVersions":["2026-07-28"],"capabilities":%s,"instructions":%s,"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":%s}}`,
 			h.Get("capabilities").Raw(), h.Get("instructions").Raw(), h.Get("serverInfo").Raw())

@@ -1,14 +1,17 @@
 // What every client driver here has in common: one command line, one answer.
 //
-//   node CLIENT.mjs TARGET [--list] [--call TOOL [--args JSON]]...
+//   node CLIENT.mjs TARGET [--list] [--call TOOL [--args JSON]]... [--progress] [--open]
 //
 // TARGET is --url URL [--token T], or (where the client has it) --stdio JSON
 // with an array of command and arguments; --era legacy|auto|modern goes to the
-// clients that let one choose. One line of JSON is printed for each:
+// clients that let one choose. --progress asks for progress and waits as long as
+// some comes; --open has the user open every page (elicitation in mode url). Both
+// are for client.mjs alone. One line of JSON is printed for each:
 //
 //   {"tools": [names]}              for --list
 //   {"ok", "isError", "text"}       for --call; ok is a result without isError,
-//                                   text is what the tool (or the refusal) said
+//                                   text is what the tool (or the refusal) said;
+//                                   progress and opened are what came before
 //
 // A driver exits non-zero only when it broke itself, not when it was refused.
 import { parseArgs } from 'node:util';
@@ -20,6 +23,8 @@ export const { values: options } = parseArgs({
     stdio: { type: 'string' },
     era: { type: 'string' },
     list: { type: 'boolean' },
+    progress: { type: 'boolean' },
+    open: { type: 'boolean' },
     call: { type: 'string', multiple: true, default: [] },
     args: { type: 'string', multiple: true, default: [] },
   },
@@ -38,8 +43,8 @@ export async function main({ list, call }) {
   const answers = options.list ? [{ tools: await list() }] : [];
   for (const [i, tool] of options.call.entries()) {
     try {
-      const { text, isError = false } = await call(tool, JSON.parse(options.args[i] ?? '{}'));
-      answers.push({ ok: !isError, isError, text });
+      const { text, isError = false, ...before } = await call(tool, JSON.parse(options.args[i] ?? '{}'));
+      answers.push({ ok: !isError, isError, text, ...before });
     } catch (error) {
       answers.push({ ok: false, isError: false, text: String(error?.message ?? error) });
     }

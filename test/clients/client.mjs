@@ -5,8 +5,19 @@ import { command, headers, main, options, textOf } from './cli.mjs';
 
 const modes = { legacy: 'legacy', auto: 'auto', modern: { pin: '2026-07-28' } };
 
+const opened = [];
+
 async function connect() {
-  const client = new Client({ name: 'sallyport-test', version: '1' }, options.era && { versionNegotiation: { mode: modes[options.era] } });
+  const client = new Client({ name: 'sallyport-test', version: '1' }, {
+    ...options.era && { versionNegotiation: { mode: modes[options.era] } },
+    ...options.open && { capabilities: { elicitation: { url: {} } } },
+  });
+  if (options.open) {
+    client.setRequestHandler('elicitation/create', async ({ params }) => {
+      opened.push(params.url);
+      return { action: 'accept' };
+    });
+  }
   await client.connect(command
     ? new StdioClientTransport({ command: command[0], args: command.slice(1) })
     : new StreamableHTTPClientTransport(new URL(options.url), { requestInit: { headers } }));
@@ -16,7 +27,9 @@ async function connect() {
 await main({
   list: async () => (await (await connect()).listTools()).tools.map(tool => tool.name),
   call: async (name, args) => {
-    const result = await (await connect()).callTool({ name, arguments: args });
-    return { text: textOf(result), isError: result.isError };
+    const progress = [];
+    const waiting = options.progress && { onprogress: ({ message }) => progress.push(message), resetTimeoutOnProgress: true };
+    const result = await (await connect()).callTool({ name, arguments: args }, waiting || undefined);
+    return { text: textOf(result), isError: result.isError, progress, opened };
   },
 });

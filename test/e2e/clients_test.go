@@ -25,28 +25,31 @@ type client struct {
 	name, script string
 	era          string // what the driver is told; empty is the client's own choice
 	stdio        bool
+	more         []string // for the driver
 }
 
 var clients = []client{
-	{"inspector-legacy", "inspector", "legacy", false},
-	{"inspector-auto", "inspector", "auto", false},
-	{"inspector-modern", "inspector", "modern", false},
-	{"inspector-stdio-legacy", "inspector", "legacy", true},
-	{"inspector-stdio-auto", "inspector", "auto", true},
-	{"inspector-stdio-modern", "inspector", "modern", true},
-	{"client", "client", "", false},
-	{"client-modern", "client", "modern", false},
-	{"langchain", "langchain", "", false},
-	{"openai-agents", "openai-agents", "", false},
-	{"ai-sdk", "ai-sdk", "", false},
+	{"inspector-legacy", "inspector", "legacy", false, nil},
+	{"inspector-auto", "inspector", "auto", false, nil},
+	{"inspector-modern", "inspector", "modern", false, nil},
+	{"inspector-stdio-legacy", "inspector", "legacy", true, nil},
+	{"inspector-stdio-auto", "inspector", "auto", true, nil},
+	{"inspector-stdio-modern", "inspector", "modern", true, nil},
+	{"client", "client", "", false, nil},
+	{"client-modern", "client", "modern", false, nil},
+	{"langchain", "langchain", "", false, nil},
+	{"openai-agents", "openai-agents", "", false, nil},
+	{"ai-sdk", "ai-sdk", "", false, nil},
 }
 
 // answer is what a driver prints.
 type answer struct {
-	Tools   []string
-	OK      bool
-	IsError bool
-	Text    string
+	Tools    []string
+	OK       bool
+	IsError  bool
+	Text     string
+	Progress []string // what was said of it before the result
+	Opened   []string // pages that the user was shown
 }
 
 // target is where a driver finds its server.
@@ -80,6 +83,7 @@ func (c client) run(t *testing.T, to target, calls ...call) (tools []string, ans
 	for _, call := range calls {
 		args = append(args, "--call", call.tool, "--args", marshal(t, call.args))
 	}
+	args = append(args, c.more...)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd, err := rig.Node(ctx, "clients/"+c.script+".mjs", args...)
@@ -304,7 +308,7 @@ func TestListeningIn(t *testing.T) {
 	heard := filepath.Join(t.TempDir(), "heard")
 	cmd, err := rig.Node(t.Context(), "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "stdio")
 	fetched(t, err)
-	c := client{"client", "client", "", true}
+	c := client{"client", "client", "", true, nil}
 	if _, answers := c.run(t, target{command: overheard(heard, cmd.Args)}, call{"echo", map[string]any{"message": "forbidden-word"}}); !answers[0].OK {
 		t.Fatalf("the call came back as %+v", answers[0])
 	}

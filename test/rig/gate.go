@@ -54,7 +54,7 @@ policy: [policy]
 pin: trust-first-use
 servers: %s
 tenants: [acme]
-users: {ana: {tenant: acme}}
+users: {ana: {tenant: acme, groups: [people]}}
 roles: [tester]
 agents: {tester: {role: tester, for: ana, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: tester}]
