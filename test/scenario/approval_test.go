@@ -21,30 +21,82 @@ import (
 
 const humanSecret = "correct horse battery"
 
-// act is a step of people, or of fate.
+// act is a step of people, or of fate: "kill", "tighten", "enroll NAME", or
+// "[NAME:] VERB [TEXT]" about the question that was put last.
 func (g *gateway) act(t *testing.T, act string) {
 	t.Helper()
-	verb, reason, _ := strings.Cut(act, " ")
-	if verb == "kill" {
+	who := ""
+	if name, rest, ok := strings.Cut(act, ": "); ok && !strings.Contains(name, " ") {
+		who, act = name, rest
+	}
+	verb, text, _ := strings.Cut(act, " ")
+	switch verb {
+	case "kill":
 		g.kill(t)
 		return
+	case "tighten":
+		g.tighten(t)
+		return
+	case "enroll":
+		g.run(t, "enroll", "--as", text, "--secret-file", g.secret(t, text), "--current-secret-file", g.secret(t, ""))
+		return
 	}
-	secret := filepath.Join(g.dir, "secret")
-	if _, err := os.Stat(secret); err != nil {
-		if err := os.WriteFile(secret, []byte(humanSecret+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := g.sallyport("enroll", "--secret-file", secret); err != nil {
-			t.Fatal(err)
-		}
+	args := []string{"approvals", verb, g.question(t), "--secret-file", g.secret(t, who)}
+	if who != "" {
+		args = append(args, "--as", who)
 	}
-	args := []string{"approvals", verb, g.question(t), "--secret-file", secret}
-	if reason != "" {
-		args = append(args, "--reason", reason)
+	switch verb {
+	case "approve":
+		args = append(args, "--typed", fmt.Sprintf("%04d", g.number.Load()))
+	case "narrow":
+		args = append(args, "--typed", fmt.Sprintf("%04d", g.number.Load()), "--args", text)
+	default:
+		args = append(args, "--reason", text)
 	}
+	g.run(t, args...)
+}
+
+func (g *gateway) run(t *testing.T, args ...string) {
+	t.Helper()
 	if _, err := g.sallyport(args...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// secret is the file of a person's secret; the operator enrolls with the first use.
+func (g *gateway) secret(t *testing.T, who string) string {
+	t.Helper()
+	name := filepath.Join(g.dir, "secret-"+who)
+	if _, err := os.Stat(name); err != nil {
+		if err := os.WriteFile(name, []byte(humanSecret+" "+who+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if who == "" {
+			g.run(t, "enroll", "--secret-file", name)
+		}
+	}
+	return name
+}
+
+// tighten adds a rule that refuses what people were asked about, and waits until
+// it is in force.
+func (g *gateway) tighten(t *testing.T) {
+	t.Helper()
+	before, err := g.sallyport("policy", "status", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := []byte("@id(\"never\") forbid(principal, action == Action::\"pay/tool:transfer\", resource);\n")
+	if err := os.WriteFile(filepath.Join(g.dir, "policy", "never.cedar"), rule, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if now, err := g.sallyport("policy", "status", "-o", "json"); err == nil && now != before {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the tighter policy is not in force")
 }
 
 // question is the one that was put last and waits.
@@ -68,6 +120,7 @@ func (g *gateway) kill(t *testing.T) {
 	g.command.Wait()
 	again := launch(t, g.binary, g.dir)
 	again.ready(t)
+	again.number = g.number
 	*g = *again
 }
 
@@ -200,5 +253,70 @@ func TestIdenticalCallsRace(t *testing.T) {
 		if pending := race(); pending != 199 || server.transfers.Load() != n {
 			t.Errorf("%d wait, %d transfers after %d approvals", pending, server.transfers.Load(), n)
 		}
+	}
+}
+
+// Eight identical retries at once use one yes once, also when the gateway is killed
+// among them and they come again after it: counted where the money moves, and in
+// the log.
+func TestRetriesAcrossAKill(t *testing.T) {
+	g, server := held(t)
+	retries := func(n int, after func(i int)) {
+		var wait sync.WaitGroup
+		for i := range n {
+			wait.Go(func() {
+				request, _ := http.NewRequest(http.MethodPost, "http://"+g.address+"/mcp/pay", strings.NewReader(transfer))
+				for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+					"Mcp-Session-Id": g.session, "Mcp-Protocol-Version": "2025-11-25"} {
+					request.Header.Set(name, value)
+				}
+				if response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request); err == nil {
+					io.Copy(io.Discard, response.Body)
+					response.Body.Close()
+				} // else the gateway died
+				after(i)
+			})
+		}
+		wait.Wait()
+	}
+	g.post(t, "/mcp/pay", nil, transfer)
+	for round := range int32(4) {
+		g.act(t, "approve")
+		before := server.transfers.Load()
+		var kill sync.Once
+		process := g.command.Process
+		retries(8, func(i int) {
+			if i >= int(round)*2 { // earlier or later among them
+				kill.Do(func() { process.Kill() })
+			}
+		})
+		g.kill(t)
+		retries(8, func(int) {})
+		if moved := server.transfers.Load() - before; moved > 1 {
+			t.Fatalf("round %d: %d transfers by one yes", round, moved)
+		}
+		g.post(t, "/mcp/pay", nil, transfer) // whatever came of it, people are asked anew
+	}
+	out, err := g.sallyport("log", "query", "--limit", "0", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent := map[string]int{}
+	var entries []struct{ Type, Approval string }
+	if err := json.Unmarshal([]byte(out), &entries); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Type == "intent" && e.Approval != "" {
+			if spent[e.Approval]++; spent[e.Approval] > 1 {
+				t.Errorf("%s is spent twice", e.Approval)
+			}
+		}
+	}
+	if n := int(server.transfers.Load()); len(spent) < n || n == 0 {
+		t.Errorf("%d transfers, %d yeses used", n, len(spent))
+	}
+	if _, err := g.sallyport("log", "verify"); err != nil {
+		t.Error(err)
 	}
 }

@@ -16,6 +16,10 @@
 //	                 or one of
 //	                   $ approve                 the question that was put last
 //	                   $ deny REASON
+//	                   $ narrow ARGUMENTS
+//	                   $ NAME: approve           as somebody else than the operator
+//	                   $ enroll NAME
+//	                   $ tighten                 the policy, so that it refuses transfers
 //	                   $ kill                    the gateway at once, and start it again
 //	seen             every call that reached the server, in order: METHOD PARAMS
 //	log              every entry about a call, in order: TYPE ACTION VERDICT [CAUSE]
@@ -32,7 +36,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,7 +121,10 @@ func equalLines(t *testing.T, what, got, want string) {
 type gateway struct {
 	binary, dir, address, session string
 	command                       *exec.Cmd
+	number                        *atomic.Int32 // to type, as the agent was told it last
 }
+
+var number = regexp.MustCompile(`"number":"([0-9]{4})"`)
 
 func launch(t *testing.T, binary, dir string) *gateway {
 	t.Helper()
@@ -140,7 +149,7 @@ func launch(t *testing.T, binary, dir string) *gateway {
 			Listeners map[string]string `json:"listeners"`
 		}
 		if text, err := os.ReadFile(addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
-			return &gateway{binary: binary, dir: dir, address: at.Listeners["tester"], command: command}
+			return &gateway{binary: binary, dir: dir, address: at.Listeners["tester"], command: command, number: new(atomic.Int32)}
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
@@ -237,6 +246,10 @@ func (g *gateway) post(t *testing.T, path string, header map[string]string, body
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if told := number.FindSubmatch(answer); told != nil {
+		n, _ := strconv.Atoi(string(told[1]))
+		g.number.Store(int32(n))
 	}
 	return response.StatusCode, string(answer), response.Header
 }
