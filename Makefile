@@ -3,7 +3,7 @@
 FUZZTIME ?= 5s
 GO       ?= go
 
-.PHONY: build test lint unit measure fuzz bench conformance crash fetch clean
+.PHONY: build test lint unit measure fuzz bench conformance crash screenshots fetch clean
 
 build:
 	$(GO) build -trimpath -o bin/sallyport ./cmd/sallyport
@@ -46,6 +46,12 @@ conformance: fetch build
 
 crash:
 	SALLYPORT_CRASH_KILLS=1000 $(GO) test -timeout 60m -v -run TestKilledUnderLoad ./test/crash
+
+# Every screen of the console with what agents did, light and dark, on a desktop
+# and on a phone.
+screenshots: fetch
+	mkdir -p docs/screenshots
+	SALLYPORT_SCREENSHOTS=$(CURDIR)/docs/screenshots $(GO) test -count 1 -timeout 10m -run 'TestScreens$$' ./test/console
 
 clean:
 	rm -rf bin build

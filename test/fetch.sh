@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Fetches what the tests talk to: Node 24, real MCP clients and servers and the
 # conformance suite (npm/package-lock.json), the Go SDK's fixture
-# (fixtures/gosdk/go.sum), and Claude Code (claude-code/package-lock.json). Does
-# nothing when what is there is what is pinned.
+# (fixtures/gosdk/go.sum), Claude Code (claude-code/package-lock.json), the
+# checker of accessibility (console/axe/package-lock.json) and Debian's Chromium.
+# Does nothing when what is there is what is pinned.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -46,4 +47,18 @@ if ! pinned claude-code claude-code/package.json claude-code/package-lock.json; 
   echo "test/fetch.sh: installing Claude Code from npm (some 400 MB, once)"
   install claude-code
   echo "$want" >"$stamp"
+fi
+
+if ! pinned console/axe console/axe/package.json console/axe/package-lock.json; then
+  echo "test/fetch.sh: installing axe-core from npm"
+  install console/axe
+  echo "$want" >"$stamp"
+fi
+
+if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; then
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    fail "there is no Chromium, in which the console is tested: as root, apt-get install chromium"
+  echo "test/fetch.sh: installing Debian's Chromium"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null ||
+    fail "Chromium could not be installed (see above)"
 fi

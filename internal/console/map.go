@@ -10,7 +10,7 @@ import (
 )
 
 // onMap is how many of the last records the map is made of.
-const onMap = 500
+const onMap = 300
 
 type mapData struct {
 	flow.Map

@@ -130,7 +130,8 @@ async function refresh(anyway) {
       const now = next.getElementById(part.id);
       if (!now || now.isEqualNode(part)) continue;
       const active = document.activeElement;
-      const busy = part.contains(active) && active.matches("input, textarea, select, button");
+      const typed = [...part.querySelectorAll("input, textarea")].some((input) => input.value !== input.defaultValue);
+      const busy = typed || (part.contains(active) && active.matches("input, textarea, select"));
       if (busy && !anyway) {
         document.getElementById("stale").hidden = false;
         continue;

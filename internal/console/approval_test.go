@@ -1,0 +1,121 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport"
+	"sallyport/internal/card"
+)
+
+// question is a pending question as the gate tells it.
+func question(t *testing.T, w *world, class sallyport.Class) (one map[string]any, digest string) {
+	t.Helper()
+	text := `{"agent":"bot","args":{"amount":150},"kind":"tool","name":"refund","rules":[],"server":"desk","user":"ana","v":1}`
+	a := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf([]byte(text)), Question: []byte(text), Class: class, Expires: w.at.Add(time.Hour)}
+	shown, err := card.New(&a, card.Around{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one = map[string]any{}
+	decode(t, jsonOf(shown), &one)
+	one["question"] = text
+	w.answers["/approvals/a_1"] = one
+	return one, a.Digest.String()
+}
+
+// device signs whatever it is asked to.
+type device struct {
+	nobody
+	bound sallyport.Digest
+	who   string
+}
+
+func (d *device) BeginShow(_ context.Context, _, _ string, bound sallyport.Digest) (string, []byte, error) {
+	d.bound = bound
+	return "w_1", []byte(`{}`), nil
+}
+
+func (d *device) FinishShow(_ context.Context, _ string, _ []byte, bound sallyport.Digest) (string, error) {
+	if bound != d.bound {
+		return "", errors.New("something else was signed")
+	}
+	return d.who, nil
+}
+
+// What is answered is what was shown, by whom the session is.
+func TestAnswer(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	cookie, key := person(t, c)
+	one, digest := question(t, w, sallyport.ClassTap)
+	if r := ask(c, "POST", Path+"approvals/a_1", `{"yes":"perhaps","digest":"`+digest+`"}`, cookie, key); r.Code != 400 || len(w.posted) > 0 {
+		t.Errorf("HTTP %d, %v", r.Code, w.posted)
+	}
+	for _, yes := range []string{"yes", "no"} {
+		w.posted = nil
+		if r := ask(c, "POST", Path+"approvals/a_1", `{"yes":"`+yes+`","digest":"`+digest+`","typed":"150","reason":"x","by":"operator"}`, cookie, key); r.Code != 200 {
+			t.Fatalf("HTTP %d %s", r.Code, r.Body)
+		}
+		_, body, _ := strings.Cut(w.posted[0], " ")
+		var given struct {
+			By, Digest string
+			Approve    bool
+			Proof      struct{ Session, Typed, Secret string }
+		}
+		if err := json.Unmarshal([]byte(body), &given); err != nil {
+			t.Fatal(err)
+		}
+		if given.By != "maren" || given.Digest != digest || given.Approve != (yes == "yes") || given.Proof.Typed != "150" || given.Proof.Secret != "" {
+			t.Errorf("%+v", given)
+		}
+		if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != bySession {
+			t.Errorf("the session is vouched for as %q", how)
+		}
+	}
+	// What its digest does not cover is not shown as something to agree to.
+	one["question"] = strings.Replace(one["question"].(string), "150", "1", 1)
+	if page := ask(c, "GET", Path+"approvals/a_1", "", cookie).Body.String(); strings.Contains(page, "data-approve") || !strings.Contains(page, "digest covers") {
+		t.Errorf("a changed question can be agreed to: %s", page)
+	}
+}
+
+// A device signs the digest of what was shown, and the yes says so.
+func TestAnswerWithPasskey(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	d := &device{who: "maren"}
+	c.Passkeys = d
+	cookie, key := person(t, c)
+	one, digest := question(t, w, sallyport.ClassPair)
+	body := `{"id":"w_1","answer":{},"typed":"150","digest":"` + digest + `"}`
+	if r := ask(c, "POST", Path+"approvals/a_1/passkey", body, cookie, key); r.Code != http.StatusOK || d.bound.String() != digest {
+		t.Fatalf("HTTP %d %s, signs %v", r.Code, r.Body, d.bound)
+	}
+	if r := ask(c, "POST", Path+"approvals/a_1/passkey/shown", body, cookie, key); r.Code != http.StatusOK || len(w.posted) != 1 {
+		t.Fatalf("HTTP %d %s", r.Code, r.Body)
+	}
+	_, text, _ := strings.Cut(w.posted[0], " ")
+	var given struct{ Proof struct{ Session string } }
+	decode(t, text, &given)
+	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != byPasskey {
+		t.Errorf("vouched for as %q", how)
+	}
+	w.posted = nil
+	d.who = "curtis"
+	if r := ask(c, "POST", Path+"approvals/a_1/passkey/shown", body, cookie, key); r.Code != 403 || len(w.posted) > 0 {
+		t.Errorf("another person's passkey: HTTP %d, %v", r.Code, w.posted)
+	}
+	d.who = "maren"
+	one["digest"] = sallyport.DigestOf(nil).String() // asks something else now
+	for _, path := range []string{"approvals/a_1/passkey", "approvals/a_1/passkey/shown"} {
+		if r := ask(c, "POST", Path+path, body, cookie, key); r.Code != 409 || len(w.posted) > 0 {
+			t.Errorf("%s of what was not shown: HTTP %d, %v", path, r.Code, w.posted)
+		}
+	}
+}

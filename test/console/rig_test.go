@@ -1,0 +1,257 @@
+// Package console tests the console in a real browser, against the built gateway
+// and agents that speak MCP.
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"sallyport/internal/starter"
+	"sallyport/test/rig"
+)
+
+// secretOf is a person's secret in these tests.
+func secretOf(who string) string { return "the secret of " + who + ", for tests" }
+
+// gate is a built gateway that runs, with the starter's servers, people, agents
+// and policies, and one server more.
+type gate struct {
+	binary, dir string
+	origin      string // http://localhost:PORT
+	command     *exec.Cmd
+	tokens      map[string]string
+	notes       *notes
+}
+
+var build = sync.OnceValues(func() (string, error) { return rig.Build(context.Background()) })
+
+// start starts a gateway. more is added to its configuration.
+func start(t testing.TB, more string, people ...string) *gate {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{binary: binary, dir: t.TempDir(), tokens: map[string]string{}, notes: newNotes(t)}
+	config, err := starter.Files.ReadFile("sallyport.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(config), "listen: 127.0.0.1:7717", "listen: 127.0.0.1:0", 1)
+	text = strings.Replace(text, "servers:\n", fmt.Sprintf("servers:\n  notes:\n    url: %s\n    effects: {search_notes: read}\n", g.notes.url), 1)
+	g.write(t, "sallyport.yaml", text+"\n"+more)
+	entries, err := starter.Files.ReadDir("policy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		policy, err := starter.Files.ReadFile("policy/" + entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.write(t, "policy/"+entry.Name(), string(policy))
+	}
+	g.write(t, "policy/notes.cedar", "@id(\"notes-read\")\npermit (principal, action in Action::\"effect:read\", resource == Server::\"notes\");\n")
+	g.up(t)
+	for _, who := range append([]string{"operator"}, people...) {
+		g.write(t, who+".secret", secretOf(who)+"\n")
+		args := []string{"enroll", "--secret-file", g.path(who + ".secret")}
+		if who != "operator" {
+			args = append(args, "--as", who, "--current-secret-file", g.path("operator.secret"))
+		}
+		g.sallyport(t, args...)
+	}
+	for _, server := range []string{"notes"} { // the built-in ones are known
+		g.wait(t, server+" to be seen", func() bool { return g.waits(t, server) > 0 })
+		g.sallyport(t, "servers", "pin", server, "--secret-file", g.path("operator.secret"))
+	}
+	return g
+}
+
+func (g *gate) path(name string) string { return filepath.Join(g.dir, name) }
+
+func (g *gate) write(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(g.path(name)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(g.path(name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (g *gate) up(t testing.TB) {
+	t.Helper()
+	os.Remove(g.path("addresses.json"))
+	g.command = exec.Command(g.binary, "up", "--quiet", "--config", g.path("sallyport.yaml"), "--dir", g.path("state"), "--addr-file", g.path("addresses.json"))
+	g.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	g.command.Stderr = os.Stderr
+	if err := g.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.command.Process.Signal(syscall.SIGTERM)
+		g.command.Wait()
+	})
+	var at struct{ Listen string }
+	g.wait(t, "the gateway to listen", func() bool {
+		text, err := os.ReadFile(g.path("addresses.json"))
+		return err == nil && json.Unmarshal(text, &at) == nil
+	})
+	_, port, _ := strings.Cut(at.Listen, ":")
+	g.origin = "http://localhost:" + port
+}
+
+// waits is how many items of a server nobody has looked at.
+func (g *gate) waits(t testing.TB, server string) int {
+	var servers []struct {
+		Name             string
+		New, Quarantined int
+	}
+	if err := json.Unmarshal([]byte(g.sallyport(t, "servers", "-o", "json")), &servers); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers {
+		if s.Name == server {
+			return s.New + s.Quarantined
+		}
+	}
+	return 0
+}
+
+// sallyport runs a verb.
+func (g *gate) sallyport(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(g.binary, append(args, "--dir", g.path("state"))...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sallyport %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (g *gate) wait(t testing.TB, what string, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ready(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s", what)
+		}
+	}
+}
+
+// link is a link that shows the console.
+func (g *gate) link(t testing.TB) string { return strings.TrimSpace(g.sallyport(t, "console")) }
+
+// bearer sends a token.
+type bearer struct{ token string }
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// agent connects as an agent.
+func (g *gate) agent(t testing.TB, name string) *mcp.ClientSession {
+	t.Helper()
+	if g.tokens[name] == "" {
+		var token struct{ Token string }
+		out := g.sallyport(t, "agents", "rotate", name, "-o", "json", "--secret-file", g.path("operator.secret"))
+		if err := json.Unmarshal([]byte(out), &token); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		g.tokens[name] = token.Token
+	}
+	return g.connect(t, g.tokens[name])
+}
+
+func (g *gate) connect(t testing.TB, token string) *mcp.ClientSession {
+	t.Helper()
+	client := mcp.NewClient(&mcp.Implementation{Name: "agent", Version: "1"}, nil)
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: g.origin + "/mcp", HTTPClient: &http.Client{Transport: bearer{token}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { session.Close() })
+	return session
+}
+
+// inRun connects as an agent in a run with a task.
+func (g *gate) inRun(t testing.TB, agent, task string) *mcp.ClientSession {
+	t.Helper()
+	script := g.path("token.sh")
+	g.write(t, "token.sh", "#!/bin/sh\nprintf %s \"$SALLYPORT_TOKEN\" >\""+g.path("run.token")+"\"\ncat >/dev/null\n")
+	os.Chmod(script, 0o700)
+	os.Remove(g.path("run.token"))
+	cmd := exec.Command(g.binary, "run", "--agent", agent, "--task", task, "--dir", g.path("state"), "--secret-file", g.path("operator.secret"), "--", script)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	var token []byte
+	g.wait(t, "the run to begin", func() bool {
+		token, err = os.ReadFile(g.path("run.token"))
+		return err == nil && len(token) > 0
+	})
+	return g.connect(t, string(token))
+}
+
+type args = map[string]any
+
+// call makes a call and returns what the agent reads.
+func call(t testing.TB, s *mcp.ClientSession, tool string, arguments args) string {
+	t.Helper()
+	result, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: arguments})
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, c := range result.Content {
+		if text, ok := c.(*mcp.TextContent); ok {
+			b.WriteString(text.Text)
+		}
+	}
+	return b.String()
+}
+
+// notes is a server that changes what it says of itself.
+type notes struct {
+	url    string
+	server *mcp.Server
+}
+
+func newNotes(t testing.TB) *notes {
+	n := &notes{server: mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)}
+	n.offer("Searches the team's notes.")
+	web := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return n.server }, nil))
+	t.Cleanup(web.Close)
+	n.url = web.URL
+	return n
+}
+
+func (n *notes) offer(description string) {
+	n.server.AddTool(&mcp.Tool{Name: "search_notes", Description: description,
+		InputSchema: json.RawMessage(`{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}`)},
+		func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "no notes"}}}, nil
+		})
+}
