@@ -48,6 +48,9 @@ func TestScripts(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(env.WorkDir, "secret"), []byte("correct horse battery\n"), 0o600); err != nil {
 				return err
 			}
+			if err := documentedLimits(filepath.Join(env.WorkDir, "limits.yaml")); err != nil {
+				return err
+			}
 			return starterOnFreePort(filepath.Join(env.WorkDir, "state"))
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -69,6 +72,17 @@ func starterOnFreePort(dir string) error {
 		return err
 	}
 	return os.WriteFile(name, bytes.Replace(text, []byte("127.0.0.1:7717"), []byte("127.0.0.1:0"), 1), 0o600)
+}
+
+// documentedLimits writes the example of docs/limits.md, but for the port.
+func documentedLimits(name string) error {
+	page, err := os.ReadFile("../../docs/limits.md")
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	return os.WriteFile(name, []byte(strings.Replace(example, "127.0.0.1:7717", "127.0.0.1:0", 1)), 0o600)
 }
 
 // running are the gateways that scripts have started, by directory: an

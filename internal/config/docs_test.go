@@ -26,7 +26,11 @@ func TestDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range slices.Concat(blocks, yamlBlock.FindAllStringSubmatch(string(provenance), -1)) {
+	limits, err := os.ReadFile("../../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range slices.Concat(blocks, yamlBlock.FindAllStringSubmatch(string(provenance), -1), yamlBlock.FindAllStringSubmatch(string(limits), -1)) {
 		if _, err := Parse("docs", []byte(block[1])); err != nil {
 			t.Error(err)
 		}

@@ -293,12 +293,13 @@ func argument(key string, args sallyport.Value) (string, error) {
 //
 // Nothing was taken when nothing was done: the call never reached its server, the
 // server wants to be asked again with more (the retry is charged), or one that is
-// trusted with its own states says that it failed. Whatever else can't be told
-// comes to what was reserved.
+// trusted with its own states says that it failed; but a call that fails has been
+// a call. Whatever else can't be told comes to what was reserved.
 func (s *Set) Settle(charges []sallyport.Charge, call *sallyport.Call, outcome sallyport.Outcome, answered bool, result sallyport.Value) []sallyport.Charge {
 	again, _ := result.Get("resultType").Text()
 	failed := outcome == sallyport.OutcomeError || outcome == sallyport.OutcomeToolErr
-	nothing := answered && again == "input_required" || failed && (!answered || s.honest[call.Server])
+	unsent := failed && !answered || answered && again == "input_required"
+	undone := unsent || failed && s.honest[call.Server]
 	settled := slices.Clone(charges)
 	passed := map[string]sallyport.Amount{}
 	for i := range settled {
@@ -310,7 +311,7 @@ func (s *Set) Settle(charges []sallyport.Charge, call *sallyport.Call, outcome s
 		}
 		part, hasParts := passed[l.Name]
 		switch {
-		case nothing:
+		case unsent, undone && Units[l.Unit] == "":
 			c.Cost = 0
 		case outcome == sallyport.OutcomeUnknown:
 		case l.Cost != nil:

@@ -313,21 +313,22 @@ func TestSettle(t *testing.T) {
 		answered bool
 		result   string
 		want     int64 // of customer and user
+		calls    int64
 	}{
-		{"done", nil, "desk", sallyport.OutcomeOK, true, `{}`, 300},
-		{"nobody knows", nil, "desk", sallyport.OutcomeUnknown, false, ``, 300},
-		{"nobody knows, and has read a cost", cost("result.cost"), "desk", sallyport.OutcomeUnknown, false, `{"cost":1}`, 300},
-		{"never reached the server", nil, "shop", sallyport.OutcomeError, false, ``, 0},
-		{"the server says that it failed", nil, "desk", sallyport.OutcomeToolErr, true, `{"isError":true}`, 0},
-		{"one that is not trusted says so", nil, "shop", sallyport.OutcomeToolErr, true, `{"isError":true}`, 300},
-		{"refused by the server", nil, "desk", sallyport.OutcomeError, true, ``, 0},
-		{"refused by one that is not trusted", nil, "shop", sallyport.OutcomeError, true, ``, 300},
-		{"the server wants more", nil, "shop", sallyport.OutcomeOK, true, `{"resultType":"input_required"}`, 0},
-		{"cheaper", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":250}`, 250},
-		{"dearer", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":350}`, 350},
-		{"withheld", cost("result.cost"), "desk", sallyport.OutcomeWithheld, true, `{"cost":250}`, 250},
-		{"cost that is not there", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{}`, 300},
-		{"cost that gives back", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":-1}`, 300},
+		{"done", nil, "desk", sallyport.OutcomeOK, true, `{}`, 300, 0},
+		{"nobody knows", nil, "desk", sallyport.OutcomeUnknown, false, ``, 300, 0},
+		{"nobody knows, and has read a cost", cost("result.cost"), "desk", sallyport.OutcomeUnknown, false, `{"cost":1}`, 300, 0},
+		{"never reached the server", nil, "shop", sallyport.OutcomeError, false, ``, 0, 0},
+		{"the server says that it failed", nil, "desk", sallyport.OutcomeToolErr, true, `{"isError":true}`, 0, 1},
+		{"one that is not trusted says so", nil, "shop", sallyport.OutcomeToolErr, true, `{"isError":true}`, 300, 0},
+		{"refused by the server", nil, "desk", sallyport.OutcomeError, true, ``, 0, 1},
+		{"refused by one that is not trusted", nil, "shop", sallyport.OutcomeError, true, ``, 300, 0},
+		{"the server wants more", nil, "shop", sallyport.OutcomeOK, true, `{"resultType":"input_required"}`, 0, 0},
+		{"cheaper", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":250}`, 250, 0},
+		{"dearer", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":350}`, 350, 0},
+		{"withheld", cost("result.cost"), "desk", sallyport.OutcomeWithheld, true, `{"cost":250}`, 250, 0},
+		{"cost that is not there", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{}`, 300, 0},
+		{"cost that gives back", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":-1}`, 300, 0},
 	} {
 		set := desk(t, func(l map[string]*Limit) { l["customer"].Cost = c.cost })
 		charges := must(set.Charges(call, refundTool, history{}))
@@ -340,6 +341,10 @@ func TestSettle(t *testing.T) {
 		for _, settled := range set.Settle(charges, &of, c.outcome, c.answered, result) {
 			if settled.Limit != "burst" && settled.Cost != usd(c.want) {
 				t.Errorf("%s: %s came to %s, want %d", c.name, settled.Limit, settled.Cost, c.want)
+			}
+			// Who calls in vain has called.
+			if calls := usd(min(1, max(c.want, c.calls))); settled.Limit == "burst" && settled.Cost != calls {
+				t.Errorf("%s: %s calls, want %s", c.name, settled.Cost, calls)
 			}
 		}
 	}
