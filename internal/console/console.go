@@ -148,6 +148,8 @@ func (c *Console) routes() {
 	c.page("server", "servers/{name}", c.server)
 	c.page("policies", "policies", c.policies)
 	c.page("tests", "policies/tests", c.tests)
+	c.page("limits", "limits", c.limits)
+	c.page("limit", "limits/{name}", c.limit)
 	c.page("why", "why/{id}", c.why)
 	c.page("account", "account", c.account)
 

@@ -33,7 +33,7 @@ type view struct {
 // Hears is what wakes the page: changes to what people are asked, or anything.
 func (v view) Hears() string {
 	switch v.Page {
-	case "home", "map", "log", "run", "runs":
+	case "home", "map", "log", "run", "runs", "limits", "limit":
 		return grown
 	case "approvals", "approval", "servers", "server":
 		return asked
