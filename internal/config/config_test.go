@@ -55,7 +55,7 @@ origins: ["https://app.example"]
 sizes: {body: 1MiB, result: 64MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
-approvals: {expire: 10m}
+approvals: {expire: 10m, escalate: {after: 5m, to: [finance]}, classes: {delete: 3}, large: "1000"}
 `
 
 func TestConfigWhole(t *testing.T) {
@@ -76,6 +76,9 @@ func TestConfigWhole(t *testing.T) {
 		{"a secret in env", files.Env["TOKEN"], Text{Secret: "files-TOKEN"}},
 		{"body", c.Sizes.Body, Size(1 << 20)},
 		{"retention", time.Duration(c.Retention), 30 * 24 * time.Hour},
+		{"escalation", fmt.Sprint(time.Duration(c.Approvals.Escalate.After), c.Approvals.Escalate.To), "5m0s [finance]"},
+		{"classes", c.Approvals.Classes["delete"], 3},
+		{"large", c.Approvals.Large, "1000"},
 		{"expire", time.Duration(c.Approvals.Expire), 10 * time.Minute},
 		{"kind of a source", c.Sources["ci"].Kind, string(sallyport.StrengthOrchestrator)},
 		{"agents of a source", strings.Join(c.Sources["ci"].Agents, " "), "bot added"},
@@ -202,6 +205,15 @@ func TestConfigRefuses(t *testing.T) {
 		{"tiny size", "sizes: {body: 10}\n", "refuses every call"},
 		{"standing", "runs: {standing: 5m}\n", "an hour at least"},
 		{"span", "retention: soon\n", "is not a time span"},
+		{"escalation to nobody", "approvals: {escalate: {after: 15m}}\n", "needs groups"},
+		{"escalation at once", "users: {ana: {groups: [g]}}\napprovals: {escalate: {to: [g]}}\n", "needs groups"},
+		{"escalation too late", "users: {ana: {groups: [g]}}\napprovals: {expire: 15m, escalate: {after: 15m, to: [g]}}\n", "before the question expires (15m0s)"},
+		{"escalation to no group", "users: {ana: {groups: [board]}}\napprovals: {escalate: {after: 15m, to: [bord]}}\n", `no group "bord" is declared; did you mean "board"?`},
+		{"class of no effect", "approvals: {classes: {spend: 3}}\n", `there is no effect "spend"; did you mean "send"?`},
+		{"class too high", "approvals: {classes: {pay: 4}}\n", "a class is 1, 2 or 3, not 4"},
+		{"class zero", "approvals: {classes: {pay: 0}}\n", "a class is 1, 2 or 3, not 0"},
+		{"large of what", "approvals: {large: much}\n", `"much" is not an amount`},
+		{"large, with an exponent", "approvals: {large: 1e3}\n", `is not an amount`},
 		{"negative span", "retention: -5h\n", "is not a time span"},
 		{"role of an agent", "users: {u: {}}\nroles: [support]\nagents: {a: {role: suport, for: u}}\n", `sallyport.yaml:3:20: no role "suport" is declared; did you mean "support"?`},
 		{"user of an agent", "agents: {a: {for: u}}\n", `no user "u" is declared`},

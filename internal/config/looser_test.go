@@ -34,7 +34,7 @@ origins: ["https://o.example"]
 sizes: {body: 2MiB, result: 2MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
-approvals: {expire: 1h}
+approvals: {expire: 1h, escalate: {after: 2m, to: [g]}, classes: {delete: 3, send: 2}, large: "1000"}
 `
 
 func TestLooser(t *testing.T) {
@@ -57,6 +57,16 @@ func TestLooser(t *testing.T) {
 		{"result down", "result: 2MiB", "result: 1MiB", ""},
 		{"approvals longer", "expire: 1h", "expire: 2h", "can be used longer"},
 		{"approvals shorter", "expire: 1h", "expire: 5m", ""},
+		{"a class lower", "delete: 3", "delete: 2", "class of delete is not raised as much"},
+		{"a class left out", "classes: {delete: 3, send: 2}", "classes: {send: 2}", "class of delete is not raised as much"},
+		{"a class higher", "send: 2", "send: 3", ""},
+		{"another class", "send: 2", "send: 2, pay: 3", ""},
+		{"large larger", `large: "1000"`, `large: "1000.01"`, "larger payments"},
+		{"large left out", `, large: "1000"`, "", "larger payments"},
+		{"large smaller", `large: "1000"`, `large: "999"`, ""},
+		{"escalates sooner", "after: 2m", "after: 1m", "others can answer"},
+		{"escalates to others", "after: 2m, to: [g]", "after: 2m, to: [g, g]", "others can answer"},
+		{"does not escalate", "escalate: {after: 2m, to: [g]}, ", "", ""},
 		{"standing runs forget", "retention: 30d", "retention: 30d\nruns: {standing: 24h}", "forgotten earlier"},
 		{"retention shorter", "retention: 30d", "retention: 1d", "erased earlier"},
 		{"retention longer", "retention: 30d", "retention: 60d", ""},

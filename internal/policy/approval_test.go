@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,7 @@ func TestRuleDigestIsOfItsText(t *testing.T) {
 		`@id("x") @ask("finance") @because("b") forbid (principal, action, resource);`,
 		`@id("x") @ask("finance, legal") @because("a") forbid (principal, action, resource);`,
 		`@id("x") @ask("finance") @because("a") forbid (principal, action, resource) when { true };`,
+		`@id("x") @ask("finance") @class("3") @because("a") forbid (principal, action, resource);`,
 	} {
 		if digest(other) == digest(base) {
 			t.Errorf("%s is %s", other, base)
@@ -122,5 +124,40 @@ func TestApprovalIsOfOrigins(t *testing.T) {
 		if d := Decide(r, f); d.Verdict != want {
 			t.Errorf("an amount of %s: %v", writer, d.Verdict)
 		}
+	}
+}
+
+// A rule that asks says of which class its question is at least, and what would
+// keep it from asking.
+func TestClassOfARule(t *testing.T) {
+	r := load(t, `permit (principal, action, resource);
+@id("a") @ask("finance") @class("3") forbid (principal, action == Action::"desk/tool:refund", resource) when { context.input.amount.greaterThan(decimal("900.0")) };
+@id("b") @ask("finance") forbid (principal, action == Action::"desk/tool:refund", resource);`)
+	d := Decide(r, call(t, "desk/tool:refund", `{"customer":"c","amount":901}`))
+	if len(d.Rules) != 2 || d.Rules[0].Class != sallyport.ClassPair || d.Rules[1].Class != 0 {
+		t.Fatalf("%+v", d.Rules)
+	}
+	if got := d.Rules[0].Otherwise; got != "input.amount is at most 900.0" || d.Rules[1].Otherwise != "" {
+		t.Errorf("%q, %q", got, d.Rules[1].Otherwise)
+	}
+	for text, want := range map[string]string{
+		`@ask("finance") @class("4") forbid (principal, action, resource);`: `a class is "1", "2" or "3"`,
+		`@ask("finance") @class forbid (principal, action, resource);`:      `a class is "1", "2" or "3"`,
+		`@class("3") forbid (principal, action, resource);`:                 "@class is of a question",
+		`@class("3") permit (principal, action, resource);`:                 "@class is of a question",
+	} {
+		if _, err := Load(files("p.cedar", text), pinned(t), declared); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	old := `permit (principal, action, resource); @id("a") @ask("finance") @class("2") forbid (principal, action, resource);`
+	for class, tighter := range map[string]bool{`"1"`: false, `"2"`: true, `"3"`: true} {
+		next := strings.Replace(old, `"2"`, class, 1)
+		if got := Compare(load(t, old), load(t, next)); (len(got) == 0) != tighter {
+			t.Errorf("class 2 to %s: %v", class, got)
+		}
+	}
+	if got := Compare(load(t, old), load(t, strings.Replace(old, `@class("2") `, "", 1))); len(got) == 0 {
+		t.Error("a class is left out, and nobody has to look")
 	}
 }
