@@ -58,6 +58,15 @@ type approvalData struct {
 // Pending reports whether it can be answered.
 func (a approvalData) Pending() bool { return a.State == sallyport.Pending.String() }
 
+// Args are the arguments as text, to be made narrower.
+func (a approvalData) Args() string {
+	question, err := sallyport.Parse([]byte(a.Question.Question))
+	if err != nil || question.Get("args").Type() != sallyport.Object {
+		return ""
+	}
+	return indent(question.Get("args").Raw())
+}
+
 // Typed reports whether a yes takes the amount or the number.
 func (a approvalData) Typed() bool { return a.Class > int(sallyport.ClassTap) }
 
@@ -117,6 +126,24 @@ func (c *Console) say(r *http.Request, in answered, who *session, how string) (a
 		Proof: asking.Proof{Session: c.sessions.vouch(who.Who, how), Typed: in.Typed}}
 	var now inbox.Question
 	return done{}, c.Gate.Post(r.Context(), "/approvals/"+escaped(r, "id"), given, &now)
+}
+
+// narrow is a yes to narrower arguments than were asked about: the agent is told
+// them, and makes that call instead. Where a yes takes a passkey this is none: a
+// device signs what was shown, and nothing else.
+func (c *Console) narrow(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+	var in struct {
+		answered
+		Args string `json:"args"`
+	}
+	if err := read(w, r, &in); err != nil {
+		return nil, err
+	}
+	given := inbox.Narrowing{By: who.Who, Digest: in.Digest, Args: in.Args, Reason: in.Reason,
+		Proof: asking.Proof{Session: c.sessions.vouch(who.Who, bySession), Typed: in.Typed}}
+	var now inbox.Question
+	err := c.Gate.Post(r.Context(), "/approvals/"+escaped(r, "id")+"/narrow", given, &now)
+	return done{Path + "approvals/" + now.ID}, err
 }
 
 // answerBegin has the person's device sign the digest of what was shown.

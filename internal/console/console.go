@@ -157,6 +157,7 @@ func (c *Console) routes() {
 	c.act("account/passkey", c.enrolBegin)
 	c.act("account/passkey/shown", c.enrolShown)
 	c.act("approvals/{id}", c.answer)
+	c.act("approvals/{id}/narrow", c.narrow)
 	c.act("approvals/{id}/passkey", c.answerBegin)
 	c.act("approvals/{id}/passkey/shown", c.answerShown)
 	c.act("kills", c.kill)

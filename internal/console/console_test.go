@@ -253,7 +253,7 @@ func TestSessions(t *testing.T) {
 	if w := ask(c, "GET", Path, "", view); w.Code != 200 {
 		t.Errorf("HTTP %d", w.Code)
 	}
-	for _, path := range []string{"kills", "kills/k_1/resume", "approvals/a_1", "approvals/a_1/passkey", "approvals/a_1/passkey/shown", "account/passkey",
+	for _, path := range []string{"kills", "kills/k_1/resume", "approvals/a_1", "approvals/a_1/narrow", "approvals/a_1/passkey", "approvals/a_1/passkey/shown", "account/passkey",
 		"account/passkey/shown", "servers/desk/accept", "policies/accept", "log/verify", "logout"} {
 		if w := ask(c, "POST", Path+path, "{}", view, header(keyHeader, "")); w.Code != 403 {
 			t.Errorf("a link does %s: HTTP %d", path, w.Code)

@@ -88,6 +88,35 @@ func TestApprove(t *testing.T) {
 	}
 }
 
+// A person agrees to less: the agent is told what, and exactly that goes through,
+// once, also when the gateway is started again between the steps.
+func TestNarrowAcrossRestarts(t *testing.T) {
+	chromium(t)
+	g := start(t, "")
+	agent := g.agent(t, "support-bot")
+	id := g.ask(t, agent, 150)
+	g.restart(t)
+	b := openBrowser(t, 1280, 900)
+	b.logIn(g, "operator")
+	b.open(g.origin + "/console/approvals/" + id)
+	b.do(chromedp.Click("#decision details summary"))
+	b.shows("textarea")
+	less, _ := json.Marshal(refund(120))
+	b.do(chromedp.SetValue("textarea", string(less)), chromedp.SetValue("details input[name=typed]", "120"), chromedp.Click("details button"))
+	b.shows("#decision .tag.approved")
+	g.restart(t)
+	agent = g.agent(t, "support-bot")
+	if said := call(t, agent, "desk__issue_refund", refund(150)); strings.Contains(said, "ref_") || !strings.Contains(said, "120") {
+		t.Errorf("the agent hears %s", said)
+	}
+	if said := call(t, agent, "desk__issue_refund", refund(120)); !strings.Contains(said, "ref_") {
+		t.Errorf("agreed to, and yet: %s", said)
+	}
+	if call(t, agent, "desk__issue_refund", refund(120)); refunds(t, agent) != 1 {
+		t.Error("it ran twice")
+	}
+}
+
 // The agent hears why a person says no.
 func TestDeny(t *testing.T) {
 	chromium(t)

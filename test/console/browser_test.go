@@ -170,7 +170,7 @@ func (b *browser) picture(path string) {
 		if err != nil {
 			return err
 		}
-		image, err = page.CaptureScreenshot().WithFormat(page.CaptureScreenshotFormatJpeg).WithQuality(68).WithCaptureBeyondViewport(true).
+		image, err = page.CaptureScreenshot().WithFormat(page.CaptureScreenshotFormatJpeg).WithQuality(55).WithCaptureBeyondViewport(true).
 			WithClip(&page.Viewport{Width: content.Width, Height: min(content.Height, 1300), Scale: 1}).Do(ctx)
 		return err
 	}))

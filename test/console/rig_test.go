@@ -115,6 +115,14 @@ func (g *gate) up(t testing.TB) {
 	g.origin = "http://localhost:" + port
 }
 
+// restart ends the gateway as a loss of power would, and starts it again.
+func (g *gate) restart(t testing.TB) {
+	t.Helper()
+	g.command.Process.Kill()
+	g.command.Wait()
+	g.up(t)
+}
+
 // waits is how many items of a server nobody has looked at.
 func (g *gate) waits(t testing.TB, server string) int {
 	var servers []struct {

@@ -32,7 +32,7 @@ func (g *gate) screens(t testing.TB) [][2]string {
 	}
 	return [][2]string{
 		{"home", ""}, {"approvals", "approvals"}, {"approval", "approvals/" + question.ID}, {"runs", "runs"}, {"run", "runs/" + held.Run}, {"map", "map"},
-		{"log", "log"}, {"entry", "log/" + held.Call}, {"proof", "log/3/proof"}, {"servers", "servers"}, {"server", "servers/notes"},
+		{"log", "log"}, {"entry", "log/" + held.Call}, {"proof", "log/3/proof"}, {"limits", "limits"}, {"limit", "limits/refunds-per-customer"}, {"servers", "servers"}, {"server", "servers/notes"},
 		{"policies", "policies"}, {"tests", "policies/tests"}, {"why", "why/" + held.Call}, {"account", "account"}, {"login", "login"},
 	}
 }
@@ -73,11 +73,36 @@ func (g *gate) work(t testing.TB) {
 	g.sallyport(t, "pause", "--agent", "globex-bot", "--reason", "its tickets look wrong")
 }
 
+// budget is what the desk may pay back.
+const budget = `
+limits:
+  refunds:
+    unit: EUR
+    cap: 2000
+    window: day Europe/Berlin
+    beyond: ask finance
+  refunds-per-customer:
+    unit: EUR
+    cap: 100
+    window: day Europe/Berlin
+    per: [user, input.customer_id]
+    applies: {tools: [desk/issue_refund]}
+    estimate: input.amount
+    currency: input.currency
+    within: refunds
+    beyond: ask finance
+  calls-per-agent:
+    unit: calls
+    cap: 40
+    window: sliding 1h
+    per: [agent]
+`
+
 // Every screen, with what agents did on it, can be used by everybody; with
 // SALLYPORT_SCREENSHOTS its pictures are written there.
 func TestScreens(t *testing.T) {
 	chromium(t)
-	g := start(t, "")
+	g := start(t, budget)
 	g.work(t)
 	screens := g.screens(t)
 	dir := os.Getenv("SALLYPORT_SCREENSHOTS")

@@ -171,6 +171,9 @@ if (hears) {
   });
 }
 
+// On a phone the list of pages is wider than the window.
+document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // The answer that is at hand is no; the card stays where it is read from.
 document.querySelector("[data-deny]")?.focus({ preventScroll: true });
 
