@@ -31,7 +31,8 @@ type Store interface {
 const record = "passkeys "
 
 const (
-	// open is how long a ceremony may take, maxOpen how many there are.
+	// open is how long a ceremony may take, maxOpen how many there are of one
+	// person, or of nobody known.
 	open, maxOpen = 5 * time.Minute, 64
 	// maxKeys is how many passkeys a person may have.
 	maxKeys = 16
@@ -108,7 +109,7 @@ func relying(origin string) (*webauthn.WebAuthn, string, error) {
 		return nil, "", err
 	}
 	site := u.Hostname()
-	if protocol.ValidateRPID(site) != nil || strings.ContainsAny(site, ":") || strings.Trim(site, "0123456789.") == "" {
+	if protocol.ValidateRPID(site) != nil {
 		return nil, "", ErrName
 	}
 	w, err := webauthn.New(&webauthn.Config{RPID: site, RPDisplayName: "Sallyport", RPOrigins: []string{origin},
@@ -319,12 +320,15 @@ func (p *Passkeys) begin(c *ceremony, options any) (id string, ask []byte, err e
 	c.until = p.now().Add(open)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	same := 0 // logins, which anybody can begin, must not keep people from answering
 	for old, one := range p.ceremonies {
 		if !p.now().Before(one.until) {
 			delete(p.ceremonies, old)
+		} else if one.person == c.person {
+			same++
 		}
 	}
-	if len(p.ceremonies) >= maxOpen {
+	if same >= maxOpen {
 		return "", nil, errors.New("too many people are at it at once: try again in some minutes")
 	}
 	p.ceremonies[id] = c
