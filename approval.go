@@ -298,6 +298,17 @@ func (a Approval) End(by, reason string, at time.Time) (Approval, error) {
 	return next, nil
 }
 
+// Withdraw closes a question that its agent does not ask any more. If it does
+// after all, that is a new one.
+func (a Approval) Withdraw(by string, at time.Time) (Approval, error) {
+	next, err := a.move(Expired, at)
+	if err != nil {
+		return a, err
+	}
+	next.By, next.Reason = by, "withdrawn by the agent"
+	return next, nil
+}
+
 // Groups are all that must answer, each once, in order.
 func (a Approval) Groups() []string {
 	var groups []string

@@ -429,3 +429,15 @@ func TestNarrow(t *testing.T) {
 		t.Error(e.Error())
 	}
 }
+
+// An agent can take back what it has asked, as long as nobody has refused or used
+// it; whoever took it back is named.
+func TestWithdraw(t *testing.T) {
+	now := time.Now()
+	for state, can := range map[ApprovalState]bool{NoApproval: false, Pending: true, Approved: true, Refused: false, Expired: false, Spent: false} {
+		a, err := Approval{State: state, Expires: now.Add(time.Hour)}.Withdraw("bot", now)
+		if (err == nil) != can || can && (a.State != Expired || a.By != "bot" || a.Reason == "" || !a.Over(now)) {
+			t.Errorf("%v: %+v, %v", state, a, err)
+		}
+	}
+}

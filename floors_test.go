@@ -88,6 +88,7 @@ var floors = map[string]int{
 	"sallyport/internal/mcpdoor/crowd":    3, // keeps time: who has to leave when there are too many
 	"sallyport/internal/mcpdoor/inflight": 3, // keeps time: which requests are open
 	"sallyport/internal/mcpdoor/greeting": 4, // translates what servers say of themselves
+	"sallyport/internal/mcpdoor/told":     1, // pure: what an agent is told of a refusal
 	"sallyport/internal/mcpdoor/heldtask": 4, // translates held calls into tasks
 	"sallyport/internal/mcpdoor/parking":  3, // keeps time: what waits for an agent to come back
 	"sallyport/internal/mcpdoor/rung":     1, // how "held" is said to which client
@@ -137,6 +138,8 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
+	{"sallyport/internal/gateway", "sallyport/internal/granting"}:                  "its own part, which knows nothing of calls under way",
+	{"sallyport/internal/granting", "sallyport/internal/asking"}:                   "amounts are compared in one way",
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
 	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/heldtask"}:          "its own part, which knows nothing of calls",
@@ -173,7 +176,8 @@ var sideways = map[[2]string]string{
 // pure packages judge and encode: a clock, a file or a socket in them would
 // make a decision depend on something that is not in the facts.
 var pure = map[string]bool{
-	"sallyport": true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
+	"sallyport/internal/granting": true,
+	"sallyport":                   true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
 	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/card": true, "sallyport/internal/asking": true,
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,

@@ -127,8 +127,9 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	var site string // of the console, on the main port
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool, Kills: a.store.Kills,
-		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Page: func(approval string) string { return site + "/console/approvals/" + approval },
-		Now: time.Now, Version: a.options.Version,
+		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Withdraw: a.gateway.Answer,
+		Page: func(approval string) string { return site + "/console/approvals/" + approval },
+		Now:  time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Sizes.Body)})
 	if err != nil {
 		return nil, err

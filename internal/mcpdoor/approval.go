@@ -1,67 +1,208 @@
 package mcpdoor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"sallyport"
+	"sallyport/internal/gateway"
+	"sallyport/internal/mcpdoor/post"
+	"sallyport/internal/mcpdoor/rung"
+	"sallyport/internal/mcpdoor/told"
+	"sallyport/internal/wire"
 )
 
-// retryAfter is when an agent should look whether people have answered.
-const retryAfter = 30 * time.Second
-
-// pending reports whether people have been asked and may still answer.
-func pending(e *sallyport.RefusedError) bool {
-	return e.Cause == sallyport.CauseHold && e.Approval.ID != ""
+// end is the agent's end of a call.
+type end interface {
+	gateway.Client
+	// hears is the request that is open at the agent now, nil while the agent
+	// thinks about a question.
+	hears() *exchange
 }
 
-// waiting tells a model to wait. Models take an error for a wall and look for a
-// way around it; what they shall do instead is said first.
-func waiting(e *sallyport.RefusedError) string {
-	a := &e.Approval
-	return fmt.Sprintf("Waiting for approval %s (%s) by %s. %sNothing has been done yet. Don't try this in another way: make the identical call again in %d s, and again until %s. %s (call %s)",
-		a.ID, a.Digest.Words(), strings.Join(a.Groups(), " and "), number(a), int(retryAfter.Seconds()), a.Expires.UTC().Format(time.RFC3339),
-		e.Decision.Reason, e.CallID)
-}
-
-// number has the agent show the number that a person must type, where one must.
-func number(a *sallyport.Approval) string {
-	if a.Class.Known() == sallyport.ClassTap {
-		return ""
-	}
-	return "Show the user this number, which the person who approves has to type: " + a.Number() + ". "
-}
-
-// promises reports whether a tool has an outputSchema: then clients take a
-// result without structured content that fits for broken, unless it is an error.
-func (x *exchange) promises(call *sallyport.Call) bool {
-	tool := x.door.Tool(call.Server, call.Name)
-	return tool == nil || tool.Raw.Get("outputSchema").Type() != sallyport.Absent
-}
-
-// appendApproval adds {"status","approval","words","expires"} and, while it is
-// pending, "retry_after_s" and the "number" that a person must type, where one
-// must; and the "narrower" arguments that people agreed to instead.
-func appendApproval(dst []byte, e *sallyport.RefusedError) []byte {
-	a := &e.Approval
-	status := a.State.String()
-	if pending(e) {
-		status = "pending_approval"
-	}
-	dst = sallyport.AppendString(append(dst, `,"status":`...), status)
-	dst = sallyport.AppendString(append(dst, `,"approval":`...), a.ID)
-	dst = sallyport.AppendString(append(dst, `,"words":`...), a.Digest.Words())
-	dst = sallyport.AppendString(append(dst, `,"expires":`...), a.Expires.UTC().Format(time.RFC3339))
-	if pending(e) {
-		dst = strconv.AppendInt(append(dst, `,"retry_after_s":`...), int64(retryAfter.Seconds()), 10)
-		if a.Class.Known() > sallyport.ClassTap {
-			dst = sallyport.AppendString(append(dst, `,"number":`...), a.Number())
+// carry has a call decided and carried out. When people are asked about it and
+// the agent can wait for them, it is decided again from the first line once they
+// have said something: that is one more fact, and everything else may have
+// changed, too.
+func (x *exchange) carry(ctx context.Context, call *sallyport.Call, agent end) (gateway.Answer, error) {
+	var w *wait
+	for {
+		attempt := *call
+		answer, err := x.door.Gateway.Call(ctx, x.credential, &attempt, agent)
+		refused, ok := errors.AsType[*sallyport.RefusedError](err)
+		if !ok || !told.Waits(refused) {
+			return answer, err
+		}
+		if w == nil {
+			w = x.waits(ctx, call, agent)
+		}
+		if w.way.Rung == rung.Park || w.way.Rung == rung.Task || !w.over(ctx, x.owner, refused) {
+			return answer, err
+		}
+		if ctx.Err() != nil { // cancelled, and cancelled calls are not tried again
+			return gateway.Answer{}, context.Cause(ctx)
 		}
 	}
-	if e.Narrower.Type() != sallyport.Absent {
-		dst = append(append(dst, `,"narrower":`...), e.Narrower.Raw()...)
+}
+
+// waits is how the agent of a held call can wait.
+func (x *exchange) waits(ctx context.Context, call *sallyport.Call, agent end) *wait {
+	client := x.listener()
+	client.Task = x.asTask(ctx, call)
+	w := &wait{door: x.door, agent: agent, stateless: x.session == nil, gone: x.gone, way: x.door.Clients.Choose(client)}
+	w.until = x.door.Now().Add(w.way.Hold)
+	return w
+}
+
+// listener is what is known of the client that sent a request.
+func (x *exchange) listener() rung.Client {
+	meta := x.message.Params.Get("_meta")
+	is, able := meta.Get(wire.MetaClientInfo), meta.Get(wire.MetaCapabilities)
+	if x.session != nil {
+		is, able = x.session.client, x.session.capabilities
 	}
-	return dst
+	c := rung.Client{Elicits: able.Get("elicitation"), Stateless: x.session == nil, Streams: true, Token: meta.Get("progressToken").Type() != sallyport.Absent}
+	c.Name, _ = is.Get("name").Text()
+	c.Version, _ = is.Get("version").Text()
+	if b, ok := x.back.(*post.Response); ok {
+		c.Streams = b.Streams
+	}
+	return c
+}
+
+// wait is a call about which people are asked, while its agent waits for them.
+type wait struct {
+	door      *Door
+	agent     end
+	stateless bool
+	gone      <-chan struct{}
+	way       rung.Way
+	until     time.Time // the agent's request can't stay open for longer
+	shown     string    // the approval whose page the agent's user went to
+	beats     int
+}
+
+const (
+	// lookEvery is how often the door looks whether people have answered.
+	lookEvery = 500 * time.Millisecond
+	// beatEvery is how often the agent is told that they have not.
+	beatEvery = 10 * time.Second
+)
+
+// over waits, and reports whether the question is over: then the call is to be
+// decided again. Else it stays open, and the agent is told to come back.
+func (w *wait) over(ctx context.Context, who owner, held *sallyport.RefusedError) bool {
+	leave, ok := w.door.waits.Enter(who)
+	if !ok {
+		return false
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(ctx)
+	shown, closed := w.show(ctx, &held.Approval)
+	defer closed()
+	defer cancel()
+	look := time.NewTicker(min(lookEvery, w.way.Hold/8))
+	defer look.Stop()
+	beat := time.NewTicker(min(beatEvery, w.way.Hold/4))
+	defer beat.Stop()
+	if !w.beat(ctx, held) {
+		return false
+	}
+	for {
+		select {
+		case <-look.C:
+			switch {
+			case w.agent.hears() == nil:
+				// Nothing happens behind its back: it may never return.
+			case w.answered(ctx, &held.Approval):
+				w.complete(ctx)
+				return true
+			case w.door.Now().After(w.until):
+				return false
+			}
+		case <-beat.C:
+			if !w.beat(ctx, held) {
+				return false
+			}
+		case accepted := <-shown:
+			if !accepted {
+				return false
+			}
+			w.shown = held.Approval.ID
+			if shown = nil; w.stateless {
+				w.until = w.door.Now().Add(w.way.Hold) // it is another request that waits now
+			}
+		case <-w.gone:
+			return false
+		case <-w.door.draining:
+			return false
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// answered reports whether a question is not waiting for people any more.
+func (w *wait) answered(ctx context.Context, asked *sallyport.Approval) bool {
+	now, err := w.door.Approval(ctx, asked.Digest)
+	return err != nil || now.ID != asked.ID || now.At(w.door.Now()).State != sallyport.Pending
+}
+
+// beat tells the agent what it waits for; one that asked for no progress is
+// shown that the connection is alive. It reports false when the agent is gone.
+func (w *wait) beat(ctx context.Context, held *sallyport.RefusedError) bool {
+	x := w.agent.hears()
+	if x == nil {
+		return true
+	}
+	token := x.message.Params.Get("_meta").Get("progressToken")
+	if token.Type() == sallyport.Absent {
+		b, ok := x.back.(*post.Response)
+		return !ok || !errors.Is(b.Comment(), post.ErrGone)
+	}
+	// What the server will say of progress comes after ours, and progress must
+	// grow.
+	w.beats++
+	params := append([]byte(`{"progressToken":`), token.Raw()...)
+	params = strconv.AppendFloat(append(params, `,"progress":`...), float64(w.beats)/10_000, 'f', -1, 64)
+	params = sallyport.AppendString(append(params, `,"message":`...), told.Waiting(&held.Approval)+w.door.Page(held.Approval.ID))
+	err := x.say(ctx, wire.AppendRequest(nil, nil, "notifications/progress", append(params, '}')))
+	return err == nil || errors.Is(err, post.ErrNoStream)
+}
+
+// show has the agent's user look at the page of a question. The channel gets
+// whether the user went there, which says nothing about the answer; closed waits
+// until nobody is asked any more.
+func (w *wait) show(ctx context.Context, a *sallyport.Approval) (went <-chan bool, closed func()) {
+	if w.way.Rung != rung.URL || w.shown == a.ID {
+		return nil, func() {}
+	}
+	dst := sallyport.AppendString([]byte(`{"mode":"url","message":`), fmt.Sprintf(
+		"%s wants to use %s of %s. %sNothing has been done yet. The page shows what exactly is asked.",
+		a.Principal.Agent, quoted(a.Name), a.Server, told.Waiting(a)))
+	dst = sallyport.AppendString(append(dst, `,"url":`...), w.door.Page(a.ID))
+	if !w.stateless {
+		dst = sallyport.AppendString(append(dst, `,"elicitationId":`...), a.ID)
+	}
+	params := sallyport.MustParse(string(append(dst, '}')))
+	answer := make(chan bool, 1)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		said, err := w.agent.Ask(ctx, wire.Message{Method: "elicitation/create", Params: params})
+		answer <- err == nil && said.Result.Get("action").IsText("accept")
+	})
+	return answer, asking.Wait
+}
+
+// complete tells a client of the session era that its user is done with the page.
+func (w *wait) complete(ctx context.Context) {
+	if w.stateless || w.shown == "" {
+		return
+	}
+	id, _ := sallyport.Parse(append(sallyport.AppendString([]byte(`{"elicitationId":`), w.shown), '}')) // can't fail
+	_ = w.agent.Tell(ctx, wire.Message{Method: "notifications/elicitation/complete", Params: id})       // the result says it, too
 }

@@ -68,6 +68,9 @@ func (x *exchange) heldTask(ctx context.Context, server string, params sallyport
 		if theirs := x.door.TaskOf(ctx, asked.Spent); asked.Spent != "" && theirs != "" {
 			return x.serverTask(ctx, server, params, theirs), true
 		}
+		if x.message.Method == "tasks/cancel" {
+			x.withdraw(ctx, &asked)
+		}
 		t := x.heldNow(&asked, err, params)
 		if x.message.Method == "tasks/result" && t.Status == heldtask.Working {
 			select {
@@ -84,6 +87,18 @@ func (x *exchange) heldTask(ctx context.Context, server string, params sallyport
 			return post.Reply{Err: fault, Status: http.StatusOK}, true
 		}
 		return x.own(ctx, server, raw), true
+	}
+}
+
+// withdraw closes the question of a task that its agent cancels, so that nobody
+// is asked in vain. One that is over already stays as it is.
+func (x *exchange) withdraw(ctx context.Context, asked *sallyport.Approval) {
+	withdrawn, err := asked.Withdraw(x.owner.agent, x.door.Now())
+	if err == nil {
+		err = x.door.Withdraw(ctx, withdrawn, x.owner.agent)
+	}
+	if err == nil {
+		*asked = withdrawn
 	}
 }
 

@@ -2,6 +2,7 @@ package mcpdoor
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -236,11 +237,33 @@ func TestTaskIsCancelled(t *testing.T) {
 			if g := k.ask("tasks/cancel", id); g.value(t).Get("result").Type() != sallyport.Object {
 				t.Errorf("got %+v", g)
 			}
-			w.say(sallyport.Approved)
+			w.mu.Lock()
+			asked := w.asked
+			w.mu.Unlock()
+			if asked.State != sallyport.Expired || asked.By != "ana" {
+				t.Errorf("people are asked still: %+v", asked)
+			}
 			want(t, "it is over", k.status(id), "cancelled")
-			want(t, "server", w.seen(), "")
+			again := serve(t, Options{})
+			again.forbid(t, asks)
+			again.asked = asked
+			want(t, "after a restart", newTasker(t, again, era, "/mcp/desk", anaToken).status(id), "cancelled")
+			want(t, "server", w.seen()+again.seen(), "")
+			k.begin()
+			if w.isAsked().ID == asked.ID {
+				t.Error("the same call is no new question")
+			}
 		})
 	}
+	t.Run("in vain", func(t *testing.T) {
+		w := serve(t, Options{})
+		w.forbid(t, asks)
+		k := newTasker(t, w, "stateless", "/mcp/desk", anaToken)
+		id := k.begin()
+		w.door.Withdraw = func(context.Context, sallyport.Approval, string) error { return errors.New("disk full") }
+		k.ask("tasks/cancel", id)
+		want(t, "it waits still", k.status(id), "working")
+	})
 	t.Run("while it runs", func(t *testing.T) {
 		w := serve(t, Options{})
 		w.forbid(t, asks)
@@ -258,6 +281,33 @@ func TestTaskIsCancelled(t *testing.T) {
 		k.ask("tasks/cancel", id)
 		want(t, "it is over", k.status(id), "cancelled")
 	})
+}
+
+// A question that is over is not asked anew by looking at its task.
+func TestTaskOfAQuestionThatIsOver(t *testing.T) {
+	for name, over := range map[string]func(*sallyport.Approval){
+		"expired": func(a *sallyport.Approval) { a.State = sallyport.Expired },
+		"refused long ago": func(a *sallyport.Approval) {
+			a.State, a.Expires = sallyport.Refused, time.Now().Add(-time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := serve(t, Options{})
+			w.forbid(t, asks)
+			k := newTasker(t, w, "stateless", "/mcp/desk", anaToken)
+			id := k.begin()
+			w.mu.Lock()
+			over(&w.asked)
+			before := w.records
+			w.mu.Unlock()
+			want(t, "status", k.status(id), "failed")
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.records != before {
+				t.Error("people were asked, or something was done")
+			}
+		})
+	}
 }
 
 // tasks/result of the session era waits for people.

@@ -319,19 +319,6 @@ func TestWaitsOverStdio(t *testing.T) {
 	}
 }
 
-// A call whose approval takes a number that only the agent's user is shown is said
-// with it, and with no other.
-func TestWaitShowsTheNumber(t *testing.T) {
-	w := wait{door: &Door{Parts: Parts{Page: func(string) string { return "page" }}}}
-	a := sallyport.Approval{ID: "a_1", Class: sallyport.ClassType, Digest: sallyport.DigestOf([]byte("x"))}
-	if text := w.waitsFor(&a); !strings.Contains(text, a.Number()) {
-		t.Error(text)
-	}
-	if a.Class = sallyport.ClassTap; strings.Contains(w.waitsFor(&a), a.Number()) {
-		t.Error("a number that nobody has to type")
-	}
-}
-
 const pages = `{"elicitation":{"url":{}}}`
 
 // A client whose user can open a page is asked to, and waits for what people say

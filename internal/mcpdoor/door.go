@@ -62,6 +62,8 @@ type Parts struct {
 	// Question is one question by its id, with what was asked. An error means
 	// that it can't be had; then the rest may be there all the same.
 	Question func(ctx context.Context, approval string) (sallyport.Approval, error)
+	// Withdraw closes a question, on the record. An error means that it is open.
+	Withdraw func(ctx context.Context, withdrawn sallyport.Approval, by string) error
 	// TaskOf is the open task that a call has opened at its server, "" for none.
 	TaskOf func(ctx context.Context, call string) string
 	// Page is where people look at a question, and answer it with a credential
@@ -108,7 +110,7 @@ type Door struct {
 // New makes a door. It fails when a part is missing.
 func New(parts Parts, options Options) (*Door, error) {
 	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil || parts.Kills == nil ||
-		parts.Tool == nil || parts.Approval == nil || parts.Question == nil || parts.TaskOf == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
+		parts.Tool == nil || parts.Approval == nil || parts.Question == nil || parts.TaskOf == nil || parts.Withdraw == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
 		return nil, errors.New("mcpdoor: a part is missing")
 	}
 	if options.Body <= 0 {

@@ -129,7 +129,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.forbid(t, "")
 	w.door, err = New(Parts{
 		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Kills: w.gateway.Kills, Now: time.Now, Version: "1",
-		Approval: w.Approval, Question: w.question, TaskOf: w.gateway.TaskOf, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
+		Approval: w.Approval, Question: w.question, TaskOf: w.gateway.TaskOf, Withdraw: w.gateway.Answer, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
 	}, options)
 	if err != nil {
 		t.Fatal(err)

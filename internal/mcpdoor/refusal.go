@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/mcpdoor/inflight"
 	"sallyport/internal/mcpdoor/post"
+	"sallyport/internal/mcpdoor/told"
 	"sallyport/internal/wire"
 )
 
@@ -29,12 +30,12 @@ func (x *exchange) released(ctx context.Context, call *sallyport.Call, answer ga
 	case sallyport.CauseIdentity, sallyport.CauseMethod, sallyport.CauseServer, sallyport.CauseUnknown, sallyport.CauseWire:
 		return x.answered(ctx, call.Server, answer, err)
 	case sallyport.CauseHold:
-		if pending(refused) && x.asTask(ctx, call) {
+		if told.Waits(refused) && x.asTask(ctx, call) {
 			return x.taskFor(ctx, call.Server, refused)
 		}
 		fallthrough
 	default:
-		return post.Result(x.toolResult(refusal(refused), decision(refused), !pending(refused) || x.promises(call)))
+		return post.Result(x.toolResult(told.Text(refused), told.Machine(refused), !told.Waits(refused) || x.promises(call)))
 	}
 }
 
@@ -84,45 +85,14 @@ func (x *exchange) failed(err error) post.Reply {
 	case sallyport.CauseUnknown, sallyport.CauseWire: // nothing of that name for anybody, or nothing that can be read
 		code = wire.CodeInvalidParams
 	}
-	return x.fail(&wire.Error{Code: code, Message: refusal(refused), Data: decision(refused)})
+	return x.fail(&wire.Error{Code: code, Message: told.Text(refused), Data: told.Machine(refused)})
 }
 
-// refusal is what the agent reads: the reason, and under which id people find
-// the call in the log.
-func refusal(e *sallyport.RefusedError) string {
-	if pending(e) {
-		return waiting(e)
-	}
-	if e.CallID == "" {
-		return e.Error()
-	}
-	return e.Error() + " (call " + e.CallID + ")"
-}
-
-// decision is a refusal for machines: {"call","cause","rules","asks"}, and what
-// to wait for where people are asked.
-func decision(e *sallyport.RefusedError) []byte {
-	dst := sallyport.AppendString([]byte(`{"call":`), e.CallID)
-	dst = sallyport.AppendString(append(dst, `,"cause":`...), string(e.Cause))
-	dst = append(dst, `,"rules":[`...)
-	for i, rule := range e.Decision.Rules {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = sallyport.AppendString(dst, rule.ID)
-	}
-	dst = append(dst, `],"asks":[`...)
-	for i, group := range e.Decision.Asks {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = sallyport.AppendString(dst, group)
-	}
-	dst = append(dst, ']')
-	if e.Approval.ID != "" {
-		dst = appendApproval(dst, e)
-	}
-	return append(dst, '}')
+// promises reports whether a tool has an outputSchema: then clients take a
+// result without structured content that fits for broken, unless it is an error.
+func (x *exchange) promises(call *sallyport.Call) bool {
+	tool := x.door.Tool(call.Server, call.Name)
+	return tool == nil || tool.Raw.Get("outputSchema").Type() != sallyport.Absent
 }
 
 // toolResult is a result of our own; machine is raw.

@@ -12,6 +12,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/mcpdoor/post"
+	"sallyport/internal/mcpdoor/told"
 	"sallyport/internal/wire"
 )
 
@@ -49,8 +50,7 @@ type Task struct {
 // Waiting is the task of a question that people have not answered yet; page is
 // where they do.
 func Waiting(asked *sallyport.Approval, page string, now time.Time) Task {
-	return Task{Asked: asked, Status: Working, Modified: now, Message: "Waiting for approval " + asked.ID + " (" + asked.Digest.Words() + ") by " +
-		strings.Join(asked.Groups(), " and ") + ". Nothing has been done yet. " + page}
+	return Task{Asked: asked, Status: Working, Modified: now, Message: told.Waiting(asked) + "Nothing has been done yet. " + page}
 }
 
 // Created is the result that stands for the held call's own.
@@ -206,12 +206,6 @@ func (r *Runs) Now(asked *sallyport.Approval, q Request, carry func(ctx context.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	begun := r.runs[asked.ID]
-	if begun == nil && q.Cancel {
-		begun = r.begin(asked.ID, max(q.Keep, asked.Expires.Sub(q.At)), func(ctx context.Context) post.Reply {
-			<-ctx.Done()
-			return post.Reply{Silent: true}
-		})
-	}
 	switch {
 	case begun != nil:
 		if q.Cancel {
@@ -219,10 +213,17 @@ func (r *Runs) Now(asked *sallyport.Approval, q Request, carry func(ctx context.
 		}
 		begun.show(&t)
 		return t
-	case asked.At(q.At).State == sallyport.Pending:
+	case asked.At(q.At).State == sallyport.Pending && !q.Cancel:
 		return Waiting(asked, q.Page, q.At)
 	case asked.State == sallyport.Spent:
 		t.Message = "The call has been carried out (call " + asked.Spent + "), and what came of it is not kept here. Don't repeat it: people find it in the log."
+	case asked.State == sallyport.Expired && asked.By != "": // withdrawn, or killed
+		t.Status, t.Message = Cancelled, "The question was closed: "+asked.Reason+"."
+		return t
+	case asked.Over(q.At): // what is carried out now would be a new question
+		t.Message = "The time to answer is over. Make the call again."
+	case q.Cancel:
+		t.Message = "The question can't be closed now: it stays open until its time is over."
 	case q.Unreadable != nil:
 		t.Message = "What was asked is not kept any more. Make the call again."
 	default:
