@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"sallyport/internal/limits"
 )
@@ -26,30 +27,33 @@ func (c *Console) limits(r *http.Request) (string, any, error) {
 }
 
 // tree puts each limit behind the one of which it is a part. One whose whole is
-// not there stands by itself.
+// not there, or is a part of it, stands by itself.
 func tree(all []limits.Shown) []limitLine {
-	names, parts := map[string]bool{}, map[string][]limits.Shown{}
-	for _, l := range all {
-		names[l.Name] = true
-	}
-	for _, l := range all {
-		within := l.Within
-		if !names[within] {
-			within = ""
+	lines, placed := []limitLine{}, map[string]bool{}
+	var place func(l limits.Shown, depth int)
+	place = func(l limits.Shown, depth int) {
+		if placed[l.Name] {
+			return
 		}
-		parts[within] = append(parts[within], l)
-	}
-	lines := []limitLine{}
-	var below func(whole string, depth int)
-	below = func(whole string, depth int) {
-		for _, l := range parts[whole] {
-			lines = append(lines, limitLine{l, depth})
-			if depth < len(all) { // no circle, whatever the gate says
-				below(l.Name, depth+1)
+		placed[l.Name] = true
+		lines = append(lines, limitLine{l, depth})
+		for _, part := range all {
+			if part.Within == l.Name {
+				place(part, depth+1)
 			}
 		}
 	}
-	below("", 0)
+	isWhole := func(l limits.Shown) bool {
+		return l.Within == "" || !slices.ContainsFunc(all, func(o limits.Shown) bool { return o.Name == l.Within })
+	}
+	for _, l := range all {
+		if isWhole(l) {
+			place(l, 0)
+		}
+	}
+	for _, l := range all {
+		place(l, 0)
+	}
 	return lines
 }
 
