@@ -266,7 +266,11 @@ func TestClaudeCode(t *testing.T) {
 	}
 
 	id := regexp.MustCompile(`a_[A-Z0-9]{26}`).FindString(results[6])
-	c.sallyport("approvals", "approve", id, "--secret-file", filepath.Join(c.dir, "secret"))
+	number := regexp.MustCompile(`the number to type is ([0-9]{4})`).FindStringSubmatch(results[6])
+	if number == nil {
+		t.Fatalf("no number to type: %s", results[6])
+	}
+	c.sallyport("approvals", "approve", id, "--typed", number[1], "--secret-file", filepath.Join(c.dir, "secret"))
 	if c.does("go on", bash("touch owned")); !c.exists("owned") {
 		t.Error("a human has agreed, and it does not happen")
 	}
