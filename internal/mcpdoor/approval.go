@@ -189,10 +189,16 @@ func (w *wait) show(ctx context.Context, a *sallyport.Approval) (went <-chan boo
 		dst = sallyport.AppendString(append(dst, `,"elicitationId":`...), a.ID)
 	}
 	params := sallyport.MustParse(string(append(dst, '}')))
+	if e, ok := w.agent.(*errand); ok {
+		e.pages(true)
+	}
 	answer := make(chan bool, 1)
 	var asking sync.WaitGroup
 	asking.Go(func() {
 		said, err := w.agent.Ask(ctx, wire.Message{Method: "elicitation/create", Params: params})
+		if e, ok := w.agent.(*errand); ok {
+			e.pages(false)
+		}
 		answer <- err == nil && said.Result.Get("action").IsText("accept")
 	})
 	return answer, asking.Wait

@@ -441,3 +441,35 @@ func TestPageOfAStatelessAgent(t *testing.T) {
 		})
 	}
 }
+
+// A retry that comes to another process, as after a restart, is the call that it
+// repeats; a state of this process is for one use, and a server's question is not
+// forgotten in this way.
+func TestPageSurvivesARestart(t *testing.T) {
+	w := serve(t, patient(t, "30s"))
+	w.forbid(t, asks)
+	r := w.modern("/mcp/desk", anaToken, pages).modernCall("echo", `{"n":12}`).value(t).Get("result")
+	handle, _ := r.Get("requestState").Text()
+	w.say(sallyport.Approved)
+	again := serve(t, patient(t, "30s"))
+	again.forbid(t, asks)
+	w.mu.Lock()
+	again.asked = w.asked
+	w.mu.Unlock()
+	a := again.modern("/mcp/desk", anaToken, pages)
+	const accepted = `"inputResponses":{"ask-1":{"action":"accept"}}`
+	if g := a.retry("echo", `{"n":12}`, handle, accepted); !strings.Contains(g.last(), `"structuredContent":{"n":12}`) {
+		t.Errorf("the retry: %+v", g)
+	}
+	if g := a.retry("echo", `{"n":12}`, handle, accepted); !strings.Contains(g.last(), "input_required") {
+		t.Errorf("the same call again is a new question: %+v", g)
+	}
+	want(t, "server", again.seen(), `desk tools/call echo {"n":12}`)
+	if g := a.retry("echo", `{"n":12}`, again.door.pages+"x", accepted); g.status != 400 {
+		t.Errorf("a state that this process has not given out: %+v", g)
+	}
+	asked := w.modern("/mcp/desk", anaToken, elicits).askFor(t)
+	if g := again.modern("/mcp/desk", anaToken, elicits).retry("ask", asksElicitation, asked, answers); g.status != 400 {
+		t.Errorf("the state of a server's question: %+v", g)
+	}
+}

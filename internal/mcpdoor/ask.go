@@ -135,6 +135,7 @@ type errand struct {
 	asked  chan struct{} // gets one when there is something new to ask
 
 	mu    sync.Mutex
+	page  bool                 // what is asked is the console's page, and nothing else
 	x     *exchange            // to whom the call speaks now; nil while the agent thinks
 	first bool                 // x is the request that began it, and carries it out
 	open  map[string]*question // by key
@@ -156,6 +157,12 @@ type question struct {
 // handlePrefix marks a requestState as ours: every other is a server's own
 // and goes on to it as it came.
 const handlePrefix = "sallyport."
+
+// pagePrefix begins the states of agents whose users look at the page of a
+// question. Behind it is the process that gave it out: another one, which does not
+// know it, decides the retry as the call that it repeats. So nothing hangs on these
+// states, and whoever makes one up has made a call without one.
+const pagePrefix = handlePrefix + "page."
 
 // errand carries out a call of a stateless agent, or takes up the one that the
 // agent's requestState names.
@@ -212,6 +219,13 @@ func (e *errand) speakTo(x *exchange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.x, e.first = x, false
+}
+
+// pages says whether it is the console's page that is asked about.
+func (e *errand) pages(page bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.page = page
 }
 
 // pending reports whether a question is still open.
@@ -282,6 +296,10 @@ func (e *errand) knock() {
 // retry.
 func (e *errand) park(x *exchange) post.Reply {
 	e.mu.Lock()
+	prefix := handlePrefix
+	if e.page {
+		prefix = e.door.pages
+	}
 	dst := []byte(`{"inputRequests":{`)
 	for key, q := range e.open {
 		if dst[len(dst)-1] == '}' {
@@ -298,7 +316,7 @@ func (e *errand) park(x *exchange) post.Reply {
 	if e.digest.IsZero() {
 		e.digest = lasting(e.call)
 	}
-	handle, ok := e.door.parked.Put(handlePrefix, e.owner, e, e.door.Patience, func() {
+	handle, ok := e.door.parked.Put(prefix, e.owner, e, e.door.Patience, func() {
 		e.cancel(errors.New("the agent never came back with the answer"))
 	})
 	if !ok {
@@ -319,7 +337,12 @@ func (x *exchange) resume(call *sallyport.Call) (*errand, *wire.Error) {
 	}
 	digest := lasting(call)
 	e, ok := x.door.parked.Take(state, x.owner, func(e *errand) bool { return e.run == x.run && e.digest == digest })
-	if !ok {
+	switch {
+	case ok:
+	case strings.HasPrefix(state, pagePrefix) && !strings.HasPrefix(state, x.door.pages):
+		call.Params = withoutState(call.Params)
+		return nil, nil
+	default:
 		return nil, &wire.Error{Code: wire.CodeInvalidParams,
 			Message: "this requestState does not belong to this call, was used already, or has expired: call again without it"}
 	}
@@ -333,6 +356,18 @@ func (x *exchange) resume(call *sallyport.Call) (*errand, *wire.Error) {
 	e.mu.Unlock()
 	e.knock() // what was left unanswered is asked again
 	return e, nil
+}
+
+// withoutState are the params of the call that a retry repeats.
+func withoutState(params sallyport.Value) sallyport.Value {
+	var members [][]byte
+	for name, value := range params.Members() {
+		if name != "requestState" && name != "inputResponses" {
+			members = append(members, append(append(sallyport.AppendString(nil, name), ':'), value.Raw()...))
+		}
+	}
+	first, _ := sallyport.Parse(append(append([]byte{'{'}, bytes.Join(members, []byte{','})...), '}')) // every byte has been read once
+	return first
 }
 
 // lasting is the digest of what a retry must repeat: whom it asks for what. A

@@ -104,6 +104,7 @@ type Door struct {
 	waits    rung.Room[owner] // of calls about which people are asked
 	runs     heldtask.Runs
 	draining chan struct{}
+	pages    string // begins the states of this process, see pagePrefix
 	drain    sync.Once
 }
 
@@ -128,7 +129,7 @@ func New(parts Parts, options Options) (*Door, error) {
 	if options.Clients == nil {
 		options.Clients = rung.Clients()
 	}
-	d := &Door{Parts: parts, Options: options, draining: make(chan struct{})}
+	d := &Door{Parts: parts, Options: options, draining: make(chan struct{}), pages: pagePrefix + parking.Random() + "."}
 	d.sessions = crowd.New[owner](crowd.Rules[*session]{
 		Max: options.Sessions, Share: max(1, options.Sessions*3/4), Idle: options.Idle, Now: parts.Now,
 		Ended: func(s *session) { s.end(d) },
