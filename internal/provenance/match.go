@@ -296,6 +296,7 @@ func (q *searching) look(i, n, until int, k bloom.Key) (all bool) {
 
 // wanted is what a place must have around it to be worth the comparison.
 type wanted struct {
+	end    int // of the bytes that are looked up
 	around plain.Around
 	near   plain.Around // what of it must be there, as far as the text goes
 	alone  plain.Around // what must be there when the match can't begin before
@@ -309,7 +310,7 @@ func (q *searching) want(i, end, until int) wanted {
 	v := q.view
 	near := min(until-end, 4)
 	telling := v.Telling(i, end, min(len(v.Bytes), end+7), minPiece)
-	return wanted{v.Around(i, end), plain.Behind(near), plain.Behind(telling - end), i > 0, near <= 0 && i > 0}
+	return wanted{end, v.Around(i, end), plain.Behind(near), plain.Behind(telling - end), i > 0, near <= 0 && i > 0}
 }
 
 // try compares the places of one hash, and reports whether it came to the end.
@@ -326,7 +327,7 @@ func (q *searching) try(i int, want wanted, hash uint32) (all bool) {
 		most /= 2
 	}
 	texts := &q.shelf.texts
-	var places [maxChain]int
+	var spots [maxChain]spot
 	found := 0
 	all = true
 	for chain := 0; a != nil; a = q.shelf.older(a) {
@@ -337,17 +338,26 @@ func (q *searching) try(i int, want wanted, hash uint32) (all bool) {
 		chain++
 		differ := want.around ^ a.around
 		if (differ&want.alone == 0 || want.left && differ&plain.OneBefore == 0) && differ&want.near&a.around.Known() == 0 {
-			places[found] = int(a.at - texts.base)
-			q.touched ^= texts.all[places[found]] // on its way from memory while the next one is looked for
+			one := spot{int(a.at - texts.base), len(q.view.Bytes)}
+			if !want.left || differ&plain.OneBefore != 0 {
+				one.most = want.end + differ.Alike() - i
+			}
+			q.touched ^= texts.all[one.at] // on its way from memory while the next one is looked for
+			spots[found] = one
 			found++
 		}
 	}
 	floor := max(0, q.end-overlap)
-	for _, at := range places[:found] {
-		q.compare(q.view.Extend(texts.all, at, i, floor), i)
+	for _, one := range spots[:found] {
+		if one.most > q.best.To-q.best.From || one.most >= len(q.view.Bytes) {
+			q.compare(q.view.Extend(texts.all, one.at, i, floor), i)
+		}
 	}
 	return all
 }
+
+// spot is a place of the texts, and how long a match there can be.
+type spot struct{ at, most int }
 
 func (q *searching) compare(m plain.Stretch, i int) {
 	q.work += m.To - m.From + 1

@@ -162,8 +162,8 @@ const (
 
 	fieldCost   = 88 // memory of a field besides its text
 	decodedCost = 48
-	anchorCost  = 20 // of an anchor with its share of the slots
-	maxProbes   = 64 // slots that are looked at
+	anchorCost  = 20  // of an anchor with its share of the slots
+	maxProbes   = 128 // slots that are looked at
 )
 
 // add puts a field on the shelf, with the marks of its text.
@@ -276,7 +276,7 @@ func (s *shelf) markAll(list []mark, address uint32) {
 
 // room makes room for n more keys.
 func (s *shelf) room(n int) {
-	if 3*(s.used+n) > 2*len(s.slots) {
+	if 4*(s.used+n) > 3*len(s.slots) {
 		s.grow(n)
 	}
 }
@@ -334,7 +334,7 @@ func (s *shelf) grow(n int) {
 	}
 	old := s.slots
 	size := 16
-	for size < 2*n {
+	for 3*size < 4*n {
 		size *= 2
 	}
 	s.slots, s.used = make([]slot, size), 0

@@ -12,7 +12,7 @@ import (
 
 const (
 	maxLeaves   = 4096                                  // of one call that are traced one by one
-	usualLeaves = 16                                    // of a call
+	usualLeaves = 24                                    // of a call
 	maxTraced   = 1 << 20                               // bytes of all leaves together
 	maxPaths    = 1 << 20                               // bytes of all paths together
 	maxSources  = 16                                    // that a trace names
@@ -109,16 +109,15 @@ func (m *Memory) tracer(tool string) *tracer {
 type reused struct {
 	found              scan
 	spare              []*view
+	meant              []match
 	because, kept, all []match
 }
 
 // next prepares for the next leaf.
 func (t *tracer) next(path string) {
 	t.spare = append(t.spare, t.views...)
-	*t = tracer{
-		memory: t.memory, tool: t.tool, path: path,
-		wholes: t.wholes[:0], pieces: t.pieces[:0], crowd: t.crowd[:0], views: t.views[:0], reused: t.reused,
-	}
+	t.path, t.power, t.many = path, 0, false
+	t.wholes, t.pieces, t.crowd, t.views = t.wholes[:0], t.pieces[:0], t.crowd[:0], t.views[:0]
 }
 
 // nothing is the trace of true, false, null and texts without a letter: they
@@ -197,9 +196,11 @@ func (t *tracer) viewsOf(text string) {
 
 // view adds a view that was made of bytes of another one.
 func (t *tracer) view(p plain.Undone, via plain.Through, outer *view, start, end int) {
-	v := new(view)
+	var v *view
 	if last := len(t.spare) - 1; last >= 0 {
 		v, t.spare = t.spare[last], t.spare[:last]
+	} else {
+		v = new(view)
 	}
 	v.text, v.shifts, v.via, v.outer, v.start, v.end = p.Text, p.Shifts, p.Via|via, outer, start, end
 	v.prepare(t.memory.filter)
@@ -218,7 +219,8 @@ func layersOf(v *view) int {
 func (t *tracer) lookMeanings(v *view, parts []plain.Part) {
 	for _, s := range t.memory.shelves {
 		for _, p := range parts {
-			for _, m := range s.meaning(p) {
+			t.meant = s.meaning(p, t.meant[:0])
+			for _, m := range t.meant {
 				m.view = v
 				m.from, m.to = v.squeezedIn(p.Readings[0].Start, p.Readings[0].End)
 				m.via |= m.field.via()
@@ -240,8 +242,7 @@ func (v *view) squeezedIn(start, end int) (from, to int) {
 }
 
 // meaning finds a few places of a shelf that mean the part.
-func (s *shelf) meaning(p plain.Part) []match {
-	var found []match
+func (s *shelf) meaning(p plain.Part, found []match) []match {
 	for _, want := range p.Readings {
 		try := func(hash uint32) bool {
 			chain := 0
@@ -547,7 +548,7 @@ func sources(text string, matches []match) (list []sallyport.Source, more bool) 
 	for i := range matches {
 		s := matches[i].source()
 		s.Exact = matches[i].exact(text, s.Start, s.End)
-		if slices.Contains(list, s) {
+		if slices.ContainsFunc(list, func(one sallyport.Source) bool { return one.Start == s.Start && one.Record == s.Record && one == s }) {
 			continue
 		}
 		if len(list) == maxSources {

@@ -29,6 +29,7 @@ func yamlToJSON(text string) (out []byte, ok bool) {
 	if !more || indent != 0 || !isEntry(rest) && keyEnd(rest) < 0 {
 		return nil, false
 	}
+	y.out = make([]byte, 0, len(text)+len(text)/4)
 	if !y.block(0) {
 		return nil, false
 	}
@@ -301,8 +302,12 @@ func (y *yaml) quoted(start int, quote byte, column int) bool {
 			}
 			text = fold(text, breaks)
 		default:
-			text = append(text, c)
-			i++
+			end := i + 1
+			for end < len(y.s) && y.s[end] != quote && y.s[end] != '\\' && y.s[end] != '\n' {
+				end++
+			}
+			text = append(text, y.s[i:end]...)
+			i = end
 		}
 	}
 }

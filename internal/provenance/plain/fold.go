@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode"
@@ -41,7 +42,10 @@ var throughNames = [...]string{
 }
 
 func (t Through) Names() []string {
-	var names []string
+	if t == 0 {
+		return nil
+	}
+	names := make([]string, 0, bits.OnesCount16(uint16(t)))
 	for i, name := range throughNames {
 		if t&(1<<i) != 0 {
 			names = append(names, name)

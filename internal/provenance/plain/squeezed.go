@@ -2,6 +2,8 @@ package plain
 
 import (
 	"encoding/binary"
+	"math"
+	"math/bits"
 	"unicode"
 	"unicode/utf8"
 )
@@ -131,6 +133,15 @@ func fours(bytes uint64) Around {
 	bytes = (bytes | bytes>>8) & 0x0000FFFF0000FFFF
 	a := Around(bytes | bytes>>16)
 	return a | ^a.Known()
+}
+
+// Alike is how many bytes behind may be alike, where a are the bits in which they
+// differ; very many when all seven are.
+func (a Around) Alike() int {
+	if alike := bits.LeadingZeros32(uint32(a)) / 4; alike < 7 {
+		return alike
+	}
+	return math.MaxInt / 2
 }
 
 // Known are all bits of the bytes that stand there: behind the end nothing does.
