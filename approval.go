@@ -77,23 +77,6 @@ func (c Class) Known() Class {
 	return c
 }
 
-// ClassOf is the class of a call by its effects: what can be undone is of the
-// lowest. Of the highest nothing is by itself: the operator says what is.
-func ClassOf(kind Kind, effects []Effect) Class {
-	if len(effects) == 0 {
-		if kind == KindTool {
-			return ClassType // nobody knows what it does
-		}
-		return ClassTap
-	}
-	for _, e := range effects {
-		if e != Read && e != Write {
-			return ClassType
-		}
-	}
-	return ClassTap
-}
-
 // ApprovalState is where a question stands. The zero state is none, and answers
 // nothing.
 type ApprovalState uint8

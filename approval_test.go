@@ -371,23 +371,6 @@ func TestAgreeNeedsEverybody(t *testing.T) {
 	})
 }
 
-func TestClassOf(t *testing.T) {
-	for _, c := range []struct {
-		kind    Kind
-		effects []Effect
-		want    Class
-	}{
-		{KindTool, []Effect{Read}, ClassTap}, {KindTool, []Effect{Read, Write}, ClassTap}, {KindTool, []Effect{Send}, ClassType},
-		{KindTool, []Effect{Read, Pay}, ClassType}, {KindTool, []Effect{Delete}, ClassType}, {KindTool, []Effect{Access}, ClassType},
-		{KindTool, []Effect{Exec}, ClassType}, {KindTool, nil, ClassType}, {KindTool, []Effect{"new"}, ClassType},
-		{KindResource, nil, ClassTap}, {KindPrompt, nil, ClassTap},
-	} {
-		if got := ClassOf(c.kind, c.effects); got != c.want {
-			t.Errorf("%s %v: %d, want %d", c.kind, c.effects, got, c.want)
-		}
-	}
-}
-
 // The number is the question's own, and four digits.
 func TestNumber(t *testing.T) {
 	a, b := pendingApproval(), pendingApproval()

@@ -117,8 +117,10 @@ type Record struct {
 	// become durable at once or not at all; ErrOvertaken says that the question
 	// had moved on. A hold comes back with the one that is open already.
 	Approval *Approval
-	// Narrower is put in the place of Approval, at once with it.
+	// Narrower is put in the place of Approval, at once with it. Grant is made or
+	// revoked by a change, and used once more by an intent.
 	Narrower *Approval
+	Grant    *Grant
 	// Charges are reserved with an intent, and settled with its outcome. An intent
 	// for which there is no room drops out of its transaction with ErrFull.
 	Charges []Charge

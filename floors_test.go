@@ -28,6 +28,8 @@ var floors = map[string]int{
 	"sallyport/internal/provenance/form":  1, // pure: records and fields of texts
 	"sallyport/internal/provenance/plain": 1, // pure: texts with their encodings undone
 	"sallyport/internal/scope":            1, // pure: what a task needs, and whom it names
+	"sallyport/internal/scope/english":    1, // pure: what words ask for
+	"sallyport/internal/scope/listing":    1, // pure: records, and how people choose among them
 
 	"sallyport/internal/policy/beside": 1, // pure: what rules read beside arguments
 	"sallyport/internal/policy/source": 1, // pure: policies as written, with places
@@ -114,6 +116,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/pinned": 3, // what scanners see in pins
 	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
+	"sallyport/internal/app/asks":         5, // how people are asked through the agent's client
 	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/allowance":    5, // the limits in force, with what was taken
@@ -138,8 +141,6 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
-	{"sallyport/internal/gateway", "sallyport/internal/granting"}:                  "its own part, which knows nothing of calls under way",
-	{"sallyport/internal/granting", "sallyport/internal/asking"}:                   "amounts are compared in one way",
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
 	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/heldtask"}:          "its own part, which knows nothing of calls",
@@ -157,6 +158,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}:       "its own parts, which know nothing of runs",
 	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                      "a verb of the command line, with its output there",
 	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
+	{"sallyport/internal/app", "sallyport/internal/app/asks"}:                      "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/allowance"}:                 "its own part, which knows nothing of a running gateway",
@@ -166,6 +168,8 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/policy", "sallyport/internal/policy/shape"}:         "its own parts, which know nothing of deciding",
 	{"sallyport/internal/policy", "sallyport/internal/policy/beside"}:        "its own parts, which know nothing of deciding",
 	{"sallyport/internal/inspect", "sallyport/internal/inspect/plain"}:       "its own parts, which know nothing of findings",
+	{"sallyport/internal/scope", "sallyport/internal/scope/english"}:         "its own parts, which know no task",
+	{"sallyport/internal/scope", "sallyport/internal/scope/listing"}:         "its own parts, which know no task",
 	{"sallyport/internal/inspect", "sallyport/internal/inspect/model"}:       "its own parts, which know nothing of findings",
 	{"sallyport/internal/policytest", "sallyport/internal/policy/source"}:    "says what may have been meant in the same words",
 	{"sallyport/internal/policyhistory", "sallyport/internal/policy"}:        "the offline verbs of policy run the decision itself",
@@ -178,7 +182,7 @@ var sideways = map[[2]string]string{
 var pure = map[string]bool{
 	"sallyport/internal/granting": true,
 	"sallyport":                   true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
-	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/card": true, "sallyport/internal/asking": true,
+	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/scope/english": true, "sallyport/internal/scope/listing": true, "sallyport/internal/card": true, "sallyport/internal/asking": true,
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,

@@ -6,6 +6,7 @@ package asking
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,7 @@ func (t *Terms) Class(facts *sallyport.Facts, rules []sallyport.Rule) sallyport.
 	if facts.Tool != nil {
 		effects = facts.Tool.Effects
 	}
-	class := sallyport.ClassOf(facts.Call.Kind, effects)
+	class := classOf(facts.Call.Kind, effects)
 	for _, e := range effects {
 		class = max(class, t.Classes[e])
 	}
@@ -78,6 +79,23 @@ func (t *Terms) Class(facts *sallyport.Facts, rules []sallyport.Rule) sallyport.
 		class = sallyport.ClassPair
 	}
 	return class
+}
+
+// classOf is the class of a call by its effects: what can be undone is of the
+// lowest. Of the highest nothing is by itself: the operator says what is.
+func classOf(kind sallyport.Kind, effects []sallyport.Effect) sallyport.Class {
+	if len(effects) == 0 {
+		if kind == sallyport.KindTool {
+			return sallyport.ClassType // nobody knows what it does
+		}
+		return sallyport.ClassTap
+	}
+	for _, e := range effects {
+		if e != sallyport.Read && e != sallyport.Write {
+			return sallyport.ClassType
+		}
+	}
+	return sallyport.ClassTap
 }
 
 // Amount is the one amount of money of a payment, as it was sent; "" when it has
@@ -98,7 +116,8 @@ func (t *Terms) amounts(facts *sallyport.Facts) (all []string) {
 		tool.Roles = t.Means(facts.Call.Server, facts.Call.Name)
 	}
 	for path, leaf := range facts.Call.Args.Leaves() {
-		if tool.RoleOf(string(path), leaf) != scope.RoleAmount {
+		// By its name alone: an amount that is sent as a text is one.
+		if tool.RoleOf(string(path), sallyport.Value{}) != scope.RoleAmount {
 			continue
 		}
 		amount := string(leaf.Raw())
@@ -133,6 +152,22 @@ func (t *Terms) Agrees(a *sallyport.Approval, by, proof string, at time.Time) ([
 		return nil, fmt.Errorf("%w: %s", ErrNotAsked, strings.Join(a.Groups(), " and "))
 	}
 	return yes, nil
+}
+
+// Answerable reports whether all who could agree to a question at a time would be
+// enough.
+func (t *Terms) Answerable(a sallyport.Approval, at time.Time) bool {
+	a.Answers = nil
+	everybody := slices.Collect(maps.Keys(t.Groups))
+	if t.Alone != "" {
+		everybody = append(everybody, t.Alone)
+	}
+	for _, by := range everybody {
+		if yes, err := t.Agrees(&a, by, "", at); err == nil {
+			a.Answers = append(a.Answers, yes...)
+		}
+	}
+	return a.Complete()
 }
 
 // as is the group from which somebody answers who is not in the one that is asked.

@@ -128,6 +128,38 @@ func TestWhatStillCounts(t *testing.T) {
 	}
 }
 
+// Whether there are people enough: one who is asked and is not the user, in the
+// highest class two.
+func TestAnswerable(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(t *Terms, a *sallyport.Approval)
+		want   bool
+	}{
+		"people enough":     {func(*Terms, *sallyport.Approval) {}, true},
+		"nobody of a group": {func(t *Terms, _ *sallyport.Approval) { t.Groups["bo"] = []string{"finance"} }, false},
+		"the user alone":    {func(t *Terms, a *sallyport.Approval) { a.Principal.User = "bo" }, false},
+		"not two":           {func(_ *Terms, a *sallyport.Approval) { a.Class = sallyport.ClassPair }, false},
+		"two": {func(t *Terms, a *sallyport.Approval) {
+			a.Class, t.Groups["zed"] = sallyport.ClassPair, []string{"security"}
+		}, true},
+		"the operator": {func(t *Terms, _ *sallyport.Approval) { t.Groups, t.Alone = nil, "operator" }, true},
+		"the operator, of the most": {func(t *Terms, a *sallyport.Approval) {
+			t.Groups, t.Alone, a.Class = nil, "operator", sallyport.ClassPair
+		}, false},
+	} {
+		terms, a := terms(), question()
+		c.change(terms, a)
+		if got := terms.Answerable(*a, soon); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	a := question()
+	a.Principal.User = "bo"
+	if !terms().Answerable(*a, late) {
+		t.Error("those to whom it escalates are people, too")
+	}
+}
+
 func TestMayRefuse(t *testing.T) {
 	for by, may := range map[string]bool{"ana": true, "bo": true, "cy": true, "eve": true, "dee": false, "zed": false, "": false, "operator": false} {
 		if err := terms().MayRefuse(question(), by); (err == nil) != may {

@@ -25,6 +25,7 @@ type Parts struct {
 	Agents    Agents
 	Human     Human
 	Approvals Approvals
+	Grants    Grants
 	Policy    Policy
 	Files     PolicyFiles
 	History   History
@@ -139,6 +140,7 @@ func Handler(p Parts) http.Handler {
 	}))
 	policyHandlers(mux, p.Files, p.History)
 	approvalHandlers(mux, p.Approvals)
+	grantHandlers(mux, p.Grants)
 	killHandlers(mux, p.Kills)
 	limitHandlers(mux, p.Limits)
 	runHandlers(mux, p.Runs, p.Changes, p.Sources)

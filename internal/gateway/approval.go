@@ -22,6 +22,9 @@ type Approvals interface {
 	// OpenApproval is one, with what it asks. An error means that this can't be
 	// had: nobody is told it.
 	OpenApproval(ctx context.Context, id string) (sallyport.Approval, error)
+	// Grants are all that were made for an agent's calls of one thing of a server. An
+	// error means that nobody knows: none counts.
+	Grants(ctx context.Context, agent, server, name string) ([]sallyport.Grant, error)
 }
 
 // canWait reports whether people can be asked about a call: whether there is
@@ -39,7 +42,15 @@ func (g *Gateway) answered(ctx context.Context, rules *policy.Rules, facts *sall
 		return held, sallyport.Approval{}, &sallyport.RefusedError{Cause: sallyport.CauseLog, Decision: sallyport.Decision{
 			Policy: held.Policy, Reason: "refused: policy asks people, and what they said can't be read: " + err.Error()}}
 	}
-	if asked.At(g.Now()).State != sallyport.Approved {
+	switch now := g.Now(); {
+	case asked.At(now).State == sallyport.Approved:
+	case asked.State == sallyport.Refused && !asked.Over(now): // a no to this very call holds
+		return held, asked, nil
+	default:
+		decision, granted := g.granted(ctx, rules, facts, held)
+		if decision.Verdict == sallyport.Allow {
+			return decision, granted, nil
+		}
 		return held, asked, nil
 	}
 	// Who said yes may have left its group since, and the call come to weigh more.
@@ -48,9 +59,13 @@ func (g *Gateway) answered(ctx context.Context, rules *policy.Rules, facts *sall
 	return policy.Decide(rules, facts), asked, nil
 }
 
-// spend has an intent use up the approval that let it through: in the commit,
-// or there is no intent.
+// spend has an intent use up the approval, or use the grant, that let it through:
+// in the commit, or there is no intent.
 func spend(record *sallyport.Record, asked sallyport.Approval) error {
+	if strings.HasPrefix(asked.ID, "g_") {
+		record.Grant, record.Entry.Approver = &sallyport.Grant{ID: asked.ID, Used: 1}, asked.Approver()
+		return nil
+	}
 	spent, err := asked.Spend(record.Entry.Call, record.Entry.Time)
 	record.Approval, record.Entry.Approver = &spent, asked.Approver()
 	return err

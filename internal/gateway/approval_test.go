@@ -21,13 +21,15 @@ type questions struct {
 	err    error                                   // of looking
 	full   bool
 	broken error // of writing
+	grants []sallyport.Grant
 }
 
 func (q *questions) apply(record *sallyport.Record) error {
 	a := record.Approval
+	if err := q.grant(record); err != nil || a == nil {
+		return err
+	}
 	switch {
-	case a == nil:
-		return nil
 	case q.kept == nil:
 		q.kept = map[sallyport.Digest]sallyport.Approval{}
 	}

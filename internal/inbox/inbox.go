@@ -36,6 +36,8 @@ type Store interface {
 	// OpenApproval is one. With an error it may come without what it asks: then
 	// nobody may agree to it.
 	OpenApproval(ctx context.Context, id string) (sallyport.Approval, error)
+	// Grants are all, with agent "".
+	Grants(ctx context.Context, agent, server, name string) ([]sallyport.Grant, error)
 }
 
 // Gateway puts answers into force.
@@ -47,6 +49,10 @@ type Gateway interface {
 	// gateway.Narrow.
 	Narrow(ctx context.Context, asked sallyport.Approval, args sallyport.Value, reason, by string,
 		agree func(*sallyport.Approval) ([]sallyport.Answer, error)) (narrower sallyport.Approval, err error)
+	// Grant is Answer for a yes that makes a grant, too. Revoke ends one: an error
+	// means that it still counts.
+	Grant(ctx context.Context, answered sallyport.Approval, grant sallyport.Grant, by string) error
+	Revoke(ctx context.Context, grant sallyport.Grant, by, reason string) error
 }
 
 // Question is a question as people see it.
@@ -59,6 +65,8 @@ type Question struct {
 	// Groups are all that must agree; Escalated may answer in the place of any.
 	Groups    []string `json:"groups"`
 	Escalated []string `json:"escalated"`
+	// Short says that too few people have enrolled to agree to it now.
+	Short bool `json:"short,omitempty"`
 	// Equal are the other questions that wait and can be looked at with this one.
 	Equal []string `json:"equal"`
 	// Question is the canonical bytes that the digest covers, of one question
@@ -178,7 +186,9 @@ func (i *Inbox) bare(a *sallyport.Approval) Question {
 	}
 	q.Groups = append(q.Groups, a.Groups()...)
 	if a.State == sallyport.Pending {
-		q.Escalated = append(q.Escalated, i.Terms().Escalated(a, i.Now())...)
+		terms, now := i.Terms(), i.Now()
+		q.Escalated = append(q.Escalated, terms.Escalated(a, now)...)
+		q.Short = !terms.Answerable(*a, now)
 	}
 	return q
 }

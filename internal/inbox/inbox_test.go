@@ -22,6 +22,7 @@ type desk struct {
 	unseen  map[string]error
 	failed  error
 	by      []string
+	grants  []sallyport.Grant
 }
 
 func (d *desk) Approvals(context.Context) ([]sallyport.Approval, []string, error) {
@@ -240,6 +241,14 @@ func TestList(t *testing.T) {
 	if q := list[1]; q.Question != "" || q.Verb != "PAY 7 with crm / refund" || q.Groups[0] != "finance" || q.Arguments[0].New || q.Past.Approved != 1 {
 		t.Errorf("%+v", q)
 	}
+	if list[1].Short {
+		t.Error("there are people enough")
+	}
+	delete(i.Terms().Groups, "bo")
+	delete(i.Terms().Groups, "cy")
+	if q, err := i.Show(t.Context(), "a_1"); err != nil || !q.Short {
+		t.Errorf("the user alone is in the group: %+v, %v", q, err)
+	}
 	if q := list[3]; q.Problem != "erased" || len(q.Arguments) != 0 {
 		t.Errorf("%+v", q)
 	}
@@ -259,4 +268,26 @@ func TestList(t *testing.T) {
 	if _, err := i.List(t.Context(), false); err == nil {
 		t.Error("nothing waits, as far as anybody knows")
 	}
+}
+
+func (d *desk) Grants(context.Context, string, string, string) ([]sallyport.Grant, error) {
+	return d.grants, d.failed
+}
+
+func (d *desk) Grant(ctx context.Context, next sallyport.Approval, g sallyport.Grant, by string) error {
+	if err := d.Answer(ctx, next, by); err != nil {
+		return err
+	}
+	d.grants = append(d.grants, g)
+	return nil
+}
+
+func (d *desk) Revoke(_ context.Context, g sallyport.Grant, by, _ string) error {
+	for i := range d.grants {
+		if d.grants[i].ID == g.ID && d.grants[i].Revoked == "" {
+			d.grants[i].Revoked = by
+			return nil
+		}
+	}
+	return sallyport.ErrOvertaken
 }

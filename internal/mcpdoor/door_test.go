@@ -54,6 +54,7 @@ type world struct {
 	pins      *pin.Pins
 	rules     atomic.Pointer[policy.Rules]
 	asked     sallyport.Approval // the last question
+	forms     forms
 }
 
 const (
@@ -129,7 +130,7 @@ func newWorld(t testing.TB, options Options) *world {
 	w.forbid(t, "")
 	w.door, err = New(Parts{
 		Gateway: w.gateway, Identifier: w, Guests: w, Servers: w.serversFor, Tool: pins.Tool, Kills: w.gateway.Kills, Now: time.Now, Version: "1",
-		Approval: w.Approval, Question: w.question, TaskOf: w.gateway.TaskOf, Withdraw: w.gateway.Answer, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
+		Approval: w.Approval, Question: w.question, TaskOf: w.gateway.TaskOf, Withdraw: w.gateway.Answer, Forms: &w.forms, Page: func(id string) string { return "https://gate.example/console/approvals/" + id },
 	}, options)
 	if err != nil {
 		t.Fatal(err)
@@ -203,6 +204,10 @@ func (w *world) Identify(_ context.Context, c sallyport.Credential) (sallyport.P
 
 func (w *world) Acting(string) (sallyport.Principal, sallyport.Run, error) {
 	return sallyport.Principal{}, sallyport.Run{}, errors.New("nobody acts here")
+}
+
+func (w *world) Grants(context.Context, string, string, string) ([]sallyport.Grant, error) {
+	return nil, nil
 }
 
 func (w *world) OpenApproval(context.Context, string) (sallyport.Approval, error) {

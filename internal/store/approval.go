@@ -19,18 +19,6 @@ func (w *waiting) seal(a *sallyport.Approval) {
 	w.size += int64(len(a.Question))
 }
 
-// Approval is the last question to people with a digest, without its words; a
-// zero one when there never was any.
-func (r *Reader) Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error) {
-	return approvals.Last(ctx, r.db, digest)
-}
-
-// Approvals are all questions to people that are kept, the oldest first,
-// without their words, and the ids of those that are damaged.
-func (r *Reader) Approvals(ctx context.Context) (all []sallyport.Approval, damaged []string, err error) {
-	return approvals.List(ctx, r.db)
-}
-
 // OpenApproval is one question to people. Its words are left out, with the
 // error, when they can't be had as they were asked: then nobody may answer.
 func (r *Reader) OpenApproval(ctx context.Context, id string) (sallyport.Approval, error) {

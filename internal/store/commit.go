@@ -508,7 +508,7 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 			if w.err != nil {
 				return end, w.err
 			}
-			e.Approval = w.asked.Approval.ID
+			e.Approval = w.asked.ID()
 		}
 		text := e.AppendCanonical(make([]byte, 0, 768))
 		c.rows = append(c.rows, written{e.Index, text, e})

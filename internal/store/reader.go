@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
 	"sallyport/internal/store/segment"
 )
@@ -23,6 +24,7 @@ type Reader struct {
 	index    *sql.DB
 	payloads *segment.Segments
 	keys     keyring
+	approvals.Rows
 
 	projecting sync.Mutex
 }
@@ -39,7 +41,7 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(4)
-	r := &Reader{dir: dir, db: db, payloads: segment.New(filepath.Join(dir, "payloads"))}
+	r := &Reader{dir: dir, db: db, Rows: approvals.Rows{DB: db}, payloads: segment.New(filepath.Join(dir, "payloads"))}
 	if err := db.QueryRow("SELECT coalesce(max(id), 0) FROM keys").Scan(&r.keys.last); err != nil {
 		r.Close()
 		return nil, err

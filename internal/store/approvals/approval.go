@@ -1,5 +1,5 @@
-// Package approvals keeps questions to people, one row each. A row changes
-// within the transaction that appends the entry about it.
+// Package approvals keeps questions to people, and what they granted, one row
+// each. A row changes within the transaction that appends the entry about it.
 package approvals
 
 import (
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS approvals (
 	commitment BLOB NOT NULL
 );
 CREATE UNIQUE INDEX IF NOT EXISTS approvals_open ON approvals (digest) WHERE open = 1;
-CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest);`
+CREATE INDEX IF NOT EXISTS approvals_digest ON approvals (digest);` + grantSchema
 
 // MaxOpen is how many questions of one agent may be open. Whoever could ask
 // without end would have people answer without looking.
@@ -66,15 +66,23 @@ type Change struct {
 	Approval *sallyport.Approval
 	Narrower *sallyport.Approval // is put in its place; nil for none
 	Sealed   Sealed              // what the one asks that is put
+	Grant    *sallyport.Grant    // is made, used or revoked; nil for none
 }
 
 // ChangeOf is a copy of what a record changes; nil for nothing.
 func ChangeOf(record *sallyport.Record) *Change {
-	if record.Approval == nil {
+	if record.Approval == nil && record.Grant == nil {
 		return nil
 	}
-	approval := *record.Approval
-	c := &Change{Approval: &approval}
+	c := &Change{}
+	if record.Approval != nil {
+		approval := *record.Approval
+		c.Approval = &approval
+	}
+	if record.Grant != nil {
+		grant := *record.Grant
+		c.Grant = &grant
+	}
 	if record.Narrower != nil {
 		narrower := *record.Narrower
 		c.Narrower = &narrower
@@ -85,7 +93,7 @@ func ChangeOf(record *sallyport.Record) *Change {
 // Puts is the question that is put; nil for none.
 func (c *Change) Puts() *sallyport.Approval {
 	switch {
-	case c == nil:
+	case c == nil || c.Approval == nil:
 		return nil
 	case c.Narrower != nil:
 		return c.Narrower
@@ -93,6 +101,14 @@ func (c *Change) Puts() *sallyport.Approval {
 		return c.Approval
 	}
 	return nil
+}
+
+// ID is of what changes, as the entry names it.
+func (c *Change) ID() string {
+	if c.Approval == nil {
+		return c.Grant.ID
+	}
+	return c.Approval.ID
 }
 
 // Apply writes the change by the entry of that time, all of it or nothing. A
@@ -107,8 +123,12 @@ func (c *Change) Apply(ctx context.Context, conn Conn, at time.Time) error {
 		return c.narrow(ctx, conn, at)
 	case c.Puts() != nil:
 		return put(ctx, conn, c.Approval, at, c.Sealed)
+	case c.Approval != nil:
+		if err := change(ctx, conn, c.Approval, at); err != nil || c.Grant == nil {
+			return err
+		}
 	}
-	return change(ctx, conn, c.Approval, at)
+	return grant(ctx, conn, c.Grant, at)
 }
 
 // narrow is Apply for a question that is refused and another that is put in its
@@ -221,10 +241,13 @@ func put(ctx context.Context, conn Conn, a *sallyport.Approval, at time.Time, se
 	return err
 }
 
-// Last is the question with a digest that was put last, whatever the clock said
-// then; a zero one when there never was any.
-func Last(ctx context.Context, conn Conn, digest sallyport.Digest) (sallyport.Approval, error) {
-	return first(list(ctx, conn, "digest = $1 ORDER BY open DESC, rowid DESC LIMIT 1", digest.String()))
+// Rows reads what is kept.
+type Rows struct{ DB Conn }
+
+// Approval is the question with a digest that was put last, whatever the clock
+// said then, without its words; a zero one when there never was any.
+func (r Rows) Approval(ctx context.Context, digest sallyport.Digest) (sallyport.Approval, error) {
+	return first(list(ctx, r.DB, "digest = $1 ORDER BY open DESC, rowid DESC LIMIT 1", digest.String()))
 }
 
 // Get is the question with an id, as it is kept; a zero one when there is none.
@@ -254,15 +277,18 @@ func first(found []sallyport.Approval, err error) (sallyport.Approval, error) {
 	return found[0], nil
 }
 
-// List is every question that is kept, the oldest first, and beside them the ids
-// of those that are damaged: one must not hide the others.
-func List(ctx context.Context, conn Conn) (all []sallyport.Approval, damaged []string, err error) {
-	return read(ctx, conn, "1 = 1 ORDER BY asked, id")
+// Approvals is every question that is kept, the oldest first, without its words,
+// and beside them the ids of those that are damaged: one must not hide the others.
+func (r Rows) Approvals(ctx context.Context) (all []sallyport.Approval, damaged []string, err error) {
+	return read(ctx, r.DB, "1 = 1 ORDER BY asked, id")
 }
 
 // Drop forgets the questions that could be answered until before a time.
 func Drop(ctx context.Context, conn Conn, before time.Time) error {
 	_, err := conn.ExecContext(ctx, "DELETE FROM approvals WHERE expires < $1", before.UnixMilli())
+	if err == nil {
+		_, err = conn.ExecContext(ctx, "DELETE FROM grants WHERE until < $1", before.UnixMilli())
+	}
 	return err
 }
 

@@ -1,0 +1,81 @@
+package approvals
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sallyport"
+)
+
+const grantSchema = `
+CREATE TABLE IF NOT EXISTS grants (
+	id      TEXT PRIMARY KEY,
+	agent   TEXT NOT NULL,
+	server  TEXT NOT NULL,
+	name    TEXT NOT NULL,
+	until   INTEGER NOT NULL,  -- Unix milliseconds
+	count   INTEGER NOT NULL,
+	used    INTEGER NOT NULL,
+	last    INTEGER NOT NULL,  -- use, Unix milliseconds; 0 for none
+	revoked TEXT NOT NULL,     -- by whom; empty for nobody
+	record  BLOB NOT NULL      -- as it was made
+);
+CREATE INDEX IF NOT EXISTS grants_call ON grants (agent, server, name);`
+
+// grant makes, uses or revokes a grant. A use for which there is no room any more
+// is sallyport.ErrOvertaken, and so is making or revoking what is there or not.
+func grant(ctx context.Context, conn Conn, g *sallyport.Grant, at time.Time) error {
+	statement := "UPDATE grants SET used = used + 1, last = $2 WHERE id = $1 AND revoked = '' AND used < count AND until > $2"
+	args := []any{g.ID, at.UnixMilli()}
+	switch {
+	case g.Revoked != "":
+		statement, args = "UPDATE grants SET revoked = $2 WHERE id = $1 AND revoked = ''", []any{g.ID, g.Revoked}
+	case g.Used == 0:
+		record, err := json.Marshal(g)
+		if err != nil {
+			return err
+		}
+		statement = "INSERT INTO grants (id, agent, server, name, until, count, used, last, revoked, record) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, '', $7)"
+		args = []any{g.ID, g.Agent, g.Server, g.Name, g.Until.UnixMilli(), g.Count, record}
+	}
+	done, err := conn.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return sallyport.ErrOvertaken
+}
+
+// Grants are all that were made for calls of an agent of one thing of a server, or
+// with agent "" all there are, the oldest first. A damaged one is an error: it
+// answers nothing.
+func (r Rows) Grants(ctx context.Context, agent, server, name string) (all []sallyport.Grant, err error) {
+	rows, err := r.DB.QueryContext(ctx, `SELECT id, agent, server, name, until, count, used, last, revoked, record FROM grants
+		WHERE $1 = '' OR agent = $1 AND server = $2 AND name = $3 ORDER BY id`, agent, server, name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var row, g sallyport.Grant
+		var until, last int64
+		var record []byte
+		if err := rows.Scan(&row.ID, &row.Agent, &row.Server, &row.Name, &until, &row.Count, &row.Used, &last, &row.Revoked, &record); err != nil {
+			return nil, err
+		}
+		// The columns are what the transaction looks at.
+		if err := json.Unmarshal(record, &g); err != nil || g.ID != row.ID || g.Agent != row.Agent || g.Server != row.Server || g.Name != row.Name ||
+			g.Count != row.Count || g.Until.UnixMilli() != until {
+			return nil, fmt.Errorf("%w: grant %s is damaged", ErrUnusable, row.ID)
+		}
+		if g.Used, g.Revoked = row.Used, row.Revoked; last != 0 {
+			g.Last = time.UnixMilli(last)
+		}
+		all = append(all, g)
+	}
+	return all, rows.Err()
+}
