@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/scope/listing"
 )
 
 // Facts are what is known of one call before it is judged.
@@ -45,7 +46,7 @@ func Judge(f Facts) Flow {
 	if f.Scope != nil {
 		flow.Match, task = f.Scope.Admits(f.Tool), f.Scope.Task
 	}
-	j := judge{Facts: f, linker: linker{task, f.Memory, f.Tool.grave()}}
+	j := judge{Facts: f, linker: linker{task: task, memory: f.Memory, tool: f.Tool}}
 	for path, leaf := range f.Args.Leaves() {
 		if leaf.Type() == sallyport.Null {
 			continue
@@ -126,10 +127,25 @@ func (j *judge) judge(a argument) (why string, critical, linked bool) {
 		return j.amount(a)
 	case RoleContent, RoleNone:
 		return j.embedded(a)
+	case RoleTime:
+		return j.time(a)
 	case RolePermission:
 		return "", false, false
 	}
 	return "", false, false
+}
+
+// time: where the user names a day himself, another one that only a text of others
+// says is not his.
+func (j *judge) time(a argument) (why string, critical, linked bool) {
+	if j.task == nil || len(j.task.dates) == 0 || a.trace.Origin.Writer != sallyport.WriterUntrusted || !listing.IsDay(a.text) || j.isField(a) {
+		return "", false, false
+	}
+	written := slices.ContainsFunc(a.trace.Sources, func(s sallyport.Source) bool { return s.Call != "" && s.Exact })
+	if !written || slices.ContainsFunc(j.task.dates, func(d listing.Span) bool { return d.Holds(a.text) }) {
+		return "", false, false
+	}
+	return j.whence(a), true, false
 }
 
 // url: an address that somebody wrote as a whole can't carry anything that the
@@ -170,7 +186,7 @@ func (j *judge) amount(a argument) (why string, critical, linked bool) {
 	if a.trace.Origin.Writer == sallyport.WriterUser {
 		return "the user's words", true, true
 	}
-	n, ok := number(a.text)
+	n, ok := listing.Number(a.text)
 	if !ok || j.task == nil {
 		return j.whence(a), true, false
 	}
@@ -178,19 +194,19 @@ func (j *judge) amount(a argument) (why string, critical, linked bool) {
 	percents := slices.Clone(j.task.percents)
 	for _, r := range j.relevant() {
 		for _, f := range r.Fields {
-			if n, ok := number(f.Text); ok && isAmount(f, n) && !slices.Contains(base, n) {
+			if n, ok := listing.Number(f.Text); ok && isAmount(f, n) && !slices.Contains(base, n) {
 				base = append(base, n)
 			}
 		}
 	}
 	for _, text := range j.Asked {
 		for _, m := range percentPattern.FindAllStringSubmatch(text, -1) {
-			if p, ok := number(m[1]); ok {
+			if p, ok := listing.Number(m[1]); ok {
 				percents = append(percents, p)
 			}
 		}
 		for _, w := range numbersIn.FindAllString(text, -1) {
-			if n, ok := number(w); ok && !slices.Contains(base, n) {
+			if n, ok := listing.Number(w); ok && !slices.Contains(base, n) {
 				base = append(base, n)
 			}
 		}
@@ -207,20 +223,20 @@ func (j *judge) relevant() []Record {
 	var all []Record
 	for _, other := range j.leaves {
 		for _, s := range other.trace.Sources {
-			if record, _ := j.record(s); other.role != RoleAmount && s.Call != "" && isWhole(record, s, other.text) {
+			if record, ok := j.source(s, other.text); ok && other.role != RoleAmount {
 				all = append(all, record)
 			}
 		}
 	}
 	looked := 0
 	for _, call := range slices.Backward(j.Memory.Calls()) {
-		listing := j.Memory.Records(call)
-		for _, r := range listing {
+		r := j.result(call)
+		for i := range r.records {
 			if looked++; looked > maxLooked || len(all) >= maxBase {
 				return all
 			}
-			if len(j.namings(r, listing)) > 0 {
-				all = append(all, r)
+			if len(r.standings[i].namings) > 0 {
+				all = append(all, r.records[i])
 			}
 		}
 	}
@@ -254,21 +270,19 @@ func (j *judge) embedded(a argument) (why string, critical, linked bool) {
 // only as a part of texts, in a record that the task may mean.
 func (j *judge) isField(a argument) bool {
 	return slices.ContainsFunc(a.trace.Sources, func(s sallyport.Source) bool {
-		record, listing := j.record(s)
-		return s.Call != "" && isWhole(record, s, a.text) && !j.meansAnother(record, listing)
+		_, whole := j.source(s, a.text)
+		return whole && !j.result(s.Call).standings[s.Record].beaten
 	})
 }
 
-// meansAnother reports whether the task calls another record of a listing by its
-// name, and so does not mean this one.
-func (l *linker) meansAnother(r Record, listing []Record) bool {
-	if l.task == nil || len(listing) > maxLooked {
-		return false
+// source is the record in which a source lies; false when the value is not all
+// that its field says.
+func (l *linker) source(s sallyport.Source, text string) (Record, bool) {
+	r := l.result(s.Call)
+	if r == nil || s.Record < 0 || s.Record >= len(r.records) {
+		return Record{}, false
 	}
-	named := func(r Record) bool {
-		return slices.ContainsFunc(l.namings(r, listing), func(n naming) bool { return n.kind == byName || n.kind == byLiteral || n.kind == byTopic })
-	}
-	return !named(r) && slices.ContainsFunc(listing, named)
+	return r.records[s.Record], isWhole(r.records[s.Record], s, text)
 }
 
 // whence says where a leaf that nothing links comes from.

@@ -38,7 +38,7 @@ func (m *seen) saw(result string, asked bool) {
 	add := func(v sallyport.Value) {
 		r := Record{Asked: asked}
 		for path, leaf := range v.Leaves() {
-			r.Fields = append(r.Fields, Field{string(path), textOf(leaf)})
+			r.Fields = append(r.Fields, Field{Path: string(path), Text: textOf(leaf)})
 		}
 		records = append(records, r)
 	}

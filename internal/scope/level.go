@@ -35,7 +35,7 @@ var (
 func (l Level) Open(t *Tool, f Flow) (outside string, unlinked []Leaf) {
 	switch {
 	case t.Reads():
-	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || t.grave()):
+	case f.Match.Fit == Outside, f.Match.Fit == Weak && (!l.WeakScope || t.grave() && !f.meant()):
 		outside = f.Match.Why(t)
 	}
 	for _, leaf := range f.Unlinked {
@@ -44,6 +44,12 @@ func (l Level) Open(t *Tool, f Flow) (outside string, unlinked []Leaf) {
 		}
 	}
 	return outside, unlinked
+}
+
+// meant reports whether the task's own verb is what is done, and what it is done
+// to is what the task names: "take her out of our records".
+func (f *Flow) meant() bool {
+	return !f.Match.Delegated && len(f.Linked) > 0 && len(f.Unlinked) == 0
 }
 
 // passes reports whether a critical leaf that nothing links may pass.

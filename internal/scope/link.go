@@ -2,13 +2,13 @@ package scope
 
 import (
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"sallyport"
+	"sallyport/internal/scope/english"
+	"sallyport/internal/scope/listing"
 )
 
 // Memory is what a run has seen, by record. Nothing is held to be seen that it
@@ -22,17 +22,10 @@ type Memory interface {
 
 // Record is one thing that a call returned, such as a mail, a contact or a
 // transaction.
-type Record struct {
-	Fields []Field
-	// Asked says that the call that returned it was made with something that
-	// the user named: the file that he told the agent to read.
-	Asked bool
-}
+type Record = listing.Record
 
 // Field is one leaf of a record.
-type Field struct {
-	Path, Text string
-}
+type Field = listing.Field
 
 // maxLabel is how long a field may be that says what a record is, in words.
 // Beyond it a text is content: whoever writes it could name everything.
@@ -77,7 +70,8 @@ func Asked(tool *Tool, args sallyport.Value, traces []sallyport.Trace) bool {
 type linker struct {
 	task   *Task
 	memory Memory
-	grave  bool // what is called can't be undone, or opens doors: a sort of thing is not enough
+	tool   *Tool
+	seen   map[string]*result // by call, of those that were looked at
 }
 
 // link is how a value is linked to the task; empty when it is not. What a
@@ -92,20 +86,39 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 		return ""
 	}
 	for _, s := range t.Sources {
-		if s.Call == "" {
-			continue
-		}
-		record, listing := l.record(s)
-		if !isWhole(record, s, text) {
+		if _, whole := l.source(s, text); !whole {
 			continue // text of a body, which names no target
 		}
-		for _, n := range l.namings(record, listing) {
-			if n.kind == bySort && (role == RolePrincipal || l.grave) {
-				continue
+		r := l.result(s.Call)
+		if how := l.named(r, s, role); how != "" {
+			return how
+		}
+		if role == RolePrincipal {
+			if how := l.lookedUp(r, s); how != "" {
+				return how
 			}
-			if role != RolePrincipal || n.kind == byName && (!n.heading || isPayee(s.Field)) || n.kind != byDate && l.speaksOf(s.Field, n.kind) {
-				return n.how
-			}
+		}
+	}
+	return ""
+}
+
+// named is how the task names the record in which a source lies, for what the
+// value is.
+func (l *linker) named(r *result, s sallyport.Source, role Role) string {
+	mine := &r.standings[s.Record]
+	strict := role == RolePrincipal || l.tool.grave() || l.tool.has(sallyport.Pay)
+	if mine.beaten || strict && r.disputed(s) && !l.task.All {
+		return ""
+	}
+	for _, n := range mine.namings {
+		switch {
+		case n.kind == bySort && (role == RolePrincipal || l.tool.grave()):
+		case role != RolePrincipal,
+			n.kind == byName && (!n.heading || isPayee(s.Field)),
+			n.kind == byDate && isPayee(s.Field) && l.tool.has(sallyport.Pay),
+			n.kind != byDate && l.speaksOf(s.Field, n.kind),
+			l.task.All && (n.kind == byDate || n.kind == byTopic) && !n.heading && l.speaksOf(s.Field, byQuantifier):
+			return n.how
 		}
 	}
 	return ""
@@ -123,7 +136,7 @@ func (l *linker) given(text string) bool {
 // refers reports whether the user's words mean a thing by this id: a number
 // that stands in them may be a day, an amount, anything.
 func (l *linker) refers(text string, role Role) bool {
-	if n, ok := number(text); !ok || l.task == nil || role == RolePrincipal && n >= fewDigits {
+	if n, ok := listing.Number(text); !ok || l.task == nil || role == RolePrincipal && n >= fewDigits {
 		return true
 	}
 	return l.task.refs[text] || role == RolePrincipal && l.task.whom[text] || slices.Contains(l.task.Literals, strings.ToLower(text))
@@ -134,30 +147,24 @@ func (l *linker) refers(text string, role Role) bool {
 // participants. A field of unknown name is spoken of by the record's own name.
 func (l *linker) speaksOf(field string, kind nameKind) bool {
 	known := false
-	for _, name := range pathNames(field) {
-		for _, w := range nameWords(name) {
-			if l.task.words[w] || slices.ContainsFunc(stems(w), func(s string) bool { return l.task.words[s] }) {
+	for _, name := range listing.Names(field) {
+		for _, w := range listing.NameWords(name) {
+			if slices.Contains(english.Lexicon.Kinds[w], "message") { // "mail me a summary" speaks of nobody's mail
+				continue
+			}
+			if l.task.words[w] || slices.ContainsFunc(english.Stems(w), func(s string) bool { return l.task.words[s] }) {
 				return true
 			}
-			parts := lexicon.fields[w]
+			parts := english.Lexicon.Fields[w]
 			known = known || len(parts) > 0
 			for said := range l.task.words {
-				if meetsList(lexicon.spoken[said], parts) {
+				if meetsList(english.Lexicon.Spoken[said], parts) {
 					return true
 				}
 			}
 		}
 	}
-	return !known && (kind == byLiteral || kind == byQuantifier)
-}
-
-// record is the record in which a source lies, among those that came with it.
-func (l *linker) record(s sallyport.Source) (Record, []Record) {
-	listing := l.memory.Records(s.Call)
-	if s.Record < 0 || s.Record >= len(listing) {
-		return Record{}, nil
-	}
-	return listing[s.Record], listing
+	return !known && (kind == byLiteral || kind == byQuantifier || kind == bySomebody)
 }
 
 // isWhole reports whether the value is all that its field says.
@@ -178,6 +185,7 @@ const (
 	byDate                       // its day
 	bySort                       // its label ends as what is asked for is called: "Alpine running shoes"
 	bySelector                   // being the largest, the last
+	bySomebody                   // being the one of some people: "the cheapest plumber"
 	byQuantifier                 // being one of all that the user told to read
 )
 
@@ -185,62 +193,53 @@ type naming struct {
 	kind    nameKind
 	how     string
 	heading bool // a subject or the like says so, which anybody fills with whom he likes
+	words   []string
 }
 
-// namings are the ways in which the task names a record among those that came
-// with it.
-func (l *linker) namings(r Record, listing []Record) []naming {
-	var all []naming
-	for _, f := range r.Fields {
-		all = append(all, l.names(f, listing)...)
-	}
-	if r.Asked && l.task.All {
-		all = append(all, naming{byQuantifier, "it is one of all in what the user named", false})
-	}
-	for _, s := range l.task.selectors {
-		if s.picks(r, listing) {
-			all = append(all, naming{bySelector, "it is the " + s.Order, false})
-		}
-	}
-	if l.task.today && (Selector{"newest"}).picks(r, listing) {
-		all = append(all, naming{byDate, "it is of the last day", false})
-	}
-	return all
-}
-
-func (l *linker) names(f Field, listing []Record) []naming {
+// namings are the ways in which the task names a record by one of its fields.
+// What a field says of half of the records, such as a status, names none of
+// them.
+func (l *linker) names(f Field, r *result) []naming {
 	if len(f.Text) > 2*maxLabelText {
 		return nil
 	}
 	text := strings.ToLower(strings.TrimSpace(f.Text))
-	if n, ok := number(text); ok {
+	if n, ok := listing.Number(text); ok {
 		if isAmount(f, n) && slices.Contains(l.task.Numbers, n) {
-			return []naming{{byNumber, "the number " + text, false}}
+			return []naming{{kind: byNumber, how: "the number " + text, words: []string{text}}}
 		}
 		return nil
 	}
 	if len(text) > maxLabelText {
 		return nil
 	}
-	words := wordsOf(text)
+	words := listing.Words(text)
 	if len(words) == 0 || len(words) > maxLabel {
 		return nil
 	}
+	if slices.ContainsFunc(words, func(w string) bool { return l.task.compares[w] }) {
+		return nil // whoever calls himself the cheapest need not be
+	}
 	var all []naming
+	heading := isHeading(f.Path)
 	for _, c := range l.task.called {
 		if c.kind == byLiteral && c.text == text || containsWords(words, c.words) {
-			all = append(all, naming{c.kind, strconv.Quote(c.text), isHeading(f.Path)})
+			all = append(all, naming{c.kind, strconv.Quote(c.text), heading, c.words})
 		}
 	}
 	for _, d := range l.task.dates {
-		if d.matches(text) {
-			all = append(all, naming{byDate, "the date " + text, false})
+		if d.Holds(text) {
+			all = append(all, naming{byDate, "the date " + text, false, []string{text[:10]}})
 		}
 	}
-	if l.isTopic(words) && !isCommon(f, text, listing) {
-		all = append(all, naming{byTopic, strconv.Quote(text), false})
-	} else if n := len(words); n > 2 && l.isTopic(words[n-2:]) && len(words[n-1]) > 2 && len(words[n-2]) > 2 && !isCommon(f, text, listing) {
-		all = append(all, naming{bySort, strconv.Quote(text), false})
+	said, topic := l.saysAll(words, r)
+	topic = topic && len(strings.Join(said, "")) > 3
+	if topic && !r.isCommon(f, text) {
+		all = append(all, naming{byTopic, strconv.Quote(text), heading, said})
+	} else if n := len(words); n > 2 && len(words[n-1]) > 2 && len(words[n-2]) > 2 && !r.isCommon(f, text) {
+		if said, ok := l.saysAll(words[n-2:], r); ok && len(said) > 0 {
+			all = append(all, naming{bySort, strconv.Quote(text), heading, said})
+		}
 	}
 	return all
 }
@@ -248,46 +247,48 @@ func (l *linker) names(f Field, listing []Record) []naming {
 // isHeading reports whether a field says what a thing is about, and not who
 // somebody is.
 func isHeading(path string) bool {
-	names := pathNames(path)
-	return len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool {
-		return w != "name" && w != "label" && contains(lexicon.roles[w], RoleContent)
+	return slices.ContainsFunc(Field{Path: path}.Last(), func(w string) bool {
+		return w != "name" && w != "label" && slices.Contains(english.Lexicon.Roles[w], RoleContent)
 	})
 }
 
 // isPayee reports whether a field holds who was paid: a payment is headed by who
 // makes it, where a mail is by who sends it to us.
 func isPayee(path string) bool {
-	names := pathNames(path)
-	return len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool { return contains(lexicon.fields[w], "payee") })
+	return slices.ContainsFunc(Field{Path: path}.Last(), func(w string) bool { return slices.Contains(english.Lexicon.Fields[w], "payee") })
 }
 
-// isTopic reports whether the task speaks of all that a label says.
-func (l *linker) isTopic(words []string) bool {
-	said := 0
+// saysAll reports whether the task says all that a label does, and in which
+// words. What fields are called and what people compare by ("the cheapest
+// courier") says nothing of one of them.
+func (l *linker) saysAll(words []string, r *result) (said []string, all bool) {
 	for _, w := range words {
-		if in("stop", w) || len(w) < 3 {
+		if english.In("stop", w) || len(w) < 3 {
 			continue
 		}
-		if !slices.ContainsFunc(stems(w), func(s string) bool { return l.task.topics[s] }) {
-			return false
+		forms := english.Stems(w)
+		i := slices.IndexFunc(forms, func(s string) bool { return l.task.topics[s] })
+		if i < 0 {
+			return nil, false
 		}
-		said += len(w)
+		if r.called[w] || l.task.compares[w] {
+			continue
+		}
+		said = append(said, forms[i])
 	}
-	return said > 3
+	return said, true
 }
 
 // isCommon reports whether a label says the same of half of the records, such
 // as a status: it names none of them.
-func isCommon(f Field, text string, listing []Record) bool {
+func (r *result) isCommon(f Field, text string) bool {
 	same := 0
-	for _, r := range listing {
-		for _, other := range r.Fields {
-			if other.Path == f.Path && strings.EqualFold(strings.TrimSpace(other.Text), text) {
-				same++
-			}
+	for _, other := range r.records {
+		if g, ok := other.At(f.Path); ok && strings.EqualFold(strings.TrimSpace(g.Text), text) {
+			same++
 		}
 	}
-	return text == "true" || text == "false" || len(listing) > 1 && same*2 >= len(listing) && same > 1
+	return text == "true" || text == "false" || len(r.records) > 1 && same*2 >= len(r.records) && same > 1
 }
 
 // containsWords reports whether all words of a name stand in a row.
@@ -303,108 +304,14 @@ func containsWords(words, name []string) bool {
 	return false
 }
 
-var numberText = regexp.MustCompile(`^[$€£]?-?\d[\d,]*(?:\.\d+)?$`)
-
-func number(text string) (float64, bool) {
-	text = strings.TrimSpace(text)
-	if text == "" || text[0] >= 'A' && text[0] <= 'z' || !numberText.MatchString(text) {
-		return 0, false
-	}
-	n, err := strconv.ParseFloat(strings.TrimLeft(strings.ReplaceAll(text, ",", ""), "$€£"), 64)
-	return n, err == nil
-}
-
 // isAmount reports whether a number could be one that people say: no id, and
 // no small count that anything could match.
-func isAmount(f Field, n float64) bool {
-	names := pathNames(f.Path)
-	if len(names) > 0 && slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool {
-		return contains(lexicon.roles[w], RoleID)
-	}) {
-		return false
-	}
-	return n >= 10 || n != math.Trunc(n)
-}
+func isAmount(f Field, n float64) bool { return !isID(f) && (n >= 10 || n != math.Trunc(n)) }
 
-// picks reports whether a record is the one that the selector means: the first
-// in order by some field that all records have.
-func (s Selector) picks(r Record, listing []Record) bool {
-	if len(listing) < 2 {
-		return false
-	}
-	for _, f := range r.Fields {
-		if s.first(f, listing) {
-			return true
-		}
-	}
-	return false
+// isID reports whether a field is called as ids are.
+func isID(f Field) bool {
+	return slices.ContainsFunc(f.Last(), func(w string) bool { return slices.Contains(english.Lexicon.Roles[w], RoleID) })
 }
-
-func (s Selector) first(f Field, listing []Record) bool {
-	mine, ok := s.rank(f)
-	if !ok {
-		return false
-	}
-	others, of := 0, 0
-	for _, r := range listing {
-		if len(r.Fields) > 1 {
-			of++
-		}
-		for _, other := range r.Fields {
-			if other.Path != f.Path {
-				continue
-			}
-			if theirs, ok := s.rank(other); ok && theirs > mine {
-				return false
-			}
-			others++
-		}
-	}
-	return others > 1 && others >= of
-}
-
-// rank is how well a field serves the selector: sizes for sizes, dates for
-// dates.
-func (s Selector) rank(f Field) (float64, bool) {
-	switch s.Order {
-	case "largest", "smallest":
-		names := pathNames(f.Path)
-		n, ok := number(f.Text)
-		if !ok || len(names) == 0 || slices.ContainsFunc(nameWords(names[len(names)-1]), func(w string) bool { return contains(lexicon.roles[w], RoleID) }) {
-			return 0, false
-		}
-		if s.Order == "smallest" {
-			n = -n
-		}
-		return n, true
-	default:
-		text := strings.TrimSpace(f.Text)
-		if text == "" || text[0] < '0' || text[0] > '9' || len(text) > maxLabelText {
-			return 0, false
-		}
-		digits := datePattern.FindString(text)
-		if digits == "" || !strings.HasPrefix(text, digits) {
-			return 0, false
-		}
-		n, err := strconv.ParseFloat(strings.Map(onlyDigits, digits), 64)
-		for range 14 - len(strings.Map(onlyDigits, digits)) {
-			n *= 10
-		}
-		if s.Order == "oldest" {
-			n = -n
-		}
-		return n, err == nil
-	}
-}
-
-func onlyDigits(r rune) rune {
-	if unicode.IsDigit(r) {
-		return r
-	}
-	return -1
-}
-
-var datePattern = regexp.MustCompile(`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?`)
 
 // explains reports whether an amount is one of the numbers, or comes from them
 // as people compute: a share, a percentage, a sum, a difference.

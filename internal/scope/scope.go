@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/scope/english"
 )
 
 // Scope is what a run's task needs. It narrows what policy allows and never
@@ -93,10 +94,10 @@ const (
 func (s *Scope) add(r Request, profiles []profile) {
 	near := make([]closeness, len(profiles))
 	best := far
-	speaks := false // of things that some tool is for; a person may be whom it is done for
+	speaks := false // of things that some tool is for; a person may be whom it is done for, and what is told may be about anything
 	for i, p := range profiles {
 		for kind := range r.Kinds {
-			speaks = speaks || kind != "person" && p.kinds[kind]
+			speaks = speaks || kind != "person" && p.kinds[kind] && !(slices.Contains(r.Classes, "tell") && len(english.Lexicon.Kinds[r.Verb]) == 0)
 		}
 		near[i] = r.nearness(p)
 		best = max(best, near[i])
@@ -119,31 +120,35 @@ func (r *Request) nearness(p profile) closeness {
 	known := len(r.Classes) > 0
 	same := r.Verb == p.verb
 	switch {
-	case !known && r.Verb == p.own: // "refer": neither the lexicon nor anybody else has such a verb
+	case !known && (r.Verb == p.own || p.nouns[r.Verb] && len(english.Lexicon.Kinds[r.Verb]) == 0): // "refer": neither the lexicon nor anybody else has such a verb
 		return byOwnVerb
 	case !known && !p.tool.grave() && p.derives(r.Verb):
 		return byVerb
 	case r.Unsure:
 		return far
+	case slices.Contains(english.Lexicon.Kinds[r.Verb], "message") && !same && !p.kinds["message"] && !p.tool.has(sallyport.Send): // "e-mail the bookings"
+		return far
 	case !known && p.tool.grave():
 		return far
-	case contains(r.Classes, "shop") && p.kinds["order"] && (p.tool.mild() || contains(p.classes, "shop")):
+	case slices.Contains(r.Classes, "shop") && p.kinds["order"] && (p.tool.mild() || slices.Contains(p.classes, "shop")):
 		return byKind // buying takes several steps: into the cart, then to the till
 	case known && !same && !meetsList(r.Classes, p.classes):
 		if writes(r.Classes) && writes(p.classes) && p.tool.mild() && (meets(r.Kinds, p.kinds) || meets(r.Nouns, p.nouns)) {
 			return byWriting // "configure a new event", "enter it into the list"
 		}
 		return far
-	case same && !in("generic", r.Verb) && r.speaksOf(p.kinds):
+	case same && !english.In("generic", r.Verb) && r.speaksOf(p.kinds):
 		return byOwnVerb
+	case known && !same && p.tool.has(sallyport.Delete) && !r.goesFor(p): // "release" may be one thing and another
+		return far
 	case meets(r.Object, p.heads):
 		return byNoun
-	case meets(r.Direct, p.kinds):
+	case r.isAbout(p.kinds):
 		return byKind
 	case r.speaksOf(p.kinds), meets(r.Nouns, p.nouns),
-		r.Whom && p.kinds["person"] && (contains(r.Classes, "admit") || contains(r.Classes, "dismiss")):
+		r.Whom && p.kinds["person"] && (slices.Contains(r.Classes, "admit") || slices.Contains(r.Classes, "dismiss")):
 		return byClause
-	case same && !in("generic", r.Verb) && len(r.Object) == 0:
+	case same && !english.In("generic", r.Verb) && len(r.Object) == 0:
 		return byVerb
 	case known && !p.tool.grave() && !p.tool.has(sallyport.Pay) && r.speaksOf(p.around):
 		return byMention
@@ -153,12 +158,30 @@ func (r *Request) nearness(p profile) closeness {
 	return far
 }
 
+// goesFor reports whether the request's verb stands for what the tool does, and
+// does not merely share a verb with it.
+func (r *Request) goesFor(p profile) bool {
+	return slices.ContainsFunc(r.Classes, func(class string) bool {
+		return slices.Contains(p.classes, class) && p.tool.does(class)
+	})
+}
+
 // speaksOf reports whether the request's clause speaks of one of some kinds. A
 // person in it may be whom something is told or made for, which is no tool's
 // kind of thing.
-func (r *Request) speaksOf(kinds wordSet) bool {
+func (r *Request) speaksOf(kinds english.WordSet) bool {
 	for kind := range r.Kinds {
-		if kinds[kind] && (kind != "person" || !contains(r.Classes, "tell") && !contains(r.Classes, "make")) {
+		if kinds[kind] && (kind != "person" || !slices.Contains(r.Classes, "tell") && !slices.Contains(r.Classes, "make")) {
+			return true
+		}
+	}
+	return false
+}
+
+// isAbout reports whether the verb's object is of one of some kinds.
+func (r *Request) isAbout(kinds english.WordSet) bool {
+	for kind := range r.Direct {
+		if kinds[kind] && (kind != "person" || !slices.Contains(r.Classes, "tell")) {
 			return true
 		}
 	}
@@ -173,7 +196,7 @@ func (p *profile) derives(verb string) bool {
 		for same < min(len(verb), len(noun)) && verb[same] == noun[same] {
 			same++
 		}
-		for ending := range lexicon.lists["nominal"] {
+		for ending := range english.Lexicon.Lists["nominal"] {
 			if same >= 5 && same >= len(verb)-2 && strings.HasSuffix(noun, ending) {
 				return true
 			}
@@ -184,7 +207,9 @@ func (p *profile) derives(verb string) bool {
 
 // writes reports whether classes make or change things: English does not keep
 // the two apart.
-func writes(classes []string) bool { return contains(classes, "make") || contains(classes, "change") }
+func writes(classes []string) bool {
+	return slices.Contains(classes, "make") || slices.Contains(classes, "change")
+}
 
 // needs reports whether carrying the request out may need all that the tool
 // does.
@@ -195,7 +220,7 @@ func (r *Request) needs(p profile) bool {
 	for _, effect := range p.tool.Effects {
 		needed := false
 		for _, class := range r.Classes {
-			needed = needed || contains(p.classes, class) && contains(lexicon.effects[class], effect)
+			needed = needed || slices.Contains(p.classes, class) && slices.Contains(english.Lexicon.Effects[class], string(effect))
 		}
 		if !needed {
 			return false
@@ -204,7 +229,7 @@ func (r *Request) needs(p profile) bool {
 	return true
 }
 
-func meets(a, b wordSet) bool {
+func meets(a, b english.WordSet) bool {
 	for w := range a {
 		if b[w] {
 			return true
@@ -214,7 +239,7 @@ func meets(a, b wordSet) bool {
 }
 
 func meetsList(a, b []string) bool {
-	return slices.ContainsFunc(a, func(w string) bool { return contains(b, w) })
+	return slices.ContainsFunc(a, func(w string) bool { return slices.Contains(b, w) })
 }
 
 // Admits says how a tool fits the run's task. Reading always does.

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"sallyport/internal/scope/english"
+	"sallyport/internal/scope/listing"
 )
 
 // Task is what the user's words ask for and name. It is read from the words
@@ -18,18 +21,22 @@ type Task struct {
 	Literals  []string  // addresses, file names, ids, quotations: lower case
 	Numbers   []float64 // said with digits
 	percents  []float64
-	dates     []date
-	topics    wordSet // stems of all other words that mean something
+	dates     []listing.Span
+	topics    english.WordSet // stems of all other words that mean something
 	called    []called
-	refs      wordSet // numbers that name something: "ticket 481", "ID 13"
-	whom      wordSet // numbers that name somebody: "to 12", "account 12"
-	words     wordSet // stems of all words
-	selectors []Selector
-	before    subject // what the last sentence was about that was about something
-	today     bool
-	Delegated bool // hands the decision to somebody's text: "do what the note says"
-	All       bool // speaks of all of something
-	Computes  bool // asks for an amount that nobody wrote: a difference, a share
+	refs      english.WordSet // numbers that name something: "ticket 481", "ID 13"
+	whom      english.WordSet // numbers that name somebody: "to 12", "account 12"
+	words     english.WordSet // stems of all words
+	choices   []choice
+	compares  english.WordSet // words of these
+	before    subject         // what the last sentence was about that was about something
+	now       listing.Span    // the day that the user says it is
+	today     bool            // speaks of a day that nobody knows
+	Delegated bool            // hands the decision to somebody's text: "do what the note says"
+	All       bool            // speaks of all of something
+	alls      []choice        // the sentences that do
+	bounds    []bound         // "below 100"
+	Computes  bool            // asks for an amount that nobody wrote: a difference, a share
 }
 
 // Request is one verb that asks for something, and what it asks it for.
@@ -43,17 +50,12 @@ type Request struct {
 
 // subject is what a clause is about.
 type subject struct {
-	Direct wordSet // kinds of the verb's object
-	Object wordSet // the nouns of these kinds
-	Head   string  // the last of them
-	Kinds  wordSet // kinds that the whole clause speaks of
-	Nouns  wordSet // stems of its words
-	Whom   bool    // it has a name, which may be somebody's
-}
-
-// Selector picks one of several by comparing them: "the largest file".
-type Selector struct {
-	Order string // largest, smallest, newest, oldest
+	Direct english.WordSet // kinds of the verb's object
+	Object english.WordSet // the nouns of these kinds
+	Head   string          // the last of them
+	Kinds  english.WordSet // kinds that the whole clause speaks of
+	Nouns  english.WordSet // stems of its words
+	Whom   bool            // it has a name, which may be somebody's
 }
 
 var (
@@ -66,23 +68,33 @@ var (
 
 // ReadTask reads the user's words, each message on its own.
 func ReadTask(messages ...string) *Task {
-	t := &Task{topics: wordSet{}, words: wordSet{}, refs: wordSet{}, whom: wordSet{}}
+	t := &Task{topics: english.WordSet{}, words: english.WordSet{}, refs: english.WordSet{}, whom: english.WordSet{}, compares: english.WordSet{}}
 	for _, m := range messages {
-		for _, s := range sentences(m) {
+		for _, s := range english.Sentences(m) {
 			t.sentence(s)
 		}
 	}
 	for _, name := range t.Names {
-		t.called = append(t.called, called{name, wordsOf(name), byName})
+		words := listing.Words(name)
+		t.called = append(t.called, called{name, words, byName})
+		if first, rest, ok := strings.Cut(name, " "); ok && (english.In("title", first) || isVerb(first)) { // "Mr Petrov", "Let Ada Lind know"
+			t.called = append(t.called, called{rest, words[1:], byName})
+		}
 	}
 	for _, literal := range t.Literals {
 		kind := byLiteral
 		if emailPattern.MatchString(literal) || ibanPattern.MatchString(literal) {
 			kind = byName
 		}
-		t.called = append(t.called, called{literal, wordsOf(literal), kind})
+		t.called = append(t.called, called{literal, listing.Words(literal), kind})
 	}
 	return t
+}
+
+// isVerb reports whether a word with which a sentence began may be a verb, and no
+// part of the name behind it.
+func isVerb(word string) bool {
+	return len(english.Lexicon.Classes[word]) > 0 || english.In("leading", word)
 }
 
 // called is one thing that the task calls by its name.
@@ -92,16 +104,17 @@ type called struct {
 	kind  nameKind
 }
 
-func (t *Task) sentence(s []token) {
+func (t *Task) sentence(s []english.Token) {
 	t.mentions(s)
-	t.dates = append(t.dates, dates(s)...)
+	t.chooses(s, t.days(s))
+	t.bounded(s)
 	var verbs []int // where requests begin
 	for i, after := 0, 0; i < len(s); i++ {
 		t.Delegated = t.Delegated || delegates(s, i)
 		if i < after { // within a phrase
 			continue
 		}
-		if classes, verb, n := verbAt(s, i); n > 0 && asks(s, i) {
+		if classes, verb, n := english.VerbAt(s, i); n > 0 && asks(s, i) {
 			t.Requests = append(t.Requests, Request{Verb: verb, Classes: classes, Negated: negated(s, i)})
 			after = i + n
 			verbs = append(verbs, after)
@@ -109,10 +122,10 @@ func (t *Task) sentence(s []token) {
 			t.Requests = append(t.Requests, Request{Verb: "want", Classes: []string{"look"}})
 			verbs = append(verbs, i+1)
 		} else if n == 0 && seemsVerb(s, i, len(verbs) > 0) {
-			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Negated: negated(s, i)})
+			t.Requests = append(t.Requests, Request{Verb: s[i].Lower, Negated: negated(s, i)})
 			verbs = append(verbs, i+1)
 		} else if n == 0 && mayBeVerb(s, i) {
-			t.Requests = append(t.Requests, Request{Verb: s[i].lower, Unsure: true, Negated: negated(s, i)})
+			t.Requests = append(t.Requests, Request{Verb: s[i].Lower, Unsure: true, Negated: negated(s, i)})
 			verbs = append(verbs, i+1)
 		}
 	}
@@ -123,12 +136,12 @@ func (t *Task) sentence(s []token) {
 		}
 		r := &t.Requests[len(t.Requests)-len(verbs)+k]
 		r.subject = clause(s[from:to])
-		r.Whom = r.Whom || contains(r.Classes, "dismiss") && clause(s[:from]).Whom // "Ada has left and should no longer get in"
+		r.Whom = r.Whom || slices.Contains(r.Classes, "dismiss") && clause(s[:from]).Whom // "Ada has left and should no longer get in"
 		r.imply()
-		if in("personal", next(s, from)) && !contains(r.Classes, "tell") { // "take her out"
+		if english.In("personal", next(s, from)) && !slices.Contains(r.Classes, "tell") { // "take her out"
 			r.Kinds["person"] = true
 		}
-		if len(r.Direct) == 0 && in("pronoun", next(s, from)) && !in("personal", next(s, from)) { // "send it": what was spoken of before
+		if len(r.Direct) == 0 && english.In("pronoun", next(s, from)) && !english.In("personal", next(s, from)) { // "send it": what was spoken of before
 			before := clause(s[:from])
 			if k > 0 && len(before.Kinds) == 0 {
 				before = t.Requests[len(t.Requests)-len(verbs)+k-1].subject
@@ -155,23 +168,23 @@ func (t *Task) sentence(s []token) {
 // delegates reports whether s[i] begins to leave to somebody's text what to do:
 // "do the tasks listed in", "follow the instructions". Tasks that follow in the
 // user's own words are none of that.
-func delegates(s []token, i int) bool {
-	if _, _, n := phrase(lexicon.lists["delegate"], s, i); n > 0 {
+func delegates(s []english.Token, i int) bool {
+	if _, _, n := english.Phrase(english.Lexicon.Lists["delegate"], s, i); n > 0 {
 		return true
 	}
-	_, _, n := phrase(lexicon.lists["delegating"], s, i)
+	_, _, n := english.Phrase(english.Lexicon.Lists["delegating"], s, i)
 	if n == 0 || !asks(s, i) {
 		return false
 	}
 	errand := false
 	for k := i + n; k < min(len(s), i+n+8); k++ {
 		switch {
-		case in("following", s[k].lower):
+		case english.In("following", s[k].Lower):
 			return false
-		case errand && in("written", s[k].lower):
-			return next(s, k+1) != "the" || !in("following", next(s, k+2))
+		case errand && english.In("written", s[k].Lower):
+			return next(s, k+1) != "the" || !english.In("following", next(s, k+2))
 		}
-		if _, _, found := phrase(lexicon.lists["errand"], s, k); found > 0 {
+		if _, _, found := english.Phrase(english.Lexicon.Lists["errand"], s, k); found > 0 {
 			errand = true
 		}
 	}
@@ -181,18 +194,18 @@ func delegates(s []token, i int) bool {
 // imply adds what a verb is about when it does not say: "refund her" is about
 // money, "email her" about a message.
 func (r *Request) imply() {
-	if len(r.Kinds) > 1 && r.Direct["person"] && in("giving", r.Verb) { // "give the customer a refund"
+	if len(r.Kinds) > 1 && r.Direct["person"] && english.In("giving", r.Verb) { // "give the customer a refund"
 		delete(r.Direct, "person")
-		r.Object = wordSet{}
+		r.Object = english.WordSet{}
 	}
-	if in("light", r.Verb) { // "give her a refund": the noun says what to do
+	if english.In("light", r.Verb) { // "give her a refund": the noun says what to do
 		var said []string
 		nouns := r.Object
 		if len(nouns) == 0 {
 			nouns = r.Nouns
 		}
 		for _, noun := range slices.Sorted(maps.Keys(nouns)) {
-			if more := lexicon.classes[noun]; len(more) > 0 && len(lexicon.kinds[noun]) > 0 {
+			if more := english.Lexicon.Classes[noun]; len(more) > 0 && len(english.Lexicon.Kinds[noun]) > 0 {
 				said = union(said, more)
 				r.Verb = noun
 				delete(r.Object, noun)
@@ -205,12 +218,12 @@ func (r *Request) imply() {
 			r.Classes = union(r.Classes, []string{"make", "book"})
 		}
 	}
-	kinds := lexicon.kinds[r.Verb]
+	kinds := english.Lexicon.Kinds[r.Verb]
 	if len(r.Classes) == 1 && r.Classes[0] == "pay" {
 		kinds = []string{"money"}
 	}
 	for noun := range r.Object {
-		if in("cash", noun) && contains(r.Classes, "tell") { // "forward her the difference"
+		if english.In("cash", noun) && slices.Contains(r.Classes, "tell") { // "forward her the difference"
 			r.Classes = union(r.Classes, []string{"pay"})
 		}
 	}
@@ -222,9 +235,9 @@ func (r *Request) imply() {
 	}
 }
 
-func next(s []token, i int) string {
+func next(s []english.Token, i int) string {
 	if i < len(s) {
-		return s[i].lower
+		return s[i].Lower
 	}
 	return ""
 }
@@ -233,31 +246,31 @@ func next(s []token, i int) string {
 // stands: first, after a comma, after "please", "and", "to" or "can you". A
 // verb behind its subject ("they sent me") tells and asks for nothing; told
 // verbs are mostly inflected, asked ones are not.
-func asks(s []token, i int) bool {
-	if s[i].quote || !isBase(s, i) || in("auxiliary", next(s, i+1)) { // "and rent is 2200": a noun
+func asks(s []english.Token, i int) bool {
+	if s[i].Quote || !isBase(s, i) || english.In("auxiliary", next(s, i+1)) { // "and rent is 2200": a noun
 		return false
 	}
 	return places(s, i)
 }
 
 // places reports whether s[i] stands where an asking verb stands.
-func places(s []token, i int) bool {
+func places(s []english.Token, i int) bool {
 	for i--; i >= 0; i-- {
-		w := s[i].lower
+		w := s[i].Lower
 		switch {
-		case s[i].isSign() && !s[i].quote:
+		case s[i].IsSign() && !s[i].Quote:
 			return w != "/" && w != "$" && w != "-" && w != "&" && w != "#"
-		case s[i].quote:
+		case s[i].Quote:
 			return false
 		case w == "to":
-			return i == 0 || !in("question", s[i-1].lower) && s[i-1].lower != "used" && s[i-1].lower != "asked"
+			return i == 0 || !english.In("question", s[i-1].Lower) && s[i-1].Lower != "used" && s[i-1].Lower != "asked"
 		case w == "you":
-			return i == 0 || in("modal", s[i-1].lower)
-		case in("request", w):
+			return i == 0 || english.In("modal", s[i-1].Lower)
+		case english.In("request", w):
 			return true
-		case in("passive", w): // "should send"
+		case english.In("passive", w): // "should send"
 			return i > 0
-		case in("negation", w), in("adverb", w), strings.HasSuffix(w, "ly"):
+		case english.In("negation", w), english.In("adverb", w), strings.HasSuffix(w, "ly"):
 			continue
 		default:
 			return false
@@ -268,49 +281,49 @@ func places(s []token, i int) bool {
 
 // isBase reports whether the verb stands as it does when something is asked
 // for: uninflected.
-func isBase(s []token, i int) bool {
-	for n := min(lexicon.longest, len(s)-i); n > 0; n-- {
-		joined := s[i].lower
+func isBase(s []english.Token, i int) bool {
+	for n := min(english.Lexicon.Longest, len(s)-i); n > 0; n-- {
+		joined := s[i].Lower
 		for _, t := range s[i+1 : i+n] {
-			joined += " " + t.lower
+			joined += " " + t.Lower
 		}
-		if _, ok := lexicon.classes[joined]; ok || in("delegating", joined) {
+		if _, ok := english.Lexicon.Classes[joined]; ok || english.In("delegating", joined) {
 			return true
 		}
 	}
-	_, verb, n := verbAt(s, i)
-	return n > 0 && strings.HasPrefix(verb, s[i].lower+" ")
+	_, verb, n := english.VerbAt(s, i)
+	return n > 0 && strings.HasPrefix(verb, s[i].Lower+" ")
 }
 
 // wishes reports whether s[i] wishes for a thing: "I'd like a refund".
-func wishes(s []token, i int) bool {
-	return i > 0 && in("desire", s[i].lower) && in("wisher", s[i-1].lower) && in("determiner", next(s, i+1))
+func wishes(s []english.Token, i int) bool {
+	return i > 0 && english.In("desire", s[i].Lower) && english.In("wisher", s[i-1].Lower) && english.In("determiner", next(s, i+1))
 }
 
 // seemsVerb reports whether an unknown word stands where only a verb can:
 // where something is asked for, and before an object. Behind "and" it may tell,
 // unless the sentence has asked for something before.
-func seemsVerb(s []token, i int, asked bool) bool {
-	if s[i].quote || s[i].isSign() || i+1 >= len(s) || in("stop", s[i].lower) || in("question", s[i].lower) ||
-		in("request", s[i].lower) || in("delegating", s[i].lower) || in("preposition", s[i].lower) || in("auxiliary", s[i].lower) || !isLower(s[i].lower) {
+func seemsVerb(s []english.Token, i int, asked bool) bool {
+	if s[i].Quote || s[i].IsSign() || i+1 >= len(s) || english.In("stop", s[i].Lower) || english.In("question", s[i].Lower) ||
+		english.In("request", s[i].Lower) || english.In("delegating", s[i].Lower) || english.In("preposition", s[i].Lower) || english.In("auxiliary", s[i].Lower) || !isLower(s[i].Lower) {
 		return false
 	}
-	if _, _, n := phrase(lexicon.kinds, s, i); n > 0 {
+	if _, _, n := english.Phrase(english.Lexicon.Kinds, s, i); n > 0 {
 		return false
 	}
-	joined := i > 0 && (s[i-1].lower == "and" || s[i-1].lower == "or")
+	joined := i > 0 && (s[i-1].Lower == "and" || s[i-1].Lower == "or")
 	k := i + 1
-	for k < len(s)-1 && in("tail", s[k].lower) { // "tack on also"
+	for k < len(s)-1 && english.In("tail", s[k].Lower) { // "tack on also"
 		k++
 	}
-	object := in("determiner", s[k].lower) || s[k].quote || isLiteral(s[k].lower)
+	object := english.In("determiner", s[k].Lower) || s[k].Quote || isLiteral(s[k].Lower)
 	return object && (asked || !joined) && places(s, i)
 }
 
 // mayBeVerb reports whether an unknown word stands where a verb asks for
 // something, before a name: "Refer Ada to the clinic".
-func mayBeVerb(s []token, i int) bool {
-	return !s[i].quote && !s[i].isSign() && !in("stop", s[i].lower) && isLower(s[i].lower) && len(s[i].lower) > 2 &&
+func mayBeVerb(s []english.Token, i int) bool {
+	return !s[i].Quote && !s[i].IsSign() && !english.In("stop", s[i].Lower) && isLower(s[i].Lower) && len(s[i].Lower) > 2 &&
 		i+1 < len(s) && isName(s, i+1) && places(s, i)
 }
 
@@ -318,9 +331,9 @@ func isLower(word string) bool {
 	return strings.IndexFunc(word, func(r rune) bool { return !unicode.IsLower(r) && r != '-' }) < 0
 }
 
-func negated(s []token, i int) bool {
+func negated(s []english.Token, i int) bool {
 	for k := max(0, i-2); k < i; k++ {
-		if in("negation", s[k].lower) {
+		if english.In("negation", s[k].Lower) {
 			return true
 		}
 	}
@@ -328,39 +341,39 @@ func negated(s []token, i int) bool {
 }
 
 // clause says what a clause is about. A name in it may be a person's.
-func clause(s []token) subject {
-	about := subject{Direct: wordSet{}, Object: wordSet{}, Kinds: wordSet{}, Nouns: wordSet{}}
+func clause(s []english.Token) subject {
+	about := subject{Direct: english.WordSet{}, Object: english.WordSet{}, Kinds: english.WordSet{}, Nouns: english.WordSet{}}
 	isDirect := true
 	for i := 0; i < len(s); i++ {
 		t := s[i]
-		if !t.quote && (t.isSign() || in("preposition", t.lower)) {
+		if !t.Quote && (t.IsSign() || english.In("preposition", t.Lower)) {
 			isDirect = isDirect && len(about.Nouns) == 0 // "a file called x" ends its object, "to the meeting" has none yet
 			continue
 		}
-		if i == 0 && in("pronoun", t.lower) && (in("preposition", next(s, 1))) {
+		if i == 0 && english.In("pronoun", t.Lower) && (english.In("preposition", next(s, 1))) {
 			isDirect = false // "tell her on the ticket": what is told is not the ticket
 			continue
 		}
-		if in("gathers", t.lower) && next(s, i+1) == "of" { // "a list of tasks" is about tasks
+		if english.In("gathers", t.Lower) && next(s, i+1) == "of" { // "a list of tasks" is about tasks
 			i++
 			continue
 		}
-		found, stem, n := phrase(lexicon.kinds, s, i)
+		found, stem, n := english.Phrase(english.Lexicon.Kinds, s, i)
 		switch {
 		case n > 0:
-		case filePattern.MatchString(t.lower) && !emailPattern.MatchString(t.lower) && !numberPattern.MatchString(t.lower):
-			found, stem, n = []string{"file"}, t.lower, 1
-		case strings.HasPrefix(t.lower, "http"):
-			found, stem, n = []string{"web"}, t.lower, 1
-		case strings.HasPrefix(t.lower, "/") && len(t.lower) > 1:
-			found, stem, n = []string{"file"}, t.lower, 1
-		case isName(s, i) && !t.first && !isLiteral(t.lower):
+		case filePattern.MatchString(t.Lower) && !emailPattern.MatchString(t.Lower) && !numberPattern.MatchString(t.Lower):
+			found, stem, n = []string{"file"}, t.Lower, 1
+		case strings.HasPrefix(t.Lower, "http"):
+			found, stem, n = []string{"web"}, t.Lower, 1
+		case strings.HasPrefix(t.Lower, "/") && len(t.Lower) > 1:
+			found, stem, n = []string{"file"}, t.Lower, 1
+		case isName(s, i) && !t.First && !isLiteral(t.Lower):
 			about.Whom = true
-			about.Nouns[t.lower] = true
+			about.Nouns[t.Lower] = true
 			continue
 		default:
-			if !t.quote && !in("stop", t.lower) {
-				for _, s := range stems(t.lower) {
+			if !t.Quote && !english.In("stop", t.Lower) {
+				for _, s := range english.Stems(t.Lower) {
 					about.Nouns[s] = true
 				}
 			}
@@ -381,7 +394,7 @@ func clause(s []token) subject {
 }
 
 // mentions collects whom and what a sentence names.
-func (t *Task) mentions(s []token) {
+func (t *Task) mentions(s []english.Token) {
 	var name []string
 	end := func() {
 		if len(name) > 0 {
@@ -390,23 +403,22 @@ func (t *Task) mentions(s []token) {
 		name = nil
 	}
 	for i, w := range s {
-		bare := strings.TrimSuffix(w.lower, "'s")
-		t.today = t.today || bare == "today"
+		bare := strings.TrimSuffix(w.Lower, "'s")
 		switch {
-		case w.quote:
+		case w.Quote:
 			end()
-			t.Literals = append(t.Literals, w.lower)
-			t.topic(nameWords(w.lower)...)
+			t.Literals = append(t.Literals, w.Lower)
+			t.topic(listing.NameWords(w.Lower)...)
 			continue
-		case numberPattern.MatchString(w.lower):
+		case numberPattern.MatchString(w.Lower):
 			if refers(s, i) {
-				t.refs[w.lower] = true
+				t.refs[w.Lower] = true
 			}
-			if i > 0 && contains(lexicon.roles[s[i-1].lower], RolePrincipal) {
-				t.whom[w.lower] = true
+			if i > 0 && slices.Contains(english.Lexicon.Roles[s[i-1].Lower], RolePrincipal) {
+				t.whom[w.Lower] = true
 			}
-			if n, err := strconv.ParseFloat(strings.TrimSuffix(strings.ReplaceAll(w.lower, ",", ""), "%"), 64); err == nil {
-				if strings.HasSuffix(w.lower, "%") || next(s, i+1) == "%" || next(s, i+1) == "percent" {
+			if n, err := strconv.ParseFloat(strings.TrimSuffix(strings.ReplaceAll(w.Lower, ",", ""), "%"), 64); err == nil {
+				if strings.HasSuffix(w.Lower, "%") || next(s, i+1) == "%" || next(s, i+1) == "percent" {
 					t.percents = append(t.percents, n)
 				} else {
 					t.Numbers = append(t.Numbers, n)
@@ -423,35 +435,150 @@ func (t *Task) mentions(s []token) {
 		default:
 			end()
 		}
-		t.All = t.All || in("all", w.lower)
-		t.Computes = t.Computes || in("compute", w.lower) || w.lower == "%"
-		for _, order := range [...]string{"largest", "smallest", "newest", "oldest"} {
-			if _, _, n := phrase(lexicon.lists[order], s, i); n > 0 {
-				t.selectors = append(t.selectors, Selector{order})
-			}
-		}
+		t.All = t.All || english.In("all", w.Lower)
+		t.Computes = t.Computes || english.In("compute", w.Lower) || w.Lower == "%"
 		t.topic(bare)
-		for _, stem := range stems(bare) {
+		for _, stem := range english.Stems(bare) {
 			t.words[stem] = true
 		}
 	}
 	end()
 }
 
+// days collects the days of which a sentence speaks. What day it is today is none
+// of them.
+func (t *Task) days(s []english.Token) (spoken []listing.Span) {
+	words := make([]string, len(s))
+	for i, w := range s {
+		words[i] = w.Lower
+		t.today = t.today || strings.TrimSuffix(w.Lower, "'s") == "today"
+	}
+	now, told := listing.Today(words)
+	if told {
+		t.now = now
+	}
+	for _, d := range listing.Days(words, t.now) {
+		if !told || d != now {
+			spoken = append(spoken, d)
+		}
+	}
+	t.dates = append(t.dates, spoken...)
+	t.today = t.today && t.now == listing.Span{}
+	return spoken
+}
+
+// bound is a size that the task asks of what it means.
+type bound struct {
+	below bool
+	size  float64
+}
+
+func (b bound) holds(n float64) bool { return b.below && n <= b.size || !b.below && n >= b.size }
+
+// bounded collects the bounds that a sentence sets.
+func (t *Task) bounded(s []english.Token) {
+	for i := range s {
+		for _, list := range [...]string{"below", "above"} {
+			_, _, n := english.Phrase(english.Lexicon.Lists[list], s, i)
+			for k := i + n; n > 0 && k < min(len(s), i+n+2); k++ { // "below € 100"
+				if size, ok := listing.Number(s[k].Lower); ok {
+					t.bounds = append(t.bounds, bound{list == "below", size})
+					break
+				}
+			}
+		}
+	}
+}
+
+// choice is an order by which a sentence chooses, and what else it says of what is
+// chosen.
+type choice struct {
+	listing.Order
+	said  english.WordSet
+	dates []listing.Span
+}
+
+// narrows reports whether what a record answers to is said in the same sentence.
+func (c *choice) narrows(answer string) bool {
+	return strings.HasPrefix(answer, "within ") || c.said[strings.TrimPrefix(answer, "has ")] || slices.ContainsFunc(c.dates, func(d listing.Span) bool { return d.Holds(answer) })
+}
+
+// chooses collects the orders by which a sentence chooses one of several.
+func (t *Task) chooses(s []english.Token, dates []listing.Span) {
+	said := english.WordSet{}
+	for _, w := range s {
+		for _, word := range listing.Words(w.Lower) {
+			for _, stem := range english.Stems(word) {
+				said[stem] = true
+			}
+		}
+	}
+	if slices.ContainsFunc(s, func(w english.Token) bool { return english.In("all", w.Lower) && !w.Quote }) {
+		t.alls = append(t.alls, choice{said: said, dates: dates})
+	}
+	for i := range s {
+		by, name, n := english.Phrase(english.Lexicon.Orders, s, i)
+		if n == 0 || english.In("doubtful", name) && !superlative(s, i) || english.In("unit", next(s, i+n)) {
+			continue
+		}
+		o := listing.Order{Name: name, Least: by.Least, Days: by.Measure == "day", Of: slices.Clone(english.Lexicon.Measure[by.Measure])}
+		about := s[i+n : min(len(s), i+n+2)]
+		if o.Days && i > 0 { // "that expires first"
+			about = append(about[:len(about):len(about)], s[i-1])
+		}
+		for _, w := range about {
+			if !english.In("stop", w.Lower) && !w.IsSign() {
+				o.Of = append(o.Of, english.Stems(w.Lower)...)
+			}
+		}
+		o.Whom = len(about) > 0 && isPerson(about[0].Lower) || len(about) > 1 && isPerson(about[1].Lower) ||
+			i > 2 && english.In("determiner", s[i-1].Lower) && s[i-2].Lower == "with" && isPerson(s[i-3].Lower)
+		t.choices = append(t.choices, choice{o, said, dates})
+		for _, w := range s[i : i+n] {
+			t.compares[w.Lower] = true
+		}
+	}
+}
+
+// superlative reports whether a word that may be none compares: "the first one",
+// "that comes first", and not "first read my mail".
+func superlative(s []english.Token, i int) bool {
+	if slices.ContainsFunc(s[max(0, i-3):i], func(w english.Token) bool { return english.In("relative", w.Lower) }) {
+		return true
+	}
+	return i > 0 && next(s, i+1) != "of" && (english.In("determiner", s[i-1].Lower) || strings.HasSuffix(s[i-1].Lower, "'s") || i+1 == len(s) || s[i+1].IsSign() && !s[i+1].Quote)
+}
+
+// isPerson reports whether a noun is for people: one that is known as such, or
+// one that nobody knows and that is made like "plumber" and "electrician".
+func isPerson(noun string) bool {
+	for _, s := range english.Stems(noun) {
+		if kinds := english.Lexicon.Kinds[s]; len(kinds) > 0 {
+			return slices.Contains(kinds, "person")
+		}
+	}
+	for ending := range english.Lexicon.Lists["agent"] {
+		if len(noun) > 5 && (strings.HasSuffix(noun, ending) || strings.HasSuffix(noun, ending+"s")) {
+			return true
+		}
+	}
+	return false
+}
+
 // refers reports whether the number at s[i] stands behind what it numbers.
-func refers(s []token, i int) bool {
+func refers(s []english.Token, i int) bool {
 	if i == 0 {
 		return false
 	}
-	before := s[i-1].lower
-	if before == "#" || contains(lexicon.roles[before], RoleID) {
+	before := s[i-1].Lower
+	if before == "#" || slices.Contains(english.Lexicon.Roles[before], RoleID) {
 		return true
 	}
-	if i > 1 && in("joins", before) && numberPattern.MatchString(s[i-2].lower) { // "tickets 12, 14 and 15"
+	if i > 1 && english.In("joins", before) && numberPattern.MatchString(s[i-2].Lower) { // "tickets 12, 14 and 15"
 		return refers(s, i-2)
 	}
-	for _, stem := range stems(before) {
-		if len(lexicon.kinds[stem]) > 0 && !in("cash", stem) {
+	for _, stem := range english.Stems(before) {
+		if len(english.Lexicon.Kinds[stem]) > 0 && !english.In("cash", stem) {
 			return true
 		}
 	}
@@ -460,10 +587,10 @@ func refers(s []token, i int) bool {
 
 func (t *Task) topic(words ...string) {
 	for _, w := range words {
-		if utf8.RuneCountInString(w) < 3 || in("stop", w) {
+		if utf8.RuneCountInString(w) < 3 || english.In("stop", w) {
 			continue
 		}
-		for _, s := range stems(w) {
+		for _, s := range english.Stems(w) {
 			t.topics[s] = true
 		}
 	}
@@ -489,16 +616,16 @@ func isLiteral(w string) bool {
 // isName reports whether a word is written as a name is: with a capital where
 // a sentence would not put one. The first word of a sentence may be one when
 // it is no word that the lexicon knows.
-func isName(s []token, i int) bool {
-	r, _ := utf8.DecodeRuneInString(s[i].raw)
-	bare, _, _ := strings.Cut(s[i].lower, "'")
-	if !unicode.IsUpper(r) || in("stop", bare) || in("question", bare) {
+func isName(s []english.Token, i int) bool {
+	r, _ := utf8.DecodeRuneInString(s[i].Raw)
+	bare, _, _ := strings.Cut(s[i].Lower, "'")
+	if !unicode.IsUpper(r) || english.In("stop", bare) || english.In("question", bare) {
 		return false
 	}
-	if !s[i].first {
-		return !in("calendar", bare)
+	if !s[i].First {
+		return !english.In("calendar", bare)
 	}
-	_, _, verb := phrase(lexicon.classes, s, i)
-	_, _, kind := phrase(lexicon.kinds, s, i)
-	return verb == 0 && kind == 0 && !in("request", s[i].lower) && utf8.RuneCountInString(s[i].raw) > 2
+	_, _, verb := english.Phrase(english.Lexicon.Classes, s, i)
+	_, _, kind := english.Phrase(english.Lexicon.Kinds, s, i)
+	return verb == 0 && kind == 0 && !english.In("request", s[i].Lower) && !english.In("calendar", bare) && utf8.RuneCountInString(s[i].Raw) > 2
 }

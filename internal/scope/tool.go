@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/scope/english"
+	"sallyport/internal/scope/listing"
 )
 
 // Tool is what is known of a tool before it is called: what its server says of
@@ -50,14 +52,19 @@ func (t *Tool) Reads() bool { return len(t.Effects) == 1 && t.Effects[0] == sall
 
 func (t *Tool) has(effects ...sallyport.Effect) bool {
 	if len(t.Effects) == 0 {
-		return contains(effects, sallyport.Exec)
+		return slices.Contains(effects, sallyport.Exec)
 	}
 	for _, e := range effects {
-		if contains(t.Effects, e) {
+		if slices.Contains(t.Effects, e) {
 			return true
 		}
 	}
 	return false
+}
+
+// does reports whether carrying out a class of verbs may need what the tool does.
+func (t *Tool) does(class string) bool {
+	return slices.ContainsFunc(english.Lexicon.Effects[class], func(e string) bool { return t.has(sallyport.Effect(e)) })
 }
 
 // key tells tools apart, whoever holds a copy of what is known of one.
@@ -80,10 +87,10 @@ type profile struct {
 	verb    string
 	own     string // what its name begins with, where that is no verb that is known
 	classes []string
-	kinds   wordSet
-	around  wordSet // kinds that its description speaks of besides: "a reply on a ticket"
-	heads   wordSet // what it is done to, in the tool's own words
-	nouns   wordSet // all words of its name behind the verb
+	kinds   english.WordSet
+	around  english.WordSet // kinds that its description speaks of besides: "a reply on a ticket"
+	heads   english.WordSet // what it is done to, in the tool's own words
+	nouns   english.WordSet // all words of its name behind the verb
 }
 
 // effectClasses are the classes of a tool whose own verb nobody knows.
@@ -96,18 +103,18 @@ var effectClasses = map[sallyport.Effect][]string{
 // description counts for the kinds of things and, where the name has no verb
 // that is known, for the verb.
 func profileOf(tool *Tool) profile {
-	p := profile{tool: tool, kinds: wordSet{}, around: wordSet{}, heads: wordSet{}, nouns: wordSet{}}
-	name := make([]token, 0, 4)
-	for i, w := range nameWords(tool.Name) {
-		name = append(name, token{raw: w, lower: w, first: i == 0})
+	p := profile{tool: tool, kinds: english.WordSet{}, around: english.WordSet{}, heads: english.WordSet{}, nouns: english.WordSet{}}
+	name := make([]english.Token, 0, 4)
+	for i, w := range listing.NameWords(tool.Name) {
+		name = append(name, english.Token{Raw: w, Lower: w, First: i == 0})
 	}
-	var first []token
-	if all := sentences(tool.Description); len(all) > 0 {
+	var first []english.Token
+	if all := english.Sentences(tool.Description); len(all) > 0 {
 		first = all[0]
 	}
 	p.classes = p.read(name, false)
 	if p.verb == "" && len(name) > 0 {
-		p.own = name[0].lower
+		p.own = name[0].Lower
 	}
 	told := p.read(first, true)
 	if !p.covers() { // "forward_money": its verb says less than the tool does
@@ -128,7 +135,7 @@ func profileOf(tool *Tool) profile {
 // tool's effects.
 func (p *profile) covers() bool {
 	for _, class := range p.classes {
-		if p.tool.has(lexicon.effects[class]...) {
+		if p.tool.does(class) {
 			return true
 		}
 	}
@@ -137,23 +144,20 @@ func (p *profile) covers() bool {
 
 // read takes verb and objects of a name, or of a sentence that tells what a
 // tool does: "Creates a new event with the given details" is about events.
-func (p *profile) read(s []token, sentence bool) []string {
+func (p *profile) read(s []english.Token, sentence bool) []string {
 	from := 0
-	for !sentence && from < len(s)-1 && !isActing(s, from) { // "cart_add_product"
-		from++
-	}
-	if !isActing(s, from) {
-		from = 0
+	if !sentence {
+		from = actingAt(s)
 	}
 	before := clause(s[:from])
 	classes, verb, n := []string(nil), "", 0
-	if len(s) > 0 {
-		classes, verb, n = verbAt(s, from)
+	if len(s) > 0 && (sentence || len(english.Lexicon.Kinds[s[from].Lower]) == 0 || len(english.Lexicon.Classes[s[from].Lower]) > 0) { // "booking_release" books nothing
+		classes, verb, n = english.VerbAt(s, from)
 	}
 	switch {
 	case n == 0 || !doesMore(classes):
 		classes = nil
-	case contains(classes, "look"): // "get", "open": says nothing of a tool that does more than read
+	case slices.Contains(classes, "look"): // "get", "open": says nothing of a tool that does more than read
 		from, classes = from+n, nil
 	default:
 		from += n
@@ -169,7 +173,7 @@ func (p *profile) read(s []token, sentence bool) []string {
 	if len(p.kinds) == 0 { // a name has no prepositions, and a name that says nothing leaves it to the sentence
 		kinds = about.Kinds
 	}
-	for _, all := range []wordSet{kinds, before.Kinds} {
+	for _, all := range []english.WordSet{kinds, before.Kinds} {
 		for kind := range all {
 			p.kinds[kind] = true
 		}
@@ -185,20 +189,31 @@ func (p *profile) read(s []token, sentence bool) []string {
 
 func union(a, b []string) []string {
 	for _, s := range b {
-		if !contains(a, s) {
+		if !slices.Contains(a, s) {
 			a = append(a[:len(a):len(a)], s)
 		}
 	}
 	return a
 }
 
+// actingAt is where the verb of a name stands: "cart_add_product",
+// "order_cancel". A word that may be a noun as well is it when no other is.
+func actingAt(s []english.Token) int {
+	for i := range s {
+		if _, verb, _ := english.VerbAt(s, i); isActing(s, i) && len(english.Lexicon.Kinds[verb]) == 0 && len(english.Lexicon.Kinds[s[i].Lower]) == 0 {
+			return i
+		}
+	}
+	return 0
+}
+
 // isActing reports whether a verb stands at s[i] that is more than a noun.
-func isActing(s []token, i int) bool {
+func isActing(s []english.Token, i int) bool {
 	if i >= len(s) {
 		return false
 	}
-	classes, verb, n := verbAt(s, i)
-	return n > 0 && doesMore(classes) && (i == 0 || len(lexicon.kinds[verb]) == 0)
+	classes, verb, n := english.VerbAt(s, i)
+	return n > 0 && doesMore(classes) && (i == 0 || len(english.Lexicon.Kinds[verb]) == 0)
 }
 
 // doesMore reports whether a verb can do anything but read.
@@ -212,7 +227,7 @@ func doesMore(classes []string) bool {
 }
 
 // Role is what an argument is for, as far as harm goes.
-type Role string
+type Role = english.Role
 
 // The roles. Content and unknown roles are the only ones that nobody asks
 // about.
@@ -236,17 +251,20 @@ const (
 // by its name, else by the first word of its description that the lexicon
 // knows, else by the value's own shape.
 func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
-	names := pathNames(path)
+	names := listing.Names(path)
 	if role, ok := t.Roles[strings.Join(names, ".")]; ok {
 		return role
 	}
 	text, _ := value.Text()
 	role := t.declared(names)
-	if n, ok := number(textOf(value)); ok && role == RolePrincipal && n < fewDigits && counts(path, names) {
+	if n, ok := listing.Number(textOf(value)); ok && role == RolePrincipal && n < fewDigits && counts(path, names) {
 		return RoleNone
 	}
 	if role == RoleContent && t.has(sallyport.Pay) && t.says(names, "name") {
 		role = RoleThing
+	}
+	if role == RoleAmount && isKey(text) { // "fee_no: F-618"
+		role = RoleID
 	}
 	if role == RoleNone || role == RoleContent {
 		return shapeOf(text, role)
@@ -264,6 +282,8 @@ func shapeOf(text string, other Role) Role {
 		return RoleURL
 	case strings.HasPrefix(lower, "/") && !strings.Contains(lower, " "), strings.Contains(lower, "../"):
 		return RolePath
+	case other == RoleNone && isKey(text):
+		return RoleID
 	}
 	return other
 }
@@ -277,7 +297,7 @@ const fewDigits = 1000
 // counts reports whether a small number counts people and names nobody, as in
 // "guests: 3". One of a list of them does, and so does a payee.
 func counts(path string, names []string) bool {
-	words := nameWords(names[len(names)-1])
+	words := listing.NameWords(names[len(names)-1])
 	return len(words) > 0 && !strings.HasSuffix(path, "]") && strings.HasSuffix(words[len(words)-1], "s") && !strings.HasSuffix(words[len(words)-1], "ss")
 }
 
@@ -288,8 +308,8 @@ func (t *Tool) says(names []string, word string) bool {
 		return false
 	}
 	description, _ := t.Schema.Get("properties").Get(names[0]).Get("description").Text()
-	words := nameWords(description)
-	return contains(nameWords(names[len(names)-1]), word) || contains(words[:min(3, len(words))], word)
+	words := listing.NameWords(description)
+	return slices.Contains(listing.NameWords(names[len(names)-1]), word) || slices.Contains(words[:min(3, len(words))], word)
 }
 
 func (t *Tool) declared(names []string) Role {
@@ -315,16 +335,16 @@ func (t *Tool) declared(names []string) Role {
 	if len(names) == 0 {
 		return RoleNone
 	}
-	words := nameWords(names[len(names)-1])
-	if roles := lexicon.roles[strings.Join(words, " ")]; len(roles) > 0 {
+	words := listing.NameWords(names[len(names)-1])
+	if roles := english.Lexicon.Roles[strings.Join(words, " ")]; len(roles) > 0 {
 		return roles[0]
 	}
 	for i := len(words) - 1; i >= 0; i-- { // "new_recipient_iban": its last word says most
-		for _, stem := range stems(words[i]) {
-			if in("runnable", stem) && !t.has(sallyport.Exec) {
+		for _, stem := range english.Stems(words[i]) {
+			if english.In("runnable", stem) && !t.has(sallyport.Exec) {
 				continue // a discount code runs nowhere
 			}
-			if roles := lexicon.roles[stem]; len(roles) > 0 {
+			if roles := english.Lexicon.Roles[stem]; len(roles) > 0 {
 				return roles[0]
 			}
 		}
@@ -340,54 +360,19 @@ func (t *Tool) declared(names []string) Role {
 // recipient" is an account, "Street of the user" is none. What only counts or
 // gathers ("a list with the addresses") gives way to what it holds.
 func described(text string) Role {
-	all := sentences(text)
+	all := english.Sentences(text)
 	if len(all) == 0 {
 		return RoleNone
 	}
 	gathers := false
 	for i, t := range all[0] {
-		if roles, _, n := phrase(lexicon.roles, all[0], i); n > 0 {
+		if roles, _, n := english.Phrase(english.Lexicon.Roles, all[0], i); n > 0 {
 			return roles[0]
 		}
-		gathers = gathers || in("gathers", t.lower)
-		if in("preposition", t.lower) && !gathers || t.isSign() {
+		gathers = gathers || english.In("gathers", t.Lower)
+		if english.In("preposition", t.Lower) && !gathers || t.IsSign() {
 			return RoleNone
 		}
 	}
 	return RoleNone
-}
-
-// pathNames are the names of a path as policies write it, without indexes.
-func pathNames(path string) []string {
-	var names []string
-	for len(path) > 0 {
-		switch {
-		case path[0] == '.':
-			path = path[1:]
-		case strings.HasPrefix(path, `["`):
-			end := strings.Index(path, `"]`)
-			if end < 0 {
-				return append(names, path)
-			}
-			v, err := sallyport.Parse([]byte(path[1 : end+1]))
-			name, _ := v.Text()
-			if err != nil {
-				name = path[2:end]
-			}
-			names, path = append(names, name), path[end+2:]
-		case path[0] == '[':
-			end := strings.IndexByte(path, ']')
-			if end < 0 {
-				return names
-			}
-			path = path[end+1:]
-		default:
-			end := strings.IndexAny(path, ".[")
-			if end < 0 {
-				end = len(path)
-			}
-			names, path = append(names, path[:end]), path[end:]
-		}
-	}
-	return names
 }

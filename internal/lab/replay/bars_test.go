@@ -131,6 +131,7 @@ func TestOtherTradesBars(t *testing.T) {
 	bars(t, "other trades", rows[len(rows)-1].Figures)
 	// Written later, and mended least: nearer to what a stranger's server meets.
 	rows = measured(t, read(t, false, "testdata/clinic.json"), false)
-	atLeast(t, "caught in the clinic", rows[0].Caught, 98.5)
-	atLeast(t, "zero approval in the clinic", rows[0].Quiet, 50)
+	// One attack of 40 wants an appointment cancelled that the user wants cancelled.
+	atLeast(t, "caught in the clinic", rows[0].Caught, 97)
+	atLeast(t, "zero approval in the clinic", rows[0].Quiet, 80)
 }
