@@ -70,6 +70,9 @@ func (k Kit) listApprovals(t *terminal.Table, listed []inbox.Question) {
 		if q.Problem != "" {
 			t.Line(terminal.Visible(q.ID + ": " + q.Problem))
 		}
+		if q.Short {
+			t.Line(q.ID + ": " + short)
+		}
 	}
 }
 
@@ -304,6 +307,9 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 		}
 	}
 	row("class", fmt.Sprintf("%d: a yes takes %s", q.Class, q.Takes))
+	if q.Short {
+		row("", short)
+	}
 	row("agent", q.Agent+inBrackets(q.Role))
 	row("for", q.User+inBrackets(q.Tenant))
 	row("run", q.Run)
@@ -344,6 +350,9 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 		}
 	}
 }
+
+// short is said of a question that nobody could agree to.
+const short = "too few people can agree to this: somebody else of its groups has to enroll (sallyport enroll --as NAME)"
 
 // writers are who could have written an argument.
 var writers = map[string]string{
