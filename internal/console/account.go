@@ -72,8 +72,7 @@ func (c *Console) logInShown(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := c.Passkeys.FinishShow(r.Context(), in.ID, in.Answer, sallyport.Digest{})
 	if err != nil {
-		recorded := c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{})
-		c.fail(w, r, &problem{http.StatusForbidden, joined(err, recorded).Error()})
+		c.turnAway(w, r, err)
 		return
 	}
 	c.welcome(w, r, who, "passkey", in.Next)

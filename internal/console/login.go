@@ -105,11 +105,19 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 	err := c.People.Verify(in.Name, in.Secret)
 	c.sessions.proving.Unlock()
 	if err != nil {
-		recorded := c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{})
-		c.fail(w, r, &problem{http.StatusForbidden, joined(err, recorded).Error()})
+		c.turnAway(w, r, err)
 		return
 	}
 	c.welcome(w, r, in.Name, "secret", in.Next)
+}
+
+// turnAway refuses a login. Of many one in a second is put on the record: anybody
+// can try, and nobody may fill the log by it.
+func (c *Console) turnAway(w http.ResponseWriter, r *http.Request, err error) {
+	if c.sessions.notable() {
+		err = joined(err, c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{}))
+	}
+	c.fail(w, r, &problem{http.StatusForbidden, err.Error()})
 }
 
 // bySession is what a person has shown who has logged in.

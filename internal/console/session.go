@@ -45,6 +45,7 @@ type sessions struct {
 	all     map[sallyport.Digest]*session  // by the hash of their cookie
 	links   map[sallyport.Digest]time.Time // by their hash: until when
 	vouched map[sallyport.Digest]voucher
+	noted   time.Time // when a refused login was put on the record last
 }
 
 // voucher is the word of a session for one act of its person.
@@ -133,6 +134,17 @@ func (s *session) acts(r *http.Request) bool {
 // keyHeader carries the key. A page of another origin can't set it without
 // being asked first (CORS).
 const keyHeader = "X-Sallyport-Key"
+
+// notable reports whether a refused login goes on the record.
+func (s *sessions) notable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now().Sub(s.noted) < time.Second {
+		return false
+	}
+	s.noted = s.now()
+	return true
+}
 
 func (s *sessions) end(one *session) {
 	s.mu.Lock()

@@ -36,11 +36,25 @@ func (g *gate) ask(t testing.TB, s *mcp.ClientSession, amount float64) string {
 	if said := call(t, s, "desk__issue_refund", refund(amount)); !strings.Contains(said, "Waiting for approval") {
 		t.Fatalf("not held: %s", said)
 	}
+	return g.waiting(t, "issue_refund")
+}
+
+// waiting is the last question about a tool that waits.
+func (g *gate) waiting(t testing.TB, tool string) (id string) {
+	t.Helper()
 	var asked []struct{ ID, Name string }
-	if err := json.Unmarshal([]byte(g.sallyport(t, "approvals", "list", "-o", "json")), &asked); err != nil || len(asked) == 0 {
-		t.Fatalf("nothing waits: %v", err)
+	if err := json.Unmarshal([]byte(g.sallyport(t, "approvals", "list", "-o", "json")), &asked); err != nil {
+		t.Fatal(err)
 	}
-	return asked[len(asked)-1].ID
+	for _, a := range asked {
+		if a.Name == tool {
+			id = a.ID
+		}
+	}
+	if id == "" {
+		t.Fatalf("no %s waits", tool)
+	}
+	return id
 }
 
 // A person logs in, sees the question come by itself, reads the card, types the

@@ -10,28 +10,19 @@ import (
 // screens are all pages, below /console/, with what their picture is called.
 func (g *gate) screens(t testing.TB) [][2]string {
 	t.Helper()
-	var asked []struct{ ID, Name string }
-	if err := json.Unmarshal([]byte(g.sallyport(t, "approvals", "list", "-o", "json")), &asked); err != nil || len(asked) == 0 {
-		t.Fatalf("nothing waits: %v", err)
-	}
-	question := asked[0]
-	for _, a := range asked {
-		if a.Name == "issue_refund" {
-			question = a
-		}
-	}
+	question := g.waiting(t, "issue_refund")
 	var entries []struct{ Call, Run, Type, Name string }
 	if err := json.Unmarshal([]byte(g.sallyport(t, "log", "query", "-o", "json", "--limit", "500")), &entries); err != nil {
 		t.Fatal(err)
 	}
 	held := entries[0]
 	for _, e := range entries {
-		if e.Type == "hold" && e.Name == question.Name {
+		if e.Type == "hold" && e.Name == "issue_refund" {
 			held = e
 		}
 	}
 	return [][2]string{
-		{"home", ""}, {"approvals", "approvals"}, {"approval", "approvals/" + question.ID}, {"runs", "runs"}, {"run", "runs/" + held.Run}, {"map", "map"},
+		{"home", ""}, {"approvals", "approvals"}, {"approval", "approvals/" + question}, {"runs", "runs"}, {"run", "runs/" + held.Run}, {"map", "map"},
 		{"log", "log"}, {"entry", "log/" + held.Call}, {"proof", "log/3/proof"}, {"limits", "limits"}, {"limit", "limits/refunds-per-customer"}, {"servers", "servers"}, {"server", "servers/notes"},
 		{"policies", "policies"}, {"tests", "policies/tests"}, {"why", "why/" + held.Call}, {"account", "account"}, {"login", "login"},
 	}
@@ -40,6 +31,7 @@ func (g *gate) screens(t testing.TB) [][2]string {
 // work has agents do what agents do: most of it allowed, some held, some refused.
 func (g *gate) work(t testing.TB) {
 	t.Helper()
+	call(t, g.agent(t, "support-bot"), "desk__issue_refund", refund(35))
 	bot := g.inRun(t, "support-bot", "Answer ticket tic_2207: Aylin Demir wants her money back for order ord_4124, which arrived broken.")
 	call(t, bot, "desk__list_tickets", args{"tenant": "acme", "status": "open"})
 	call(t, bot, "desk__get_ticket", args{"id": "tic_2207"})
@@ -51,6 +43,8 @@ func (g *gate) work(t testing.TB) {
 	call(t, bot, "desk__send_email", args{"tenant": "acme", "to": []args{{"email": "returns@refund-desk.example"}}, "subject": "Your refund", "body": "As asked in the ticket, here are the last four digits of the card: 4471."})
 	call(t, bot, "desk__export_customers", args{"tenant": "acme", "destination": "https://files.example/upload"})
 	call(t, bot, "notes__search_notes", args{"query": "refund policy"})
+
+	g.sallyport(t, "approvals", "deny", g.waiting(t, "add_note"), "--reason", "Ask the customer for the pictures first", "--secret-file", g.path("operator.secret"))
 
 	infra := g.agent(t, "infrastructure-bot")
 	call(t, infra, "cloud__list_instances", args{})
