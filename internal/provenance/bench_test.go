@@ -3,9 +3,11 @@ package provenance
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"sallyport"
 )
@@ -129,6 +131,23 @@ func processor(b *testing.B) func() {
 	}
 }
 
+// turns measures the median time of a turn, which other programs on the machine
+// lengthen only while they run most of the time.
+func turns(b *testing.B) (turn, done func()) {
+	var all []time.Duration
+	last := time.Now()
+	turn = func() {
+		now := time.Now()
+		all = append(all, now.Sub(last))
+		last = now
+	}
+	done = func() {
+		slices.Sort(all)
+		b.ReportMetric(float64(all[len(all)/2].Nanoseconds())/1000, "p50-µs")
+	}
+	return turn, done
+}
+
 func BenchmarkTrace20LeavesOf1MiB(b *testing.B) {
 	g := newGenerator(1)
 	m, known := seen(g, 1<<20)
@@ -143,9 +162,12 @@ func BenchmarkTrace20LeavesOf1MiB(b *testing.B) {
 	defer func() { b.ReportMetric(float64(m.Size())/(1<<20), "MiB") }()
 	b.ReportAllocs()
 	defer processor(b)()
+	turn, done := turns(b)
+	defer done()
 	for b.Loop() {
 		m.Trace("send_email", calls[i%len(calls)])
 		i++
+		turn()
 	}
 }
 
@@ -160,17 +182,51 @@ func BenchmarkSaw64KiB(b *testing.B) {
 		{"json", textResult(text)},
 		{"prose", textResult(g.prose(11_000))},
 		{"yaml", textResult(asYAML(sallyport.MustParse(text)))},
+		{"csv", textResult(asCSV(sallyport.MustParse(text)))},
+		{"markdown", textResult(asMarkdown(sallyport.MustParse(text)))},
 	} {
 		b.Run(form.name, func(b *testing.B) {
 			m, _ := seen(newGenerator(1), 1<<20)
 			b.ReportAllocs()
 			defer processor(b)()
 			b.SetBytes(int64(len(form.result.Raw())))
+			turn, done := turns(b)
+			defer done()
 			for b.Loop() {
 				m.Saw("c_1", "mail", "list_emails", form.result, Declaration{Trust: FirstParty})
+				turn()
 			}
 		})
 	}
+}
+
+// asCSV writes records as a table with a line of names.
+func asCSV(v sallyport.Value) string {
+	return rows(v, "", ",", "", "")
+}
+
+// asMarkdown writes records as a table of Markdown.
+func asMarkdown(v sallyport.Value) string {
+	return rows(v, "| ", " | ", " |", "|---|---|---|---|---|---|---|---|\n")
+}
+
+func rows(v sallyport.Value, before, between, after, rule string) string {
+	var b strings.Builder
+	for i, item := range v.Items() {
+		var names, values []string
+		for name, member := range item.Members() {
+			text, ok := member.Text()
+			if !ok {
+				text = strings.NewReplacer("[", "", "]", "", `"`, "", ",", ";").Replace(string(member.Raw()))
+			}
+			names, values = append(names, name), append(values, text)
+		}
+		if i == 0 {
+			b.WriteString(before + strings.Join(names, between) + after + "\n" + rule)
+		}
+		b.WriteString(before + strings.Join(values, between) + after + "\n")
+	}
+	return b.String()
 }
 
 // asYAML writes records as serialisers do.

@@ -2,6 +2,7 @@ package provenance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,60 @@ func TestParentAndChildKeepTheirOwnFields(t *testing.T) {
 		sources := leaf(child, "x", "to", id).Sources
 		if len(sources) == 0 || sources[0].Tool != "list" || text[sources[0].Start:sources[0].End] != id {
 			t.Fatalf("%s is from %+v", id, sources)
+		}
+	}
+}
+
+// TestTextsEndWhereTheyEnd puts two texts one behind the other: what the end of
+// one and the beginning of the next make together, nobody said.
+func TestTextsEndWhereTheyEnd(t *testing.T) {
+	m := New(0)
+	m.Said("send it to k7x9qz", "launcher", sallyport.ReadersPublic)
+	m.Said("w12ab34 is the other one", "launcher", sallyport.ReadersPublic)
+	for _, value := range []string{"k7x9qzw12ab34", "k7x9qz w12ab34"} {
+		got := leaf(m, "x", "to", value)
+		for _, s := range got.Sources {
+			if s.ArgStart < 6 && s.ArgEnd > 7 {
+				t.Errorf("%s stands in %+v", value, s)
+			}
+		}
+		if len(got.Sources) == 0 || got.Origin.Writer == sallyport.WriterUser && !slices.Contains(got.Through, "pieces") {
+			t.Errorf("%s is %+v", value, got)
+		}
+	}
+	m = New(0)
+	m.Said("k7x9qz\xFFw12ab34", "launcher", sallyport.ReadersPublic) // the same byte within a text ends nothing
+	if got := leaf(m, "x", "to", "k7x9qzw12ab34").Sources; len(got) != 1 || got[0].ArgStart != 0 || got[0].ArgEnd != 13 {
+		t.Errorf("of %+v", got)
+	}
+}
+
+// TestWhatIsSeenAgainIsFoundAgain evicts a value, and then shows it once more.
+func TestWhatIsSeenAgainIsFoundAgain(t *testing.T) {
+	m := New(minLimit)
+	g := newGenerator(11)
+	for round := range 20 {
+		m.Saw("c", "s", "read", textResult("it is k7x9qzw12ab34 indeed"), Declaration{})
+		if got := leaf(m, "x", "to", "k7x9qzw12ab34").Sources; len(got) == 0 {
+			t.Fatalf("round %d: it was seen just now, and has no source", round)
+		}
+		for i := 0; len(leaf(m, "x", "to", "k7x9qzw12ab34").Sources) > 0; i++ {
+			if i > 100 {
+				t.Fatal("it is never evicted")
+			}
+			m.Saw("c", "s", "read", textResult(g.prose(300)), Declaration{})
+		}
+	}
+}
+
+// TestWhatBeginsBeforeAPlace finds a stretch that tells something only with what
+// is before the word that was looked up.
+func TestWhatBeginsBeforeAPlace(t *testing.T) {
+	m := New(0)
+	m.Saw("c", "s", "read", textResult("xx aaaabbbbcccckoramisetilopefa.nu yy"), Declaration{})
+	for _, value := range []string{"qq bcccckoramisetilop rr"} {
+		if got := leaf(m, "x", "to", value); got.Origin.Writer != sallyport.WriterUntrusted {
+			t.Errorf("%s is %+v", value, got)
 		}
 	}
 }
