@@ -21,7 +21,8 @@ import (
 
 const humanSecret = "correct horse battery"
 
-// act is a step of people, or of fate: "kill", "tighten", "enroll NAME", or
+// act is a step of people, or of fate: "kill", "tighten", "enroll NAME", "grant
+// FLAGS", "revoke", or
 // "[NAME:] VERB [TEXT]" about the question that was put last.
 func (g *gateway) act(t *testing.T, act string) {
 	t.Helper()
@@ -36,6 +37,12 @@ func (g *gateway) act(t *testing.T, act string) {
 		return
 	case "tighten":
 		g.tighten(t)
+		return
+	case "grant": // grant FLAGS
+		g.run(t, append([]string{"grants", "make", g.question(t), "--secret-file", g.secret(t, ""), "--typed", fmt.Sprintf("%04d", g.number.Load())}, strings.Fields(text)...)...)
+		return
+	case "revoke":
+		g.revoke(t)
 		return
 	case "enroll":
 		g.run(t, "enroll", "--as", text, "--secret-file", g.secret(t, text), "--current-secret-file", g.secret(t, ""))
@@ -54,6 +61,20 @@ func (g *gateway) act(t *testing.T, act string) {
 		args = append(args, "--reason", text)
 	}
 	g.run(t, args...)
+}
+
+// revoke ends the one grant that is live.
+func (g *gateway) revoke(t *testing.T) {
+	t.Helper()
+	out, err := g.sallyport("grants", "list", "-o", "json")
+	var all []struct{ ID string }
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &all)
+	}
+	if err != nil || len(all) != 1 {
+		t.Fatalf("not one grant is live: %v %s", err, out)
+	}
+	g.run(t, "grants", "revoke", all[0].ID, "--secret-file", g.secret(t, ""))
 }
 
 func (g *gateway) run(t *testing.T, args ...string) {
