@@ -34,6 +34,8 @@ func (r *reader) check() {
 	r.checkClient()
 	r.checkPeople()
 	r.checkApprovals()
+	r.checkBreakers()
+	r.checkNotify()
 	r.checkSources()
 	r.checkListeners()
 	r.checkLimits()

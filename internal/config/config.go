@@ -73,6 +73,8 @@ type Config struct {
 	Approvals Approvals `yaml:"approvals"`
 	// Limits say how much there may be of what calls do, by name.
 	Limits    map[string]Limit `yaml:"limits"`
+	Breakers  []Breaker        `yaml:"breakers"`
+	Notify    []Notify         `yaml:"notify"`
 	Sizes     Sizes            `yaml:"sizes"`
 	Telemetry Telemetry        `yaml:"telemetry"`
 	// Retention is how long payloads (arguments and results) are kept; the
@@ -342,6 +344,9 @@ func (c *Config) defaults(base string) {
 	set(&c.Pin, PinAsk)
 	set(&c.Inspect, On)
 	c.Judge.defaults()
+	for i := range c.Breakers {
+		c.Breakers[i].defaults()
+	}
 	set(&c.Sizes.Body, 8<<20)
 	set(&c.Sizes.Result, 32<<20)
 	set(&c.Approvals.Expire, Duration(time.Hour))

@@ -37,6 +37,12 @@ func Looser(old, next *Config) []string {
 	if s := next.Runs.Standing; s != 0 && (old.Runs.Standing == 0 || s < old.Runs.Standing) {
 		add("runs: what standing runs have read is forgotten earlier")
 	}
+	if len(added(next.Breakers, old.Breakers)) > 0 {
+		add("breakers: what keeps going wrong is cut off later, or not at all")
+	}
+	if !reflect.DeepEqual(old.Notify, next.Notify) {
+		add("notify: others are told what happens, or fewer are")
+	}
 	if next.Retention < old.Retention {
 		add("retention: payloads are erased earlier")
 	}

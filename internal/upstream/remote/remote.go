@@ -74,8 +74,8 @@ type Remote struct {
 // system's. Nothing is compressed, since what unfolds has no bound.
 func New(config Config, resolver *net.Resolver) *Remote {
 	target, _ := url.Parse(config.URL)
-	g := &guard{host: target.Hostname(), allow: config.Allow}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.Control, Resolver: resolver}
+	dialer := Dialer(target.Hostname(), config.Allow)
+	dialer.Resolver = resolver
 	r := &Remote{URL: target, headers: http.Header{"User-Agent": {"sallyport"}}, transport: &http.Transport{
 		DialContext:            dialer.DialContext,
 		ForceAttemptHTTP2:      true,
@@ -90,6 +90,13 @@ func New(config Config, resolver *net.Resolver) *Remote {
 		r.headers.Set(name, value)
 	}
 	return r
+}
+
+// Dialer connects to a host at public addresses, those that the host names
+// itself, and the allowed ones.
+func Dialer(host string, allow []netip.Prefix) *net.Dialer {
+	g := &guard{host: host, allow: allow}
+	return &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: g.Control}
 }
 
 // Close ends the connections that are not in use.
