@@ -53,6 +53,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/kill":    1, // what is stopped, and what is under way
 	"sallyport/internal/breaker": 1, // what is cut off for a while
+	"sallyport/internal/notify":  3, // touches other people's servers: tells them what happens
 
 	"sallyport/internal/gateway": 2, // the order of things
 	"sallyport/internal/inbox":   3, // what people see of questions, and how they answer
@@ -121,6 +122,8 @@ var floors = map[string]int{
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/allowance":    5, // the limits in force, with what was taken
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
+	"sallyport/internal/app/chores":       5, // keeps the state tidy
+	"sallyport/internal/app/herald":       4, // tells breakers and people what is recorded
 	"sallyport/internal/drill":            5, // measures with a gateway of its own
 	"sallyport/internal/app/past":         4, // translates what the record says
 	"sallyport/internal/app/follow":       3, // touches files: which have changed
@@ -160,6 +163,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
 	{"sallyport/internal/app", "sallyport/internal/app/asks"}:                      "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
+	{"sallyport/internal/app", "sallyport/internal/app/chores"}:                    "its own part, which knows nothing of calls",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/allowance"}:                 "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:                 "the offline verbs of policy run the decision itself",

@@ -20,12 +20,15 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/allowance"
+	"sallyport/internal/app/chores"
 	"sallyport/internal/app/follow"
 	"sallyport/internal/app/halt"
+	"sallyport/internal/app/herald"
 	"sallyport/internal/app/past"
 	"sallyport/internal/app/people"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/app/watch"
+	"sallyport/internal/breaker"
 	"sallyport/internal/config"
 	"sallyport/internal/console"
 	"sallyport/internal/control"
@@ -35,6 +38,7 @@ import (
 	"sallyport/internal/judge"
 	"sallyport/internal/kill"
 	"sallyport/internal/memory"
+	"sallyport/internal/notify"
 	"sallyport/internal/pin"
 	"sallyport/internal/policy"
 	"sallyport/internal/scope"
@@ -84,6 +88,7 @@ type App struct {
 	pins       *pin.Pins
 	gateway    *gateway.Gateway
 	halt       *halt.Halt
+	herald     *herald.Herald
 	allowance  *allowance.Allowance
 	memories   *memory.Memories
 	judges     judge.Judges
@@ -188,9 +193,11 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.memories = memory.New(past.Past{Store: a.store, Runs: a.runs}, a, scope.Default)
 	a.judges.Off = func() bool { return a.config().Inspect == config.Off }
 	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now
+	a.herald = &herald.Herald{Log: a.store, Watcher: a.sink, Breakers: breaker.New(), Notifier: notify.New(a.log), Health: a.store.Health,
+		Approvals: a.store.Approvals, Escalated: func(asked *sallyport.Approval, at time.Time) []string { return a.terms().Escalated(asked, at) }, Err: a.log}
 	a.gateway, err = gateway.New(gateway.Parts{
 		Limits: a.allowance.Set, Ledger: a.store.Ledger(), Alert: a.alert,
-		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.store, Upstream: a.servers, Watcher: a.sink,
+		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.herald, Upstream: a.servers, Watcher: a.herald, Breakers: a.herald.Breakers,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
 		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Asking: a.terms,
 	})
@@ -277,7 +284,9 @@ func (a *App) Start(ctx context.Context) error {
 			a.Reload(ctx)
 		}
 	})
-	a.working.Go(func() { a.chores(ctx) })
+	a.herald.At(a.console.Site(a.Addresses().Listen))
+	a.working.Go(func() { a.herald.Run(ctx) })
+	a.working.Go(func() { chores.Run(ctx, a.config, a.store, a.runs, a.log) })
 	run, err := follow.Files(ctx, a.paths(), func() []string {
 		a.changing.Lock()
 		defer a.changing.Unlock()
@@ -311,6 +320,8 @@ func (a *App) configure(ctx context.Context, before *config.Config) error {
 		return err
 	}
 	a.judges.Configure(c.Judges(secrets.Get))
+	a.herald.Breakers.Configure(c.BreakerRules())
+	a.herald.Notifier.Configure(c.Notifies(secrets.Get))
 	servers, missing := reachable(c, secrets.Get, &a.demos)
 	if err := a.distrustOthers(ctx, c); err != nil {
 		return err
@@ -384,6 +395,9 @@ func (a *App) Close(ctx context.Context) error {
 	if a.servers != nil {
 		a.servers.Close()
 	}
+	if a.herald != nil {
+		a.herald.Notifier.Close()
+	}
 	if a.running {
 		a.record(ctx, "stop", a.options.Version, sallyport.Digest{}, sallyport.Digest{})
 	}
@@ -414,7 +428,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
-		Runs: a, Changes: a, Sources: a, Kills: a.halt, Console: a, Limits: a.allowance,
+		Runs: a, Changes: a, Sources: a, Kills: a.halt, Breakers: a.herald.Breakers, Console: a, Limits: a.allowance,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

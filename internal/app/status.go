@@ -174,6 +174,9 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	a.examineAgents(add)
 	a.examineHooks(add)
 	a.examineLog(ctx, add)
+	a.herald.Examine(func(bad bool, do, what string, args ...any) {
+		add(map[bool]control.Level{true: control.Warning, false: control.OK}[bad], do, what, args...)
+	})
 	return report
 }
 

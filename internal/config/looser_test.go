@@ -35,6 +35,8 @@ sizes: {body: 2MiB, result: 2MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
 approvals: {expire: 1h, escalate: {after: 2m, to: [g]}, classes: {delete: 3, send: 2}, large: "1000"}
+breakers: [{per: server, on: errors}, {per: agent, on: denials, rate: 80}]
+notify: [{name: ops, kind: slack, url: "https://chat.example/x"}]
 `
 
 func TestLooser(t *testing.T) {
@@ -67,6 +69,11 @@ func TestLooser(t *testing.T) {
 		{"escalates sooner", "after: 2m", "after: 1m", "others can answer"},
 		{"escalates to others", "after: 2m, to: [g]", "after: 2m, to: [g, g]", "others can answer"},
 		{"does not escalate", "escalate: {after: 2m, to: [g]}, ", "", ""},
+		{"a breaker more", "breakers: [", "breakers: [{per: tool, on: latency}, ", ""},
+		{"a breaker less", "{per: server, on: errors}, ", "", "cut off later, or not at all"},
+		{"a breaker later", "rate: 80", "rate: 90", "cut off later, or not at all"},
+		{"others are told", "chat.example", "evil.example", "others are told"},
+		{"nobody is told", `notify: [{name: ops, kind: slack, url: "https://chat.example/x"}]`, "", "fewer are"},
 		{"standing runs forget", "retention: 30d", "retention: 30d\nruns: {standing: 24h}", "forgotten earlier"},
 		{"retention shorter", "retention: 30d", "retention: 1d", "erased earlier"},
 		{"retention longer", "retention: 30d", "retention: 60d", ""},
@@ -171,7 +178,7 @@ func TestLooserKnowsEveryKey(t *testing.T) {
 	known := map[string]bool{
 		"Listen": true, "TLS": true, "Mode": true, "Pin": true, "Servers": true, "Tenants": true, "Roles": true,
 		"Users": true, "Agents": true, "Listeners": true, "Hosts": true, "Origins": true, "Limits": true,
-		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true, "Runs": true, "Sizes": true,
+		"Telemetry": true, "Retention": true, "Approvals": true, "Sources": true, "Inspect": true, "Judge": true, "Runs": true, "Sizes": true, "Breakers": true, "Notify": true,
 		"Dir":    true, // the state that is open stays open
 		"Policy": true, // the files' text is compared instead
 	}

@@ -10,6 +10,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/asking"
+	"sallyport/internal/breaker"
 	"sallyport/internal/identity"
 )
 
@@ -35,6 +36,7 @@ type Parts struct {
 	Changes   RunChanges
 	Sources   Sources
 	Kills     Kills
+	Breakers  Breakers
 	Console   Console
 	Log       http.Handler // LogHandler's
 }
@@ -47,6 +49,11 @@ type Door interface {
 // Console is shown to whoever opens a link, once.
 type Console interface {
 	ConsoleLink() (url string)
+}
+
+// Breakers are what is cut off for a while, and what would be.
+type Breakers interface {
+	All() []breaker.Status
 }
 
 // Doctor looks for what is open or broken.
@@ -142,6 +149,7 @@ func Handler(p Parts) http.Handler {
 	approvalHandlers(mux, p.Approvals)
 	grantHandlers(mux, p.Grants)
 	killHandlers(mux, p.Kills)
+	mux.Handle("GET /breakers", answer(func(*http.Request, struct{}) ([]breaker.Status, error) { return p.Breakers.All(), nil }))
 	limitHandlers(mux, p.Limits)
 	runHandlers(mux, p.Runs, p.Changes, p.Sources)
 	mux.Handle("POST /log/erase", answer(func(r *http.Request, erasure Erasure) (struct{}, error) {
