@@ -521,7 +521,7 @@ func (t *Task) chooses(s []english.Token, dates []listing.Span) {
 		if n == 0 || english.In("doubtful", name) && !superlative(s, i) || english.In("unit", next(s, i+n)) {
 			continue
 		}
-		o := listing.Order{Name: name, Least: by.Least, Days: by.Measure == "day", Of: slices.Clone(english.Lexicon.Measure[by.Measure])}
+		o := listing.Order{Name: name, Least: by.Least, Days: by.Measure == "day", Only: by.Measure == "number", Of: slices.Clone(english.Lexicon.Measure[by.Measure])}
 		about := s[i+n : min(len(s), i+n+2)]
 		if o.Days && i > 0 { // "that expires first"
 			about = append(about[:len(about):len(about)], s[i-1])

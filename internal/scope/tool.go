@@ -168,6 +168,16 @@ func (p *profile) read(s []english.Token, sentence bool) []string {
 	about := clause(s[from:])
 	if sentence {
 		p.around = about.Kinds
+		for _, t := range s[from:] { // "cancel a visit": nouns that nobody knows
+			if english.In("preposition", t.Lower) || t.IsSign() {
+				break
+			}
+			for _, stem := range english.Stems(t.Lower) {
+				if !english.In("stop", t.Lower) && len(english.Lexicon.Kinds[stem]) == 0 {
+					p.nouns[stem] = true
+				}
+			}
+		}
 	}
 	kinds := about.Direct
 	if len(p.kinds) == 0 { // a name has no prepositions, and a name that says nothing leaves it to the sentence
@@ -338,6 +348,9 @@ func (t *Tool) declared(names []string) Role {
 	words := listing.NameWords(names[len(names)-1])
 	if roles := english.Lexicon.Roles[strings.Join(words, " ")]; len(roles) > 0 {
 		return roles[0]
+	}
+	if n := len(words); n > 1 && english.In("numbering", words[n-1]) { // "visit_no"
+		return RoleID
 	}
 	for i := len(words) - 1; i >= 0; i-- { // "new_recipient_iban": its last word says most
 		for _, stem := range english.Stems(words[i]) {

@@ -43,6 +43,10 @@ func TestFirst(t *testing.T) {
 		{"by the time of day", newest, records("day=2027-01-02 time=08:00", "day=2027-01-02 time=14:30", "day=2027-01-02 time=9:15"), 1},
 		{"by a moment", newest, records("at=2027-01-02T08:00:01", "at=2027-01-02", "at=2027-01-02T08:00"), 0},
 		{"one alone", newest, records("day=2027-01-02"), -1},
+		{"by a year that it is about", Order{Days: true, Least: true, Of: []string{"vintage"}}, records("vintage=2019 stock=2024", "vintage=2021 stock=2020"), 0},
+		{"by no other year", Order{Days: true, Least: true}, records("vintage=2019", "vintage=2021"), -1},
+		{"by nothing but what it is about", Order{Only: true, Of: []string{"stock"}}, records("balance=0 stock=2", "balance=5 stock=1"), 0},
+		{"and by nothing where nothing is", Order{Only: true}, records("balance=0", "balance=5"), -1},
 		{"an amount in a currency", cheapest, records("price=$1,200", "price=$900.50"), 1},
 	} {
 		var all []int

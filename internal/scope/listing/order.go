@@ -17,6 +17,7 @@ type Order struct {
 	// Of are words that fields are called by which it is about. Fields so called
 	// decide where there are any; else any that all records have may.
 	Of   []string
+	Only bool // no other field will do: "the most" says nothing of what
 	Whom bool // it is said of somebody: "the cheapest plumber"
 }
 
@@ -32,9 +33,9 @@ func (o Order) First(records []Record, among []int, skip func(Field) bool) int {
 			continue
 		}
 		about := slices.ContainsFunc(f.Last(), func(w string) bool { return slices.Contains(o.Of, w) })
-		i, ranked := o.firstBy(f.Path, records, among)
+		i, ranked := o.firstBy(f.Path, about, records, among)
 		switch {
-		case !ranked || own && !about:
+		case !ranked || (own || o.Only) && !about:
 		case about && !own:
 			first, own = i, true
 		case i < 0:
@@ -51,12 +52,12 @@ const disagree = -2
 
 // firstBy is the record that comes first by one field, -1 where several do; false
 // where the records can't be compared by it.
-func (o Order) firstBy(path string, records []Record, among []int) (first int, ranked bool) {
+func (o Order) firstBy(path string, about bool, records []Record, among []int) (first int, ranked bool) {
 	best, counted, tied := 0.0, 0, false
 	first = -1
 	for _, i := range among {
 		f, ok := records[i].At(path)
-		n, rank := o.rank(f.Text)
+		n, rank := o.rank(f.Text, about)
 		if !ok || !rank {
 			continue
 		}
@@ -79,11 +80,14 @@ func (o Order) firstBy(path string, records []Record, among []int) (first int, r
 
 // rank is how well a text serves the order: sizes for sizes, days and times for
 // days.
-func (o Order) rank(text string) (float64, bool) {
+func (o Order) rank(text string, about bool) (float64, bool) {
 	n, ok := 0.0, false
-	if o.Days {
+	switch {
+	case o.Days && about && yearNumber.MatchString(text): // "the oldest vintage"
+		n, ok = Number(text)
+	case o.Days:
 		n, ok = instant(text)
-	} else {
+	default:
 		n, ok = Number(text)
 	}
 	if o.Least {
