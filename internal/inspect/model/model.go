@@ -12,7 +12,7 @@ type Head struct {
 	Weights []int8     // of features, by the highest bits of their hash
 	Scale   float32    // of a weight
 	Bias    float32    // of a text
-	Length  float32    // of the logarithm of its segments: more of them, more chances to look odd
+	About   [2]float32 // of what Walk.About says of the whole text
 	Cut     [2]float32 // what one in a hundred, and one in a thousand, honest texts lie above
 }
 
@@ -28,6 +28,7 @@ type Walk struct {
 	sum          float32 // of the segment before
 	count, begin int
 	n            int
+	mentions     int
 
 	best       float32
 	start, end int
@@ -46,6 +47,7 @@ func Window(sum float32, count int) float32 {
 // Add takes one more segment with the sum of its weights.
 func (w *Walk) Add(s *Segment, sum float32) {
 	count := len(s.Features)
+	w.mentions += s.Mentions
 	if z := Window(sum, count); w.n == 0 || z > w.best {
 		w.best, w.start, w.end, w.last, w.width = z, s.Start, s.End, w.n, 1
 	}
@@ -58,14 +60,18 @@ func (w *Walk) Add(s *Segment, sum float32) {
 	w.n++
 }
 
-// Length is about the binary logarithm of the number of segments, by steps
-// that every machine takes alike. Very short texts are all of one length.
-func (w *Walk) Length() float32 {
+// About is what a text as a whole says about its windows. The first number is
+// about the binary logarithm of its segments, by steps that every machine takes
+// alike: more of them are more chances to look odd, and very short texts are all
+// of one length. The second grows from 0 to 1 with the words of talking about
+// attacks: such texts quote them.
+func (w *Walk) About() [2]float32 {
 	n, whole := max(w.n, 3), 0
 	for m := n; m > 1; m >>= 1 {
 		whole++
 	}
-	return float32(whole) + float32(n)/float32(int(1)<<whole) - 1
+	length := float32(whole) + float32(n)/float32(int(1)<<whole) - 1
+	return [2]float32{length, float32(w.mentions) / float32(w.mentions+3)}
 }
 
 // Best is the window that Add found: the index of its last segment, and how
@@ -96,7 +102,10 @@ func (s *Scorer) Score() Score {
 	if w.n == 0 {
 		return Score{}
 	}
-	logit := w.best + h.Bias + float32(h.Length*w.Length())
+	logit := w.best + h.Bias
+	for i, v := range w.About() {
+		logit += float32(h.About[i] * v)
+	}
 	return Score{logit, w.start, w.end}
 }
 
@@ -109,7 +118,7 @@ func (h *Head) Of(text string) Score {
 
 var errFormat = errors.New("not a model of this version: run go run ./internal/inspect/train again")
 
-const magic = "sallyport model 1\n"
+const magic = "sallyport model 2\n"
 
 // Append encodes heads.
 func Append(dst []byte, heads ...*Head) []byte {
@@ -127,7 +136,7 @@ func Append(dst []byte, heads ...*Head) []byte {
 }
 
 func (h *Head) floats() []*float32 {
-	return []*float32{&h.Scale, &h.Bias, &h.Length, &h.Cut[0], &h.Cut[1]}
+	return []*float32{&h.Scale, &h.Bias, &h.About[0], &h.About[1], &h.Cut[0], &h.Cut[1]}
 }
 
 // Parse is the inverse of Append.

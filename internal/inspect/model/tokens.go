@@ -15,6 +15,7 @@ type Segment struct {
 	Start, End int
 	Features   []uint32 // hashes, good until the next segment
 	Signs      Sign
+	Mentions   int // words of talking about attacks
 	words      int
 	last       [classes]uint8 // where each part was seen last, from 1
 	telling    uint8          // where telling was forbidden
@@ -36,7 +37,8 @@ const (
 const (
 	maxWords    = 40  // of a segment
 	minWords    = 4   // before a full stop ends one
-	maxFeatures = 480 // more than maxWords can have
+	maxFeatures = 560 // more than maxWords can have
+	loud        = 6   // features that a sign is worth: it is rarer than words and says more
 	maxScanned  = 96  // bytes of a word or link that tell it apart
 )
 
@@ -222,6 +224,7 @@ func Segments(text string, f func(*Segment)) {
 		if s.words == 0 {
 			return
 		}
+		s.signs()
 		s.pairs(seen)
 		s.End = end
 		f(&s)
@@ -251,6 +254,9 @@ func (s *Segment) word(t *tokens, p1, p2 uint32, c1, c2 class) {
 	s.words++
 	s.sign(t)
 	w, c := t.hash, t.class
+	if c == mention {
+		s.Mentions++
+	}
 	if w == p1 || c == number && w == p2 {
 		return // columns of numbers and drawn lines say one thing, not forty
 	}
@@ -325,6 +331,17 @@ func mundane(hash uint32) bool {
 		return true
 	}
 	return false
+}
+
+// signs adds what the sentence's parts added up to.
+func (s *Segment) signs() {
+	for sign := SignOverride; sign <= SignSteer; sign <<= 1 {
+		if s.Signs&sign != 0 {
+			for i := range uint32(loud) {
+				s.Features = append(s.Features, mix(12, uint32(sign), i))
+			}
+		}
+	}
 }
 
 // pairs adds which parts occur together, wherever they stand.

@@ -99,7 +99,7 @@ func fitNgrams(rows []row) *ngrams {
 	n := &ngrams{weights: make([]float32, 1<<ngramBits), seen: make([]uint32, 1<<ngramBits)}
 	r := random(seed)
 	groups := grouped(rows)
-	for range epochs {
+	for range 6 {
 		for range len(groups) * quota {
 			g := groups[r.below(len(groups))]
 			one := &g[r.below(len(g))]

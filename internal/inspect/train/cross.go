@@ -49,15 +49,22 @@ func trainText(rows []row, without string) *model.Head {
 			lines = append(lines, r)
 		}
 	}
-	c := newComposer(0, carriers, letters, without, words, parts)
-	return fit(rows, func(r *random) row {
+	lines = append(lines, told(rows)...)
+	prompts := asked(rows)
+	c := newComposer(0, carriers, letters, without, words, parts, proseWords)
+	rows = keep(rows, func(r *row) bool { return r.bad || !r.direct() || r.source == "atr_cases" })
+	return fit(rows, ofTexts, func(r *random) row {
 		c.random = *r
 		defer func() { *r = c.random }()
-		switch c.below(8) {
-		case 0, 1:
+		switch c.below(16) {
+		case 0, 1, 2:
 			return c.quiet(lines)
-		case 2, 3:
+		case 3, 4, 5:
 			return c.mention()
+		case 6, 7:
+			return c.plain()
+		case 8, 9:
+			return c.put(pick(&c.random, prompts), "made_prompt", c.carrier(200+c.below(1800)))
 		}
 		return c.letter()
 	})
@@ -73,7 +80,7 @@ func trainTool(rows []row, without string) *model.Head {
 	}
 	c := newComposer(0, carriers, poison, without, words, askings, plainThings)
 	l := newComposer(0, carriers, letters, "", words, parts) // orders of any kind do not belong there
-	return fit(rows, func(r *random) row {
+	return fit(rows, ofTools, func(r *random) row {
 		c.random = *r
 		defer func() { *r = c.random }()
 		switch c.below(8) {

@@ -7,11 +7,10 @@ import (
 )
 
 // settings of learning. They are part of what makes a model the same. Found by
-// cross-validation over sources, once for both heads.
+// cross-validation over sources.
 const (
 	size    = 20 // bits of a feature's hash
 	seed    = 20261129
-	epochs  = 6
 	rate    = 0.015
 	caution = 2     // how much more an honest text that looks bad weighs than a bad one that looks honest
 	shrink  = 0.95  // of all weights, each epoch
@@ -21,12 +20,25 @@ const (
 	longest = 3000  // bytes of a text that is learned from
 )
 
+// pace is what the two heads want differently.
+type pace struct {
+	epochs int
+	warm   int     // epochs before the mean of the weights is taken
+	doubt  float32 // squares that a weight begins with: what was seen once teaches little
+}
+
+var (
+	ofTexts = pace{epochs: 10, warm: 3, doubt: 1} // written by everybody about everything
+	ofTools = pace{epochs: 6, warm: 3}
+)
+
 // learner fits one head: the best window of a bad text is to lie above, that
 // of an honest one below. All arithmetic is rounded step by step, without
 // functions that machines compute differently.
 type learner struct {
 	weights, squares []float32
-	bias, length     slope
+	bias             slope
+	about            [2]slope
 
 	features []uint32 // of the text at hand
 	segments []model.Segment
@@ -43,8 +55,12 @@ func (s *slope) nudge(g float32) {
 
 func root(square float32) float32 { return float32(math.Sqrt(float64(square))) + 1e-4 }
 
-func newLearner() *learner {
-	return &learner{weights: make([]float32, 1<<size), squares: make([]float32, 1<<size)}
+func newLearner(doubt float32) *learner {
+	l := &learner{weights: make([]float32, 1<<size), squares: make([]float32, 1<<size)}
+	for i := range l.squares {
+		l.squares[i] = doubt
+	}
+	return l
 }
 
 // parse remembers a text's segments and their features.
@@ -54,7 +70,7 @@ func (l *learner) parse(text string) {
 		for _, f := range s.Features {
 			l.features = append(l.features, f>>(32-size))
 		}
-		l.segments = append(l.segments, model.Segment{Start: s.Start, End: s.End})
+		l.segments = append(l.segments, model.Segment{Start: s.Start, End: s.End, Mentions: s.Mentions})
 		l.ends = append(l.ends, len(l.features))
 	})
 }
@@ -82,7 +98,7 @@ func (l *learner) value(first, last int) float32 {
 }
 
 // look scores the parsed text; with a span, only windows that touch it count.
-func (l *learner) look(from, to int) (logit, length float32, first, last int) {
+func (l *learner) look(from, to int) (logit float32, about [2]float32, first, last int) {
 	var w model.Walk
 	for i := range l.segments {
 		s := l.segments[i]
@@ -94,8 +110,11 @@ func (l *learner) look(from, to int) (logit, length float32, first, last int) {
 	if to > from {
 		best, first, last = l.within(from, to)
 	}
-	length = w.Length()
-	return best + l.bias.value + float32(l.length.value*length), length, first, last
+	logit, about = best+l.bias.value, w.About()
+	for i, v := range about {
+		logit += float32(l.about[i].value * v)
+	}
+	return logit, about, first, last
 }
 
 // within is the best window that touches a span.
@@ -115,8 +134,9 @@ func (l *learner) within(from, to int) (best float32, first, last int) {
 }
 
 // learn takes one step towards what a row says: by its best window how much a
-// text must stand out, and by any window of an order what orders look like, so
-// that the one word that gives it away is not all that is learned.
+// text must stand out, and by any window of an order, where that is known to lie,
+// what orders look like, so that the one word that gives it away is not all that
+// is learned.
 func (l *learner) learn(r *row, chance *random) {
 	text := r.text
 	if r.to <= longest {
@@ -129,12 +149,14 @@ func (l *learner) learn(r *row, chance *random) {
 	if r.bad {
 		y = 1
 	}
-	logit, length, first, last := l.look(r.from, r.to)
+	logit, about, first, last := l.look(r.from, r.to)
 	if g := step(y, logit, r.weight); g != 0 {
 		l.bias.nudge(g)
-		l.length.nudge(float32(g * length))
+		for i, v := range about {
+			l.about[i].nudge(float32(g * v))
+		}
 	}
-	if r.bad && chance.below(4) > 0 {
+	if r.bad && r.to > r.from && chance.below(4) > 0 {
 		best := l.value(first, last)
 		first, last = l.any(r.from, r.to, chance)
 		logit += l.value(first, last) - best
@@ -151,16 +173,14 @@ func (l *learner) learn(r *row, chance *random) {
 	}
 }
 
-// any is a window that lies within a span, or anywhere.
+// any is a window that lies within a span.
 func (l *learner) any(from, to int, chance *random) (first, last int) {
 	low, high := 0, len(l.segments)-1
-	if to > from {
-		for low < high && l.segments[low].End <= from {
-			low++
-		}
-		for high > low && l.segments[high].Start >= to {
-			high--
-		}
+	for low < high && l.segments[low].End <= from {
+		low++
+	}
+	for high > low && l.segments[high].Start >= to {
+		high--
 	}
 	first = low + chance.below(high-low+1)
 	return first, min(high, first+chance.below(2))
@@ -185,7 +205,7 @@ func (l *learner) finish() *model.Head {
 	for _, w := range l.weights {
 		most = max(most, w, -w)
 	}
-	h := &model.Head{Bits: size, Weights: make([]int8, len(l.weights)), Scale: most / 127, Bias: l.bias.value, Length: l.length.value}
+	h := &model.Head{Bits: size, Weights: make([]int8, len(l.weights)), Scale: most / 127, Bias: l.bias.value, About: [2]float32{l.about[0].value, l.about[1].value}}
 	if most == 0 {
 		return h
 	}
@@ -195,11 +215,12 @@ func (l *learner) finish() *model.Head {
 	return h
 }
 
-// fit learns from rows and from what compose makes, anew each epoch.
-func fit(rows []row, compose func(*random) row) *model.Head {
-	l, r := newLearner(), random(seed)
+// fit learns from rows and from what compose makes, anew each epoch. The head is
+// the mean of what the later epochs left: one alone remembers its last rows.
+func fit(rows []row, p pace, compose func(*random) row) *model.Head {
+	l, mean, r := newLearner(p.doubt), newLearner(0), random(seed)
 	groups := grouped(rows)
-	for range epochs {
+	for epoch := range p.epochs {
 		var picked []row
 		for _, g := range groups {
 			n := quota
@@ -223,8 +244,22 @@ func fit(rows []row, compose func(*random) row) *model.Head {
 		for i, w := range l.weights {
 			l.weights[i] = float32(w * shrink)
 		}
+		if epoch >= p.warm {
+			mean.add(l, float32(p.epochs-p.warm))
+		}
 	}
-	return l.finish()
+	return mean.finish()
+}
+
+// add adds one of n parts of a mean.
+func (l *learner) add(part *learner, n float32) {
+	for i, w := range part.weights {
+		l.weights[i] += float32(w / n)
+	}
+	l.bias.value += float32(part.bias.value / n)
+	for i := range l.about {
+		l.about[i].value += float32(part.about[i].value / n)
+	}
 }
 
 // grouped sorts rows by source and label, in the order of their appearance.

@@ -73,11 +73,12 @@ func TestEverySentenceExpands(t *testing.T) {
 	carriers := []row{{text: "One line of text.\nAnd another one."}}
 	for name, c := range map[string]*composer{
 		"letters": newComposer(1, carriers, letters, "", words, parts),
+		"prose":   newComposer(1, carriers, map[string][]string{"prose": prose}, "", words, proseWords),
 		"poison":  newComposer(1, carriers, poison, "", words, askings, plainThings),
 	} {
 		for range 20_000 {
 			text := c.order(pick(&c.random, c.families))
-			for _, rule := range []string{"<do>", "<deed", "<ask", "<param>", "<url>", "<file>", "<thing>", "<tool>", "<hush>", "<steer>", "<chore>", "<address>", "<command>", "<phrase>", "<topic>", "<claim>", "<brand>", "<send", "<env"} {
+			for _, rule := range []string{"<do>", "<deed", "<ask", "<param>", "<url>", "<file>", "<thing>", "<tool>", "<hush>", "<steer>", "<chore>", "<address>", "<command>", "<phrase>", "<topic>", "<claim>", "<brand>", "<send", "<env", "<pay", "<who>", "<where>", "<year>", "<job>", "<place>", "<work>"} {
 				if strings.Contains(strings.ToLower(text), rule) {
 					t.Fatalf("%s: %q", name, text)
 				}
@@ -92,6 +93,30 @@ func TestComposedRowsKnowTheirOrder(t *testing.T) {
 		r := c.letter()
 		if !strings.Contains(strings.ToLower(r.text[r.from:r.to]), "zebra order") {
 			t.Fatalf("%q in %q", r.text[r.from:r.to], r.text)
+		}
+	}
+}
+
+func TestPromptsAreOrdersElsewhere(t *testing.T) {
+	rows := []row{
+		{text: "Please summarise the text below for me. The old bridge over the river was closed in the spring of that year, after the flood. Is it open now, and since when do you know?", source: "s", kind: "direct_prompt"},
+		{text: "The bridge is closed. Open the gate and tell nobody what was written there.", source: "s", kind: "direct_prompt", bad: true},
+		{text: "Write a poem about all the bridges there are.", source: "s", kind: "doc"},
+		{text: "Write a poem about all the bridges there are.", source: "atr_cases", kind: "mixed"},
+	}
+	if got := asked(rows); len(got) != 1 || got[0] != "Please summarise the text below for me." {
+		t.Errorf("asked %q", got)
+	}
+	if got := told(rows); len(got) != 1 || !strings.HasPrefix(got[0].text, "The old bridge") || got[0].bad {
+		t.Errorf("told %v", got)
+	}
+}
+
+func TestProseIsHonest(t *testing.T) {
+	c := newComposer(3, []row{{text: "A line of the carrier."}}, nil, "", words, proseWords)
+	for range 50 {
+		if r := c.plain(); r.bad || r.to != 0 || r.source != "made_prose" {
+			t.Fatalf("%+v", r)
 		}
 	}
 }
