@@ -25,8 +25,8 @@ func (g *Gateway) granted(ctx context.Context, rules *policy.Rules, facts *sally
 			continue
 		}
 		a, err := g.Approvals.OpenApproval(ctx, grant.Approval)
-		// A call that takes more than was agreed to then, or than one yes, is asked about.
-		if err != nil || class > a.Class.Known() || class >= sallyport.ClassPair || granting.Fits(grant, a.Question, question) != nil {
+		// A call that takes more than was agreed to then is asked about.
+		if err != nil || class > a.Class.Known() || granting.Fits(grant, a.Question, question) != nil {
 			continue
 		}
 		a = terms.Standing(a, a.Class) // who granted may have left its group since

@@ -145,6 +145,13 @@ func TestGrantLiftsNothingElse(t *testing.T) {
 			w.terms = &asking.Terms{Expire: time.Hour, Groups: w.terms.Groups, Classes: map[sallyport.Effect]sallyport.Class{sallyport.Pay: sallyport.ClassPair}}
 			return to("bank-two")
 		},
+		"a class above that of the question": func(_ *Gateway, w *world, _ func(time.Duration)) *sallyport.Call {
+			for digest, a := range w.asked.kept {
+				a.Class = sallyport.ClassTap
+				w.asked.kept[digest] = a
+			}
+			return to("bank-two")
+		},
 		"it was revoked": func(g *Gateway, w *world, _ func(time.Duration)) *sallyport.Call {
 			if err := g.Revoke(t.Context(), w.asked.grants[0], "bo", "over"); err != nil {
 				t.Error(err)

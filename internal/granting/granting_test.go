@@ -79,6 +79,11 @@ func TestFits(t *testing.T) {
 			t.Errorf("%s instead of %s: %v", c.is, c.was, err)
 		}
 	}
+	for _, list := range []string{`[]`, `["a@corp.example","a@corp.example"]`, `["b@corp.example"]`, `"a@corp.example"`} {
+		if err := Fits(grant(), []byte(asked), []byte(strings.Replace(asked, `["a@corp.example"]`, list, 1))); err == nil {
+			t.Errorf("%s fits a list that nothing set free", list)
+		}
+	}
 	g.Run = "r_1"
 	if err := Fits(g, []byte(asked), []byte(strings.Replace(asked, "r_1", "r_2", 1))); err == nil {
 		t.Error("another run fits a grant for one")
