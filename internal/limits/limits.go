@@ -49,6 +49,8 @@ type Limit struct {
 
 	Ask  []string // groups that may let a call go beyond it; nil refuses
 	Ramp Ramp
+
+	arguments map[string]*Expression // of Per
 }
 
 // Applies is which calls a limit is about.
@@ -110,6 +112,17 @@ func New(all []Limit, honest map[string]bool, secret []byte) (*Set, error) {
 	}
 	for i := range all {
 		s.limits = append(s.limits, &all[i])
+		all[i].arguments = map[string]*Expression{}
+		for _, key := range all[i].Per {
+			if slices.Contains(Keys, key) {
+				continue
+			}
+			e, err := ParseExpression(key, "input")
+			if err != nil {
+				return nil, fmt.Errorf("limit %s: %w", all[i].Name, err)
+			}
+			all[i].arguments[key] = e
+		}
 	}
 	slices.SortFunc(s.limits, func(a, b *Limit) int {
 		return cmp.Or(depth[b.Name]-depth[a.Name], strings.Compare(a.Name, b.Name))
@@ -227,14 +240,12 @@ func (l *Limit) estimate(call *sallyport.Call, memory Memory) (sallyport.Amount,
 // otherwise (case, form, as a number or as a text) is charged to the same one:
 // what is taken for one by mistake is limited sooner, never later.
 func (s *Set) account(l *Limit, call *sallyport.Call) (account, label string, err error) {
-	p := &call.Principal
-	known := map[string]string{"agent": p.Agent, "role": p.Role, "run": call.Run.ID, "server": call.Server, "tenant": p.Tenant, "tool": call.Action(), "user": p.User}
 	var accounts, labels []string
 	for _, key := range l.Per {
-		value, named := known[key]
+		value := known(key, call)
 		shown := value
-		if !named {
-			if value, err = argument(key, call.Args); err != nil {
+		if e := l.arguments[key]; e != nil {
+			if value, err = argument(e, call.Args); err != nil {
 				return "", "", err
 			}
 			// The log keeps nothing of arguments that could be read off it.
@@ -245,6 +256,28 @@ func (s *Set) account(l *Limit, call *sallyport.Call) (account, label string, er
 		accounts, labels = append(accounts, key+"="+value), append(labels, key+"="+cut(shown))
 	}
 	return strings.Join(accounts, " "), strings.Join(labels, " "), nil
+}
+
+// known is what the gateway itself knows of a call.
+func known(key string, call *sallyport.Call) string {
+	switch key {
+	case "agent":
+		return call.Principal.Agent
+	case "role":
+		return call.Principal.Role
+	case "run":
+		return call.Run.ID
+	case "server":
+		return call.Server
+	case "tenant":
+		return call.Principal.Tenant
+	case "tool":
+		return call.Action()
+	case "user":
+		return call.Principal.User
+	default:
+		return ""
+	}
 }
 
 // maxLabel is the longest that one part of an account is shown, in bytes.
@@ -264,14 +297,10 @@ func (s *Set) digest(key, value string) string {
 }
 
 // argument is what an argument says, in one spelling for all that mean the same.
-func argument(key string, args sallyport.Value) (string, error) {
-	e, err := ParseExpression(key, "input")
-	if err != nil {
-		return "", err
-	}
+func argument(e *Expression, args sallyport.Value) (string, error) {
 	values, all := named{input: args}.values(e.tree)
 	if !all || len(values) != 1 {
-		return "", fmt.Errorf("it counts per %s, and this call names none, or several", key)
+		return "", fmt.Errorf("it counts per %s, and this call names none, or several", e)
 	}
 	v := values[0]
 	text, ok := v.Text()
@@ -283,7 +312,7 @@ func argument(key string, args sallyport.Value) (string, error) {
 		text = number.RatString()
 	}
 	if !ok || text == "" {
-		return "", fmt.Errorf("it counts per %s, and this call names none there", key)
+		return "", fmt.Errorf("it counts per %s, and this call names none there", e)
 	}
 	return text, nil
 }

@@ -468,6 +468,7 @@ func (c *committer) write(ctx context.Context, group []*waiting) error {
 			for _, key := range c.newKeys {
 				key.saved = false
 			}
+			c.ledger.Forget()
 			return fmt.Errorf("writing the log: %w", err)
 		}
 	}
@@ -528,7 +529,7 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		}
 		end = head{end.next + 1, sallyport.LeafHash(text), e.Time}
 	}
-	return end, nil
+	return end, c.ledger.Flush(ctx)
 }
 
 // settle tells everyone how the transaction ended. What was accepted before a

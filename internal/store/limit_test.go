@@ -402,3 +402,44 @@ func (m *model) lose(t *rapid.T) {
 func (m *model) jump(t *rapid.T) {
 	m.clock = m.clock.Add(time.Duration(rapid.Int64Range(-90, 120).Draw(t, "minutes")) * time.Minute)
 }
+
+// A transaction that fails takes nothing.
+func TestLimitRolledBack(t *testing.T) {
+	s := open(t, t.TempDir())
+	first := commit(t, s, taking("c_1", charge("user", "user=ana", 40, 100)))
+	execute(t, s, "ALTER TABLE entries RENAME TO hidden")
+	if err := s.Commit(t.Context(), taking("c_2", charge("user", "user=ana", 40, 100))); err == nil || errors.Is(err, sallyport.ErrFull) {
+		t.Fatalf("taken without an entry: %v", err)
+	}
+	if err := s.Commit(t.Context(), settling(first, 0)); err == nil {
+		t.Fatal("settled without an entry")
+	}
+	execute(t, s, "ALTER TABLE hidden RENAME TO entries")
+	if a := account(t, s, charge("user", "user=ana", 0, 0), time.Now()); a.Total() != usd(40) {
+		t.Errorf("%s are taken", a.Total())
+	}
+	commit(t, s, taking("c_3", charge("user", "user=ana", 60, 100)))
+	if err := s.Commit(t.Context(), taking("c_4", charge("user", "user=ana", 1, 100))); !errors.Is(err, sallyport.ErrFull) {
+		t.Error(err)
+	}
+}
+
+// More accounts than are held at a time are found again.
+func TestLimitManyAccounts(t *testing.T) {
+	s := open(t, t.TempDir())
+	var charges []sallyport.Charge
+	for i := range 300 {
+		charges = append(charges, charge("customer", fmt.Sprint("#", i), 60, 100))
+	}
+	for i := range 40 {
+		for j := range charges {
+			charges[j].Account = fmt.Sprint("#", i, "-", j)
+		}
+		commit(t, s, taking(fmt.Sprint("c_", i), charges...))
+	}
+	for i := range 40 {
+		if err := s.Commit(t.Context(), taking(fmt.Sprint("d_", i), charge("customer", fmt.Sprint("#", i, "-7"), 41, 100))); !errors.Is(err, sallyport.ErrFull) {
+			t.Errorf("#%d-7: %v", i, err)
+		}
+	}
+}

@@ -33,6 +33,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "of each measurement")
 	calls := flag.Int("calls", 4000, "per round at 16 and 64 sessions")
 	only := flag.String("load", "", "measure only loads whose name contains this")
+	limits := flag.Int("limits", 0, "measure a second gateway, with so many limits on each call")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
 	var err error
@@ -42,7 +43,7 @@ func main() {
 	case "proxy":
 		err = proxy(*address, *target)
 	default:
-		err = measure(*binary, *only, *rounds, *calls, *asJSON)
+		err = measure(*binary, *only, *rounds, *calls, *limits, *asJSON)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -93,8 +94,8 @@ type figure struct {
 	ResidentKiB int
 }
 
-func measure(binary, only string, rounds, calls int, asJSON bool) error {
-	peers, err := start(binary)
+func measure(binary, only string, rounds, calls, limits int, asJSON bool) error {
+	peers, err := start(binary, limits)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func measure(binary, only string, rounds, calls int, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(results)
 	}
-	show(loads, results, only)
+	show(loads, peers.ways, results, only)
 	return nil
 }
 
@@ -150,12 +151,13 @@ func median(figures []figure) figure {
 	}
 }
 
-func show(loads []load, results map[string]map[string]figure, only string) {
+func show(loads []load, ways []way, results map[string]map[string]figure, only string) {
 	us := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
 	fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9s\n", "load", "way", "p50 µs", "p99 µs", "+p50 µs", "+p99 µs", "CPU/call µs", "×proxy", "calls/s")
 	for _, l := range loads {
 		r := results[l.Name]
-		for _, name := range []string{"direct", "proxy", "sallyport"} {
+		for _, way := range ways {
+			name := way.name
 			f := r[name]
 			ratio, cpu := "", ""
 			if name != "direct" {

@@ -32,7 +32,7 @@ type way struct {
 	pid  int // of the process in the middle, 0 when there is none
 }
 
-func start(binary string) (_ *peers, err error) {
+func start(binary string, limits int) (_ *peers, err error) {
 	r := &peers{}
 	defer func() {
 		if err != nil {
@@ -54,7 +54,7 @@ func start(binary string) (_ *peers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway, pid, err := r.gateway(binary, "http://"+server+"/mcp")
+	gateway, pid, err := r.gateway(binary, "http://"+server+"/mcp", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +62,13 @@ func start(binary string) (_ *peers, err error) {
 		{"direct", "http://" + server + "/mcp", 0},
 		{"proxy", "http://" + through + "/mcp", proxyPID},
 		{"sallyport", "http://" + gateway + "/mcp/bench", pid},
+	}
+	if limits > 0 {
+		limited, pid, err := r.gateway(binary, "http://"+server+"/mcp", limits)
+		if err != nil {
+			return nil, err
+		}
+		r.ways = append(r.ways, way{"limited", "http://" + limited + "/mcp/bench", pid})
 	}
 	for _, w := range r.ways {
 		if err = waitFor(w.url); err != nil {
@@ -83,8 +90,9 @@ func (r *peers) run(command *exec.Cmd) (pid int, err error) {
 }
 
 // gateway starts Sallyport with everything on: 50 policies, strict parsing,
-// pins, the durable log.
-func (r *peers) gateway(binary, server string) (address string, pid int, err error) {
+// pins, the durable log; and so many limits, which all calls are within.
+func (r *peers) gateway(binary, server string, limits int) (address string, pid int, err error) {
+	dir := filepath.Join(r.dir, fmt.Sprint(limits))
 	policies := `@id("bench") permit(principal in Role::"tester", action in Action::"server:bench", resource);` + "\n"
 	for i := range 49 {
 		policies += fmt.Sprintf("@id(\"other-%d\") forbid(principal in Role::\"tester\", action == Action::\"bench/tool:other_%d\", resource) when { context.input has amount && context.input.amount > %d };\n", i, i, i*10)
@@ -101,16 +109,22 @@ users: {ana: {tenant: acme}}
 agents: {tester: {role: tester, for: ana, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: tester}]
 `, server)
-	addresses := filepath.Join(r.dir, "addresses.json")
+	if limits > 0 {
+		config += "limits:\n"
+	}
+	for i := range limits {
+		config += fmt.Sprintf("  calls-%d: {unit: calls, cap: 1000000000, window: %s, per: [user, agent]}\n", i, []string{"day Europe/Berlin", "sliding 1m"}[i%2])
+	}
+	addresses := filepath.Join(dir, "addresses.json")
 	for name, text := range map[string]string{"sallyport.yaml": config, "policy/bench.cedar": policies} {
-		path := filepath.Join(r.dir, name)
+		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
 			return "", 0, err
 		}
 	}
-	command := exec.Command(binary, "up", "--config", filepath.Join(r.dir, "sallyport.yaml"),
-		"--dir", filepath.Join(r.dir, "state"), "--addr-file", addresses)
-	said, err := os.Create(filepath.Join(r.dir, "gateway.log"))
+	command := exec.Command(binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"),
+		"--dir", filepath.Join(dir, "state"), "--addr-file", addresses)
+	said, err := os.Create(filepath.Join(dir, "gateway.log"))
 	if err != nil {
 		return "", 0, err
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"sallyport"
@@ -42,21 +43,45 @@ CREATE TABLE IF NOT EXISTS ledger_costs (
 	PRIMARY KEY (name, action)
 );`
 
-// Ledger changes the rows, on the connection of the committer.
+// Ledger takes charges, as the committer goes. It holds the accounts that are in
+// use, so that a charge costs no look into the database, and writes each that has
+// changed once for all charges of a transaction: only the committer changes rows.
 type Ledger struct {
-	total, take, settle, tidy, since, cost *sql.Stmt
+	load, put, tidy, since, cost *sql.Stmt
+
+	mu       sync.Mutex
+	accounts map[key]*account
+	changed  []*account // by the current transaction
 }
+
+type key struct{ limit, account string }
+
+// account is the parts that still count, by when they stop to.
+type account struct {
+	key
+	label   string
+	parts   []part
+	expired int64 // up to when rows are to be deleted, 0 for none
+	listed  bool  // among those that have changed
+}
+
+type part struct {
+	until          int64 // Unix milliseconds
+	reserved, used sallyport.Amount
+	changed        bool
+}
+
+// maxAccounts is how many accounts are held between two transactions.
+const maxAccounts = 10_000
 
 // Open makes a ledger of a connection. Rows that are not there are made again from
 // the entries.
 func Open(ctx context.Context, conn *sql.Conn) (*Ledger, error) {
-	l := &Ledger{}
+	l := &Ledger{accounts: map[key]*account{}}
 	for text, statement := range map[string]**sql.Stmt{
-		"SELECT COALESCE(SUM(reserved + used), 0), COUNT(*) FROM ledger WHERE name = $1 AND account = $2 AND until > $3": &l.total,
-		`INSERT INTO ledger (name, account, until, reserved, used, label) VALUES ($1, $2, $3, $4, 0, $5)
-			ON CONFLICT (name, account, until) DO UPDATE SET reserved = ledger.reserved + excluded.reserved`: &l.take,
-		`UPDATE ledger SET reserved = reserved - $1, used = CASE WHEN used + $2 > $3 THEN $4 ELSE used + $5 END
-			WHERE name = $6 AND account = $7 AND until = $8`: &l.settle,
+		"SELECT until, reserved, used FROM ledger WHERE name = $1 AND account = $2 ORDER BY until": &l.load,
+		`INSERT INTO ledger (name, account, until, reserved, used, label) VALUES ($1, $2, $3, $4, $5, $6)
+			ON CONFLICT (name, account, until) DO UPDATE SET reserved = excluded.reserved, used = excluded.used`: &l.put,
 		"DELETE FROM ledger WHERE name = $1 AND account = $2 AND until <= $3":                        &l.tidy,
 		"INSERT INTO ledger_since (name, account, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING": &l.since,
 		// What was dear once is forgotten by and by.
@@ -77,7 +102,7 @@ func (l *Ledger) Close() error {
 		return nil
 	}
 	var errs []error
-	for _, statement := range []*sql.Stmt{l.total, l.take, l.settle, l.tidy, l.since, l.cost} {
+	for _, statement := range []*sql.Stmt{l.load, l.put, l.tidy, l.since, l.cost} {
 		if statement != nil {
 			errs = append(errs, statement.Close())
 		}
@@ -98,16 +123,18 @@ func Take(record *sallyport.Record) (charges []sallyport.Charge, lines []string)
 	}
 }
 
-// Enter reserves what an intent takes, and settles what an outcome says: within
-// the transaction of the entry.
+// Enter reserves what an intent takes, all or nothing, and settles what an outcome
+// says. After sallyport.ErrFull nothing is taken, because one account has no room.
 func (l *Ledger) Enter(ctx context.Context, entry *sallyport.Entry, charges []sallyport.Charge) error {
-	switch {
-	case len(charges) == 0:
+	if len(charges) == 0 {
 		return nil
-	case entry.Type == sallyport.Closed:
-		return l.Settle(ctx, charges)
 	}
-	err := l.Reserve(ctx, charges, entry.Time)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if entry.Type == sallyport.Closed {
+		return l.settle(ctx, charges)
+	}
+	err := l.reserve(ctx, charges, entry.Time)
 	entry.Charges = sallyport.Reserved(charges)
 	return err
 }
@@ -117,38 +144,122 @@ func (l *Ledger) Leave(ctx context.Context, entry *sallyport.Entry, charges []sa
 	if entry.Type != sallyport.Intent {
 		return nil
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return l.release(ctx, charges)
 }
 
-// Reserve takes charges, all or none: after sallyport.ErrFull nothing is taken,
-// because one account has no room. It fills Before and Until. The time is the
-// log's, which never goes back: a clock that is set back opens no window again.
-func (l *Ledger) Reserve(ctx context.Context, charges []sallyport.Charge, at time.Time) error {
-	for i := range charges {
-		c := &charges[i]
-		var before, rows int64
-		if err := l.total.QueryRowContext(ctx, c.Limit, c.Account, at.UnixMilli()).Scan(&before, &rows); err != nil {
-			return err
-		}
-		if c.Before = sallyport.Amount(before); c.Before+c.Amount > c.Ceiling {
-			return cmp.Or(l.release(ctx, charges[:i]), sallyport.ErrFull)
-		}
-		c.Until = c.Window.Until(at)
-		if rows == 0 { // a new window, or a new account
-			if _, err := l.tidy.ExecContext(ctx, c.Limit, c.Account, at.UnixMilli()); err != nil {
+// Flush writes what has changed, within the transaction.
+func (l *Ledger) Flush(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.changed {
+		if a.expired > 0 {
+			if _, err := l.tidy.ExecContext(ctx, a.limit, a.account, a.expired); err != nil {
 				return err
 			}
 		}
-		if _, err := l.take.ExecContext(ctx, c.Limit, c.Account, c.Until.UnixMilli(), int64(c.Amount), c.Label); err != nil {
+		for i := range a.parts {
+			p := &a.parts[i]
+			if !p.changed {
+				continue
+			}
+			if _, err := l.put.ExecContext(ctx, a.limit, a.account, p.until, int64(p.reserved), int64(p.used), a.label); err != nil {
+				return err
+			}
+			p.changed = false
+		}
+		a.expired, a.listed = 0, false
+	}
+	if l.changed = l.changed[:0]; len(l.accounts) > maxAccounts {
+		clear(l.accounts)
+	}
+	return nil
+}
+
+// Forget has everything read again: the transaction has failed.
+func (l *Ledger) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = nil
+	clear(l.accounts)
+}
+
+// of is the account of a charge.
+func (l *Ledger) of(ctx context.Context, c *sallyport.Charge) (*account, error) {
+	k := key{c.Limit, c.Account}
+	if a := l.accounts[k]; a != nil {
+		a.label = cmp.Or(a.label, c.Label) // what a crash left has none
+		return a, nil
+	}
+	rows, err := l.load.QueryContext(ctx, c.Limit, c.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	a := &account{key: k, label: c.Label}
+	for rows.Next() {
+		var p part
+		if err := rows.Scan(&p.until, &p.reserved, &p.used); err != nil {
+			return nil, err
+		}
+		a.parts = append(a.parts, p)
+	}
+	l.accounts[k] = a
+	return a, rows.Err()
+}
+
+func (l *Ledger) change(a *account) {
+	if !a.listed {
+		a.listed = true
+		l.changed = append(l.changed, a)
+	}
+}
+
+// reserve fills Before and Until. The time is the log's, which never goes back: a
+// clock that is set back opens no window again.
+func (l *Ledger) reserve(ctx context.Context, charges []sallyport.Charge, at time.Time) error {
+	for i := range charges {
+		c := &charges[i]
+		a, err := l.of(ctx, c)
+		if err != nil {
 			return err
 		}
+		now := at.UnixMilli()
+		if n := len(a.parts); n > 0 {
+			if a.parts = slices.DeleteFunc(a.parts, func(p part) bool { return p.until <= now }); len(a.parts) < n {
+				a.expired = now
+				l.change(a)
+			}
+		}
+		c.Before = 0
+		for _, p := range a.parts {
+			c.Before += p.reserved + p.used
+		}
+		if c.Before+c.Amount > c.Ceiling {
+			return cmp.Or(l.release(ctx, charges[:i]), sallyport.ErrFull)
+		}
+		c.Until = c.Window.Until(at)
+		l.add(a, c)
 		if c.Ramped {
-			if _, err := l.since.ExecContext(ctx, c.Limit, c.Account, at.UnixMilli()); err != nil {
+			if _, err := l.since.ExecContext(ctx, c.Limit, c.Account, now); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// add reserves a charge on its account.
+func (l *Ledger) add(a *account, c *sallyport.Charge) {
+	until := c.Until.UnixMilli()
+	where, found := slices.BinarySearchFunc(a.parts, until, func(p part, until int64) int { return cmp.Compare(p.until, until) })
+	if !found {
+		a.parts = slices.Insert(a.parts, where, part{until: until})
+	}
+	a.parts[where].reserved += c.Amount
+	a.parts[where].changed = true
+	l.change(a)
 }
 
 // release gives back what was reserved, in the same transaction.
@@ -161,9 +272,8 @@ func (l *Ledger) release(ctx context.Context, charges []sallyport.Charge) error 
 	return nil
 }
 
-// Settle ends reservations: what each came to counts instead. Where its window is
-// over nothing counts any more.
-func (l *Ledger) Settle(ctx context.Context, charges []sallyport.Charge) error {
+// settle ends reservations: what each came to counts instead.
+func (l *Ledger) settle(ctx context.Context, charges []sallyport.Charge) error {
 	for i := range charges {
 		c := &charges[i]
 		if err := l.move(ctx, c, c.Cost); err != nil {
@@ -178,10 +288,38 @@ func (l *Ledger) Settle(ctx context.Context, charges []sallyport.Charge) error {
 	return nil
 }
 
+// move turns what a charge has reserved into what it came to. Where its window is
+// over nothing counts any more.
 func (l *Ledger) move(ctx context.Context, c *sallyport.Charge, cost sallyport.Amount) error {
-	most := int64(sallyport.MaxAmount)
-	_, err := l.settle.ExecContext(ctx, int64(c.Amount), int64(cost), most, most, int64(cost), c.Limit, c.Account, c.Until.UnixMilli())
-	return err
+	a, err := l.of(ctx, c)
+	if err != nil {
+		return err
+	}
+	until := c.Until.UnixMilli()
+	for i := range a.parts {
+		if p := &a.parts[i]; p.until == until {
+			p.reserved, p.used, p.changed = p.reserved-c.Amount, p.used.Plus(cost), true
+			l.change(a)
+		}
+	}
+	return nil
+}
+
+// look is an account as it stands, also what is not durable yet; ok is false when
+// it is not held.
+func (l *Ledger) look(c *sallyport.Charge, now int64) (parts []limits.Part, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.accounts[key{c.Limit, c.Account}]
+	if a == nil {
+		return nil, false
+	}
+	for _, p := range a.parts {
+		if p.until > now {
+			parts = append(parts, limits.Part{Until: time.UnixMilli(p.until), Reserved: p.reserved, Used: p.used})
+		}
+	}
+	return parts, true
 }
 
 // Unsettled reads the charges of an intent whose outcome nobody knows: they are
@@ -204,8 +342,11 @@ type Conn interface {
 	QueryRowContext(ctx context.Context, statement string, args ...any) *sql.Row
 }
 
-// Book reads the rows.
-type Book struct{ Conn Conn }
+// Book reads the rows, and what a ledger that is open holds of them.
+type Book struct {
+	Conn Conn
+	Live *Ledger // nil for none
+}
 
 // Accounts are what counts against each charge's account at a time.
 func (b Book) Accounts(ctx context.Context, charges []sallyport.Charge, now time.Time) ([]limits.Account, error) {
@@ -215,12 +356,9 @@ func (b Book) Accounts(ctx context.Context, charges []sallyport.Charge, now time
 		if c.Window.Kind == sallyport.PerCall {
 			continue
 		}
-		parts, err := b.read(ctx, "name = $1 AND account = $2 AND until > $3 ORDER BY until", c.Limit, c.Account, now.UnixMilli())
-		if err != nil {
+		var err error
+		if all[i].Parts, err = b.parts(ctx, c, now); err != nil {
 			return nil, err
-		}
-		for _, p := range parts {
-			all[i].Parts = append(all[i].Parts, p.Part)
 		}
 		if !c.Ramped {
 			continue
@@ -234,6 +372,20 @@ func (b Book) Accounts(ctx context.Context, charges []sallyport.Charge, now time
 		}
 	}
 	return all, nil
+}
+
+func (b Book) parts(ctx context.Context, c *sallyport.Charge, now time.Time) ([]limits.Part, error) {
+	if b.Live != nil {
+		if parts, held := b.Live.look(c, now.UnixMilli()); held {
+			return parts, nil
+		}
+	}
+	rows, err := b.read(ctx, "name = $1 AND account = $2 AND until > $3 ORDER BY until", c.Limit, c.Account, now.UnixMilli())
+	var parts []limits.Part
+	for _, r := range rows {
+		parts = append(parts, r.Part)
+	}
+	return parts, err
 }
 
 // Row is one part of one account.
@@ -342,6 +494,10 @@ func (l *Ledger) rebuild(ctx context.Context, conn *sql.Conn) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
+	if err := l.Flush(ctx); err != nil {
+		return err
+	}
+	clear(l.accounts)
 	return Drop(&last)(ctx, conn)
 }
 
@@ -353,11 +509,8 @@ func (l *Ledger) replay(ctx context.Context, open map[string]*sallyport.Entry, e
 		if err != nil {
 			return err
 		}
-		for _, c := range charges {
-			if _, err := l.take.ExecContext(ctx, c.Limit, c.Account, c.Until.UnixMilli(), int64(c.Amount), c.Account); err != nil {
-				return err
-			}
-			if _, err := l.since.ExecContext(ctx, c.Limit, c.Account, entry.Time.UnixMilli()); err != nil {
+		for i := range charges {
+			if err := l.again(ctx, &charges[i], entry.Time); err != nil {
 				return err
 			}
 		}
@@ -379,7 +532,18 @@ func (l *Ledger) replay(ctx context.Context, open map[string]*sallyport.Entry, e
 				}
 			}
 		}
-		return l.Settle(ctx, charges)
+		return l.settle(ctx, charges)
 	}
 	return nil
+}
+
+// again takes a charge that the log says was taken.
+func (l *Ledger) again(ctx context.Context, c *sallyport.Charge, at time.Time) error {
+	a, err := l.of(ctx, c)
+	if err != nil {
+		return err
+	}
+	l.add(a, c)
+	_, err = l.since.ExecContext(ctx, c.Limit, c.Account, at.UnixMilli())
+	return err
 }
