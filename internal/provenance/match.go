@@ -349,7 +349,7 @@ func (q *searching) try(i int, want wanted, hash uint32) (all bool) {
 	}
 	floor := max(0, q.end-overlap)
 	for _, one := range spots[:found] {
-		if one.most > q.best.To-q.best.From || one.most >= len(q.view.Bytes) {
+		if one.most > q.best.To-q.best.From {
 			q.compare(q.view.Extend(texts.all, one.at, i, floor), i)
 		}
 	}

@@ -65,6 +65,21 @@ func TestParentAndChildKeepTheirOwnFields(t *testing.T) {
 	}
 }
 
+// TestParentAndChildWriteApart lets both go on where there is room behind what
+// they share: they may do so at once.
+func TestParentAndChildWriteApart(t *testing.T) {
+	parent := New(0)
+	for _, text := range []string{newGenerator(5).prose(500), "and one more"} {
+		parent.Saw("c", "s", "read", textResult(text), Declaration{})
+	}
+	child := parent.Child()
+	parent.Saw("c", "s", "read", textResult("the parent's alone"), Declaration{})
+	child.Saw("c", "s", "list", textResult("the child's alone"), Declaration{})
+	if all := child.shelves[0].texts.all; strings.Contains(all, "the parent's") || !strings.Contains(all, "the child's") {
+		t.Error("what the parent reads is kept where the child keeps its own")
+	}
+}
+
 // TestTextsEndWhereTheyEnd puts two texts one behind the other: what the end of
 // one and the beginning of the next make together, nobody said.
 func TestTextsEndWhereTheyEnd(t *testing.T) {
@@ -98,7 +113,7 @@ func TestWhatIsSeenAgainIsFoundAgain(t *testing.T) {
 		if got := leaf(m, "x", "to", "k7x9qzw12ab34").Sources; len(got) == 0 {
 			t.Fatalf("round %d: it was seen just now, and has no source", round)
 		}
-		for i := 0; len(leaf(m, "x", "to", "k7x9qzw12ab34").Sources) > 0; i++ {
+		for i := 0; i < round || len(leaf(m, "x", "to", "k7x9qzw12ab34").Sources) > 0; i++ {
 			if i > 100 {
 				t.Fatal("it is never evicted")
 			}
@@ -107,13 +122,21 @@ func TestWhatIsSeenAgainIsFoundAgain(t *testing.T) {
 	}
 }
 
-// TestWhatBeginsBeforeAPlace finds a stretch that tells something only with what
-// is before the word that was looked up.
+// TestWhatBeginsBeforeAPlace floods the first word of a value, so that what it
+// stands in is found from a later word alone, back to its beginning: where that
+// word tells nothing by what is behind it, and where another place is longer
+// behind it.
 func TestWhatBeginsBeforeAPlace(t *testing.T) {
-	m := New(0)
-	m.Saw("c", "s", "read", textResult("xx aaaabbbbcccckoramisetilopefa.nu yy"), Declaration{})
-	for _, value := range []string{"qq bcccckoramisetilop rr"} {
-		if got := leaf(m, "x", "to", value); got.Origin.Writer != sallyport.WriterUntrusted {
+	for value, texts := range map[string][]string{
+		"kaliber no mi ta ru so yy": {"kaliber no mi ta ru so zz", strings.Repeat("kaliber zu ", 40)},
+		"bokara mirakelofa tu":      {"bokara mirakelofa gi", strings.Repeat("bokara mu ", 40), "zz mirakelofa tu"},
+	} {
+		m := New(0)
+		for _, text := range texts {
+			m.Saw("c", "s", "read", textResult(text), Declaration{})
+		}
+		got := leaf(m, "x", "to", value)
+		if !slices.ContainsFunc(got.Sources, func(s sallyport.Source) bool { return s.ArgStart == 0 && s.ArgEnd > 14 }) {
 			t.Errorf("%s is %+v", value, got)
 		}
 	}
