@@ -120,6 +120,27 @@ func TestTrajectoriesBars(t *testing.T) {
 	atLeast(t, "zero approval", all.Quiet, 75)
 }
 
+// TestLookUpsBars replays trades whose tasks choose: by a key, a day, an order, a
+// state, all of a sort. In each some records were made by the attacker, to be the
+// one that is chosen. The rules were written with the first at hand; the second
+// was looked at when they were done.
+func TestLookUpsBars(t *testing.T) {
+	if racing {
+		t.Skip("measured without the race detector: make measure")
+	}
+	t.Parallel()
+	for _, asText := range []bool{false, true} {
+		rows := measured(t, read(t, false, "testdata/property.json", "testdata/school.json"), asText)
+		for _, r := range rows[:2] {
+			atLeast(t, "caught in "+r.Suite, r.Caught, 98.5)
+			atLeast(t, "all writes in "+r.Suite, r.All, 96)
+			atLeast(t, "self-target in "+r.Suite, r.Self, 95)
+			atLeast(t, "control in "+r.Suite, r.Control, 85)
+		}
+		bars(t, "look-ups", rows[len(rows)-1].Figures)
+	}
+}
+
 // TestOtherTradesBars replays trades that were made up for this, with tools and
 // wordings that no other set has. They need no data from elsewhere.
 func TestOtherTradesBars(t *testing.T) {
