@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"sallyport/internal/app/asks"
 	"sallyport/internal/config"
 	"sallyport/internal/console"
 	"sallyport/internal/control"
@@ -125,9 +125,10 @@ func (a *App) bind(c *config.Config) error {
 // where agents bring a token.
 func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	var site string // of the console, on the main port
+	forms := &asks.Forms{Groups: func() []string { return a.config().Approvals.Form }, Terms: a.terms, Question: a.store.OpenApproval, Answer: a.gateway.Answer}
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool, Kills: a.store.Kills,
-		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Withdraw: a.gateway.Answer,
+		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Withdraw: a.gateway.Answer, Forms: forms,
 		Page: func(approval string) string { return site + "/console/approvals/" + approval },
 		Now:  time.Now, Version: a.options.Version,
 	}, mcpdoor.Options{Agent: agent, Hosts: c.Hosts, Origins: c.Origins, Body: int(c.Sizes.Body)})
@@ -152,7 +153,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	if agent != "" {
 		main = a.doors.main.listener
 	}
-	site = siteOf(c, main.Addr())
+	site = asks.Site(c, main.Addr())
 	w := &way{listener: listener, door: door}
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", w.counted(door))
@@ -173,22 +174,6 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 		}
 	}()
 	return w, nil
-}
-
-// siteOf is how people reach the main port, which may listen on every address.
-func siteOf(c *config.Config, at net.Addr) string {
-	scheme, host := "http", at.String()
-	if c.TLS != nil {
-		scheme = "https"
-	}
-	if bound, err := netip.ParseAddrPort(host); err == nil && bound.Addr().IsUnspecified() {
-		name := "localhost"
-		if len(c.Hosts) > 0 {
-			name = c.Hosts[0]
-		}
-		host = net.JoinHostPort(name, strconv.Itoa(int(bound.Port())))
-	}
-	return scheme + "://" + host
 }
 
 // counted counts requests that may be calls, so that they can end before the

@@ -208,6 +208,9 @@ func (r *reader) checkApprovals() {
 			r.declared(append(at, "escalate", "to", i), "group", group, r.config.groups())
 		}
 	}
+	for i, group := range a.Form {
+		r.declared(append(at, "form", i), "group", group, r.config.groups())
+	}
 	for _, effect := range slices.Sorted(maps.Keys(a.Classes)) {
 		if !slices.Contains(sallyport.Effects[:], sallyport.Effect(effect)) {
 			r.problem(append(at, "classes", effect), "there is no effect %q%s", effect, source.Meant(effect, effectNames()))

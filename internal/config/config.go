@@ -101,6 +101,10 @@ type Approvals struct {
 	Classes map[string]int `yaml:"classes"`
 	// Large is the amount from which on a payment is of class 3.
 	Large string `yaml:"large"`
+	// Form are groups in whose name the user of an agent may answer in a form
+	// that the agent's own client shows. Default none: whoever has taken over the
+	// client can answer, too.
+	Form []string `yaml:"form"`
 }
 
 // Escalate is who may answer, too, when those who are asked do not.

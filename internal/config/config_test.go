@@ -205,6 +205,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"tiny size", "sizes: {body: 10}\n", "refuses every call"},
 		{"standing", "runs: {standing: 5m}\n", "an hour at least"},
 		{"span", "retention: soon\n", "is not a time span"},
+		{"a form for no group", "users: {ana: {groups: [board]}}\napprovals: {form: [bord]}\n", `no group "bord" is declared; did you mean "board"?`},
 		{"escalation to nobody", "approvals: {escalate: {after: 15m}}\n", "needs groups"},
 		{"escalation at once", "users: {ana: {groups: [g]}}\napprovals: {escalate: {to: [g]}}\n", "needs groups"},
 		{"escalation too late", "users: {ana: {groups: [g]}}\napprovals: {expire: 15m, escalate: {after: 15m, to: [g]}}\n", "before the question expires (15m0s)"},

@@ -81,6 +81,9 @@ func looserAsking(old, next Approvals) []string {
 	if order, ok := asking.Compare(next.Large, old.Large); old.Large != "" && (!ok || order > 0) {
 		why = append(why, "approvals: larger payments are not of class 3 any more")
 	}
+	if more := added(old.Form, next.Form); len(more) > 0 {
+		why = append(why, fmt.Sprintf("approvals: users can answer for %v in the client of their agent", more))
+	}
 	if next.Escalate != nil && !reflect.DeepEqual(old.Escalate, next.Escalate) {
 		why = append(why, "approvals: others can answer than could before")
 	}

@@ -68,6 +68,7 @@ func TestLooser(t *testing.T) {
 		{"large smaller", `large: "1000"`, `large: "999"`, ""},
 		{"escalates sooner", "after: 2m", "after: 1m", "others can answer"},
 		{"escalates to others", "after: 2m, to: [g]", "after: 2m, to: [g, g]", "others can answer"},
+		{"forms count", "approvals: {expire: 1h, ", "approvals: {expire: 1h, form: [g], ", "in the client of their agent"},
 		{"does not escalate", "escalate: {after: 2m, to: [g]}, ", "", ""},
 		{"a breaker more", "breakers: [", "breakers: [{per: tool, on: latency}, ", ""},
 		{"a breaker less", "{per: server, on: errors}, ", "", "cut off later, or not at all"},

@@ -38,7 +38,7 @@ func (x *exchange) carry(ctx context.Context, call *sallyport.Call, agent end) (
 			return answer, err
 		}
 		if w == nil {
-			w = x.waits(ctx, call, agent)
+			w = x.waits(ctx, call, refused.Approval.ID, agent)
 		}
 		if w.way.Rung == rung.Park || w.way.Rung == rung.Task || !w.over(ctx, x.owner, refused) {
 			return answer, err
@@ -50,9 +50,9 @@ func (x *exchange) carry(ctx context.Context, call *sallyport.Call, agent end) (
 }
 
 // waits is how the agent of a held call can wait.
-func (x *exchange) waits(ctx context.Context, call *sallyport.Call, agent end) *wait {
+func (x *exchange) waits(ctx context.Context, call *sallyport.Call, approval string, agent end) *wait {
 	client := x.listener()
-	client.Task = x.asTask(ctx, call)
+	client.Task, client.Form = x.asTask(ctx, call), x.door.Forms.Text(ctx, approval) != ""
 	w := &wait{door: x.door, agent: agent, stateless: x.session == nil, gone: x.gone, way: x.door.Clients.Choose(client)}
 	w.until = x.door.Now().Add(w.way.Hold)
 	return w
@@ -109,7 +109,8 @@ func (w *wait) over(ctx context.Context, who owner, held *sallyport.RefusedError
 	defer look.Stop()
 	beat := time.NewTicker(min(beatEvery, w.way.Hold/4))
 	defer beat.Stop()
-	if !w.beat(ctx, held) {
+	// A stateless agent is asked by the answer, before which nothing may be said.
+	if !(w.stateless && shown != nil) && !w.beat(ctx, held) {
 		return false
 	}
 	for {
@@ -125,12 +126,12 @@ func (w *wait) over(ctx context.Context, who owner, held *sallyport.RefusedError
 				return false
 			}
 		case <-beat.C:
-			if !w.beat(ctx, held) {
+			if !(w.stateless && shown != nil) && !w.beat(ctx, held) {
 				return false
 			}
 		case accepted := <-shown:
 			if !accepted {
-				return false
+				return w.answered(ctx, &held.Approval)
 			}
 			w.shown = held.Approval.ID
 			if shown = nil; w.stateless {
@@ -174,13 +175,41 @@ func (w *wait) beat(ctx context.Context, held *sallyport.RefusedError) bool {
 	return err == nil || errors.Is(err, post.ErrNoStream)
 }
 
-// show has the agent's user look at the page of a question. The channel gets
-// whether the user went there, which says nothing about the answer; closed waits
-// until nobody is asked any more.
+// show has the agent's user look at a question: at its page, or in a form. The
+// channel gets whether there is something to wait for; that somebody went to a page
+// says nothing about the answer. closed waits until nobody is asked any more.
 func (w *wait) show(ctx context.Context, a *sallyport.Approval) (went <-chan bool, closed func()) {
-	if w.way.Rung != rung.URL || w.shown == a.ID {
+	var params []byte
+	switch {
+	case w.shown == a.ID || w.way.Rung == rung.Wait:
 		return nil, func() {}
+	case w.way.Rung == rung.Form:
+		text := w.door.Forms.Text(ctx, a.ID)
+		if text == "" { // another question than the one for which a form was chosen
+			return nil, func() {}
+		}
+		dst := sallyport.AppendString([]byte(`{"message":`), text)
+		params = append(dst, `,"requestedSchema":{"type":"object","properties":{"approve":{"type":"boolean","title":"Approve","default":false}},"required":["approve"]}}`...)
+	default:
+		params = w.page(a)
 	}
+	if e, ok := w.agent.(*errand); ok {
+		e.pages(true)
+	}
+	answer := make(chan bool, 1)
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		said, err := w.agent.Ask(ctx, wire.Message{Method: "elicitation/create", Params: sallyport.MustParse(string(params))})
+		if e, ok := w.agent.(*errand); ok {
+			e.pages(false)
+		}
+		answer <- err == nil && w.went(ctx, a, said.Result)
+	})
+	return answer, asking.Wait
+}
+
+// page asks for the user to open the page of a question.
+func (w *wait) page(a *sallyport.Approval) []byte {
 	dst := sallyport.AppendString([]byte(`{"mode":"url","message":`), fmt.Sprintf(
 		"%s wants to use %s of %s. %sNothing has been done yet. The page shows what exactly is asked.",
 		a.Principal.Agent, quoted(a.Name), a.Server, told.Waiting(a)))
@@ -188,25 +217,26 @@ func (w *wait) show(ctx context.Context, a *sallyport.Approval) (went <-chan boo
 	if !w.stateless {
 		dst = sallyport.AppendString(append(dst, `,"elicitationId":`...), a.ID)
 	}
-	params := sallyport.MustParse(string(append(dst, '}')))
-	if e, ok := w.agent.(*errand); ok {
-		e.pages(true)
+	return append(dst, '}')
+}
+
+// went is what the client's answer means. One of a form is the user's, and a
+// dismissed one is none.
+func (w *wait) went(ctx context.Context, a *sallyport.Approval, said sallyport.Value) bool {
+	accepted := said.Get("action").IsText("accept")
+	if w.way.Rung != rung.Form {
+		return accepted
 	}
-	answer := make(chan bool, 1)
-	var asking sync.WaitGroup
-	asking.Go(func() {
-		said, err := w.agent.Ask(ctx, wire.Message{Method: "elicitation/create", Params: params})
-		if e, ok := w.agent.(*errand); ok {
-			e.pages(false)
-		}
-		answer <- err == nil && said.Result.Get("action").IsText("accept")
-	})
-	return answer, asking.Wait
+	yes := said.Get("content").Get("approve").Type()
+	if !said.Get("action").IsText("decline") && !(accepted && (yes == sallyport.True || yes == sallyport.False)) {
+		return false
+	}
+	return w.door.Forms.Confirm(ctx, a, accepted && yes == sallyport.True, w.door.Now()) == nil
 }
 
 // complete tells a client of the session era that its user is done with the page.
 func (w *wait) complete(ctx context.Context) {
-	if w.stateless || w.shown == "" {
+	if w.stateless || w.shown == "" || w.way.Rung != rung.URL {
 		return
 	}
 	id, _ := sallyport.Parse(append(sallyport.AppendString([]byte(`{"elicitationId":`), w.shown), '}')) // can't fail

@@ -48,6 +48,15 @@ type Guests interface {
 	Leave(session string)
 }
 
+// Forms take answers that come by the agent's own client.
+type Forms interface {
+	// Text is what a form shows of a question, "" where none may be shown.
+	Text(ctx context.Context, approval string) string
+	// Confirm answers a question in the name of the agent's user. An error means
+	// that it is not answered.
+	Confirm(ctx context.Context, shown *sallyport.Approval, yes bool, at time.Time) error
+}
+
 // Parts are what a door is wired from. All of them are needed.
 type Parts struct {
 	Gateway    Gateway
@@ -64,6 +73,7 @@ type Parts struct {
 	Question func(ctx context.Context, approval string) (sallyport.Approval, error)
 	// Withdraw closes a question, on the record. An error means that it is open.
 	Withdraw func(ctx context.Context, withdrawn sallyport.Approval, by string) error
+	Forms    Forms
 	// TaskOf is the open task that a call has opened at its server, "" for none.
 	TaskOf func(ctx context.Context, call string) string
 	// Page is where people look at a question, and answer it with a credential
@@ -111,7 +121,7 @@ type Door struct {
 // New makes a door. It fails when a part is missing.
 func New(parts Parts, options Options) (*Door, error) {
 	if parts.Gateway == nil || parts.Identifier == nil || parts.Guests == nil || parts.Servers == nil || parts.Kills == nil ||
-		parts.Tool == nil || parts.Approval == nil || parts.Question == nil || parts.TaskOf == nil || parts.Withdraw == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
+		parts.Tool == nil || parts.Approval == nil || parts.Question == nil || parts.TaskOf == nil || parts.Withdraw == nil || parts.Forms == nil || parts.Page == nil || parts.Now == nil || parts.Version == "" {
 		return nil, errors.New("mcpdoor: a part is missing")
 	}
 	if options.Body <= 0 {

@@ -20,11 +20,12 @@ type Rung uint8
 const (
 	Park Rung = iota // an answer that says to make the identical call again
 	Wait             // the request stays open, with progress
+	Form             // the client shows its user a form, and the request waits
 	URL              // the client shows its user the console's page, and the request waits
 	Task             // a task stands for the call, and the agent asks how it is
 )
 
-var names = [...]string{"park", "wait", "url", "task"}
+var names = [...]string{"park", "wait", "form", "url", "task"}
 
 func (r Rung) String() string { return names[r] }
 
@@ -36,6 +37,7 @@ type Client struct {
 	Streams       bool // it takes event streams
 	Token         bool // it wants progress
 	Task          bool // it takes a task for an answer
+	Form          bool // a form counts for this question
 }
 
 // Way is a rung, and how long the client's request can stay open.
@@ -122,6 +124,8 @@ func (t Table) Choose(c Client) Way {
 		return Way{Park, 0}
 	case q.url && c.opens() && (c.Stateless || c.Streams):
 		return Way{URL, hold}
+	case c.Form && c.fills() && (c.Stateless || c.Streams):
+		return Way{Form, hold}
 	case c.Token && c.Streams:
 		return Way{Wait, hold}
 	default:
@@ -132,6 +136,11 @@ func (t Table) Choose(c Client) Way {
 // opens reports whether a client says that it can have its user open a page: a
 // capability that names no mode means forms alone.
 func (c *Client) opens() bool { return c.Elicits.Get("url").Type() == sallyport.Object }
+
+// fills reports whether a client says that its user can fill in a form.
+func (c *Client) fills() bool {
+	return c.Elicits.Type() == sallyport.Object && (c.Elicits.Len() == 0 || c.Elicits.Get("form").Type() == sallyport.Object)
+}
 
 // find is the first line for a client, which the last one always is.
 func (t Table) find(client, release string) quirk {

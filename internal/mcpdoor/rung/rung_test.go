@@ -58,6 +58,15 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v for %v, want %v for %v", c.what, got.Rung, got.Hold, c.rung, c.hold)
 		}
 	}
+	for elicits, rung := range map[string]Rung{forms: Form, `{"form":{}}`: Form, `{"other":{}}`: Wait, both: URL} {
+		c := Client{Name: "x", Form: true, Token: true, Streams: true, Elicits: sallyport.MustParse(elicits)}
+		if got := rows.Choose(c); got.Rung != rung {
+			t.Errorf("a form for %s: %v, want %v", elicits, got.Rung, rung)
+		}
+		if c.Form = false; rows.Choose(c).Rung == Form {
+			t.Error("a form that does not count")
+		}
+	}
 	if got := rows.Choose(Client{Name: "never", Task: true, Token: true, Streams: true, Stateless: true, Elicits: sallyport.MustParse(both)}); got != (Way{Task, 0}) {
 		t.Errorf("a task is above all: %v", got)
 	}
