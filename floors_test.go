@@ -46,10 +46,11 @@ var floors = map[string]int{
 	"sallyport/internal/inspect/model": 1, // pure: the trained model
 	"sallyport/internal/inspect/train": 2, // touches files: makes the model
 
-	"sallyport/internal/pin":    1, // what was accepted of servers, and what waits
-	"sallyport/internal/card":   1, // pure: what a person is shown of a question
-	"sallyport/internal/asking": 2, // pure: who may answer a question, and how surely
-	"sallyport/internal/limits": 1, // pure: what a call takes, and whether there is room
+	"sallyport/internal/pin":      1, // what was accepted of servers, and what waits
+	"sallyport/internal/granting": 1, // pure: which calls a grant answers
+	"sallyport/internal/card":     1, // pure: what a person is shown of a question
+	"sallyport/internal/asking":   2, // pure: who may answer a question, and how surely
+	"sallyport/internal/limits":   1, // pure: what a call takes, and whether there is room
 
 	"sallyport/internal/kill":    1, // what is stopped, and what is under way
 	"sallyport/internal/breaker": 1, // what is cut off for a while
@@ -106,6 +107,7 @@ var floors = map[string]int{
 	"sallyport/internal/terminal":         4, // shows and asks a person
 
 	"sallyport/internal/console":          4, // shows a gateway to people in a browser
+	"sallyport/internal/console/session":  3, // touches connections: what browsers have shown
 	"sallyport/internal/console/flow":     1, // pure: the picture of what went where
 	"sallyport/internal/identity/passkey": 3, // touches credentials: what people's devices sign
 
