@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 )
 
 type accountData struct {
@@ -33,12 +34,12 @@ type ceremony struct {
 
 // enrolBegin begins to enrol a passkey, of a person who has shown who they are. A
 // link never gets here.
-func (c *Console) enrolBegin(_ http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) enrolBegin(_ http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	id, ask, err := c.Passkeys.BeginEnrol(r.Context(), c.origin(r), who.Who)
 	return ceremony{ID: id, Ask: ask}, err
 }
 
-func (c *Console) enrolShown(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) enrolShown(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in ceremony
 	if err := read(w, r, &in); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/asking"
+	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
 )
 
@@ -107,7 +108,7 @@ type answered struct {
 
 // answer answers exactly what was shown, which its digest names. A yes that takes
 // a passkey comes by answerShown.
-func (c *Console) answer(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in answered
 	if err := read(w, r, &in); err != nil {
 		return nil, err
@@ -121,9 +122,9 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, who *session) (
 // byPasskey is what a person has shown whose device signed this very digest.
 const byPasskey = "passkey"
 
-func (c *Console) say(r *http.Request, in answered, who *session, how string) (any, error) {
+func (c *Console) say(r *http.Request, in answered, who *session.Session, how string) (any, error) {
 	given := inbox.Answer{By: who.Who, Digest: in.Digest, Approve: in.Yes == "yes", Reason: in.Reason,
-		Proof: asking.Proof{Session: c.sessions.vouch(who.Who, how), Typed: in.Typed}}
+		Proof: asking.Proof{Session: c.sessions.Vouch(who.Who, how), Typed: in.Typed}}
 	var now inbox.Question
 	return done{}, c.Gate.Post(r.Context(), "/approvals/"+escaped(r, "id"), given, &now)
 }
@@ -131,7 +132,7 @@ func (c *Console) say(r *http.Request, in answered, who *session, how string) (a
 // narrow is a yes to narrower arguments than were asked about: the agent is told
 // them, and makes that call instead. Where a yes takes a passkey this is none: a
 // device signs what was shown, and nothing else.
-func (c *Console) narrow(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) narrow(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in struct {
 		answered
 		Args string `json:"args"`
@@ -140,14 +141,14 @@ func (c *Console) narrow(w http.ResponseWriter, r *http.Request, who *session) (
 		return nil, err
 	}
 	given := inbox.Narrowing{By: who.Who, Digest: in.Digest, Args: in.Args, Reason: in.Reason,
-		Proof: asking.Proof{Session: c.sessions.vouch(who.Who, bySession), Typed: in.Typed}}
+		Proof: asking.Proof{Session: c.sessions.Vouch(who.Who, bySession), Typed: in.Typed}}
 	var now inbox.Question
 	err := c.Gate.Post(r.Context(), "/approvals/"+escaped(r, "id")+"/narrow", given, &now)
 	return done{Path + "approvals/" + now.ID}, err
 }
 
 // answerBegin has the person's device sign the digest of what was shown.
-func (c *Console) answerBegin(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) answerBegin(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in answered
 	if err := read(w, r, &in); err != nil {
 		return nil, err
@@ -173,7 +174,7 @@ func (c *Console) shown(r *http.Request, digest string) (sallyport.Digest, error
 }
 
 // answerShown is a yes with what the device signed.
-func (c *Console) answerShown(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) answerShown(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in struct {
 		answered
 		ceremony

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sallyport"
+	"sallyport/internal/asking"
 	"sallyport/internal/card"
+	"sallyport/internal/inbox"
 )
 
 // question is a pending question as the gate tells it.
@@ -117,5 +121,41 @@ func TestAnswerWithPasskey(t *testing.T) {
 		if r := ask(c, "POST", Path+path, body, cookie, key); r.Code != 409 || len(w.posted) > 0 {
 			t.Errorf("%s of what was not shown: HTTP %d, %v", path, r.Code, w.posted)
 		}
+	}
+}
+
+// What the form says is what is granted: nothing is free that it does not free.
+func TestGrant(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	cookie, key := person(t, c)
+	const form = `"digest":"d","hours":"0.5","count":"3","free amount":"most","value amount":"160","free reason":"any","value reason":"x","free name":"","value name":"y","free to":"like","value to":"*@a","typed":"150"`
+	for body, status := range map[string]int{
+		`{` + form + `,"hours":""}`: 400, `{` + form + `,"hours":"NaN"}`: 400, `{` + form + `,"count":"many"}`: 400, `{` + form + `,"free to":"most","value to":""}`: 400, `{` + form + `,"free to":"all"}`: 400,
+	} {
+		if r := ask(c, "POST", Path+"approvals/a_1/grant", body, cookie, key); r.Code != status || len(w.posted) > 0 {
+			t.Errorf("%s: HTTP %d %v", body, r.Code, w.posted)
+		}
+	}
+	w.answers["POST /grants/forecast"] = map[string]any{"text": "refunds", "asked": 9, "saved": 4, "refused": 1}
+	if r := ask(c, "POST", Path+"approvals/a_1/grant", `{`+form+`}`, cookie, key); r.Code != 200 || !strings.Contains(r.Body.String(), "refunds") || len(w.posted) != 1 || !strings.HasPrefix(w.posted[0], "/grants/forecast ") {
+		t.Fatalf("HTTP %d %s, %v", r.Code, r.Body, w.posted)
+	}
+	w.posted = nil
+	if r := ask(c, "POST", Path+"approvals/a_1/grant", `{`+form+`,"sure":"yes","run":"yes"}`, cookie, key); r.Code != 200 || len(w.posted) != 1 {
+		t.Fatalf("HTTP %d %s", r.Code, r.Body)
+	}
+	path, body, _ := strings.Cut(w.posted[0], " ")
+	var given inbox.Granting
+	decode(t, body, &given)
+	slices.SortFunc(given.Free, func(a, b inbox.Free) int { return strings.Compare(a.Path, b.Path) })
+	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != bySession || path != "/grants" {
+		t.Errorf("%s, vouched for as %q", path, how)
+	}
+	given.Proof = asking.Proof{Typed: given.Proof.Typed}
+	want := inbox.Granting{ID: "a_1", By: "maren", Digest: "d", Run: true, For: 1800, Count: 3, Proof: asking.Proof{Typed: "150"},
+		Free: []inbox.Free{{Path: "amount", Most: "160"}, {Path: "reason"}, {Path: "to", Like: "*@a"}}}
+	if !reflect.DeepEqual(given, want) {
+		t.Errorf("granted %+v", given)
 	}
 }

@@ -93,7 +93,7 @@ func BenchmarkPage(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	value, _ := c.sessions.begin("maren")
+	value, _ := c.sessions.Begin("maren")
 	for _, path := range []string{"", "approvals", "map", "log", "log?type=refusal", "log?agent=bot-7", "log?agent=nobody", "runs/r_7", "log/" + strconv.Itoa(entries/2), "log/" + strconv.Itoa(entries/2) + "/proof"} {
 		b.Run("/"+path, func(b *testing.B) {
 			start := processorTime(b)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/guard"
 	"sallyport/internal/store"
 	"sallyport/proof"
@@ -97,7 +98,7 @@ type Console struct {
 	secure   bool // it is reached by https
 	mux      *http.ServeMux
 	pages    map[string]*template.Template
-	sessions sessions
+	sessions session.Sessions
 	live     hub
 	testing  sync.Mutex // while the policies' tests run
 }
@@ -109,7 +110,7 @@ var files embed.FS
 // loopback and the address that a connection came to.
 func New(parts Parts, hosts []string, secure bool) (*Console, error) {
 	c := &Console{Parts: parts, hosts: hosts, secure: secure, mux: http.NewServeMux()}
-	c.sessions.now, c.live.log = parts.Now, parts.Log
+	c.sessions.Now, c.live.log = parts.Now, parts.Log
 	var err error
 	if c.pages, err = parsePages(); err != nil {
 		return nil, err
@@ -137,6 +138,7 @@ func (c *Console) routes() {
 	c.page("home", "{$}", c.home)
 	c.page("approvals", "approvals", c.approvals)
 	c.page("approval", "approvals/{id}", c.approval)
+	c.page("grants", "grants", c.grants)
 	c.page("runs", "runs", c.runs)
 	c.page("run", "runs/{id}", c.run)
 	c.page("map", "map", c.flowMap)
@@ -158,6 +160,8 @@ func (c *Console) routes() {
 	c.act("account/passkey/shown", c.enrolShown)
 	c.act("approvals/{id}", c.answer)
 	c.act("approvals/{id}/narrow", c.narrow)
+	c.act("approvals/{id}/grant", c.grant)
+	c.act("grants/{id}/revoke", c.revoke)
 	c.act("approvals/{id}/passkey", c.answerBegin)
 	c.act("approvals/{id}/passkey/shown", c.answerShown)
 	c.act("kills", c.kill)

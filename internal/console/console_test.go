@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/store"
 	"sallyport/proof"
 )
@@ -114,7 +115,7 @@ func (nobody) FinishShow(context.Context, string, []byte, sallyport.Digest) (str
 
 func newWorld() *world {
 	return &world{at: time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC), grown: make(chan sallyport.Entry), answers: map[string]any{
-		"/human": map[string]bool{"enrolled": true}, "/approvals": []any{}, "/approvals?all": []any{}, "/kills": []any{}, "/servers": []any{},
+		"/human": map[string]bool{"enrolled": true}, "/approvals": []any{}, "/approvals?all": []any{}, "/grants?all": []any{}, "/kills": []any{}, "/servers": []any{},
 		"/tools": []any{}, "/agents": []any{}, "/runs": []any{}, "/doctor": map[string]any{}, "/policy": map[string]any{}, "/policy/files": []any{},
 	}}
 }
@@ -156,7 +157,7 @@ func person(t *testing.T, c *Console) (cookie, key func(*http.Request)) {
 	if err := json.Unmarshal(w.Body.Bytes(), &in); err != nil || in.Key == "" || w.Code != http.StatusOK {
 		t.Fatalf("HTTP %d %s", w.Code, w.Body)
 	}
-	return cookieOf(t, w), header(keyHeader, in.Key)
+	return cookieOf(t, w), header(session.KeyHeader, in.Key)
 }
 
 func cookieOf(t *testing.T, w *httptest.ResponseRecorder) func(*http.Request) {
@@ -191,8 +192,8 @@ func TestAdmission(t *testing.T) {
 		"two origins":                    {[]func(*http.Request){func(r *http.Request) { r.Header.Add("Origin", "http://localhost:7717") }}, 403},
 		"another port, says the browser": {[]func(*http.Request){header("Sec-Fetch-Site", "same-site")}, 403},
 		"a form of another page":         {[]func(*http.Request){header("Content-Type", "text/plain")}, 415},
-		"without the key":                {[]func(*http.Request){func(r *http.Request) { r.Header.Del(keyHeader) }}, 403},
-		"with another key":               {[]func(*http.Request){header(keyHeader, "guess")}, 403},
+		"without the key":                {[]func(*http.Request){func(r *http.Request) { r.Header.Del(session.KeyHeader) }}, 403},
+		"with another key":               {[]func(*http.Request){header(session.KeyHeader, "guess")}, 403},
 		"without a session":              {[]func(*http.Request){func(r *http.Request) { r.Header.Del("Cookie") }}, 401},
 	} {
 		w := ask(c, "POST", Path+"kills", `{"What":"pause","Scope":"all","Typed":"everything"}`, append([]func(*http.Request){cookie, key}, one.change...)...)
@@ -253,9 +254,9 @@ func TestSessions(t *testing.T) {
 	if w := ask(c, "GET", Path, "", view); w.Code != 200 {
 		t.Errorf("HTTP %d", w.Code)
 	}
-	for _, path := range []string{"kills", "kills/k_1/resume", "approvals/a_1", "approvals/a_1/narrow", "approvals/a_1/passkey", "approvals/a_1/passkey/shown", "account/passkey",
+	for _, path := range []string{"kills", "kills/k_1/resume", "approvals/a_1", "approvals/a_1/narrow", "approvals/a_1/grant", "grants/g_1/revoke", "approvals/a_1/passkey", "approvals/a_1/passkey/shown", "account/passkey",
 		"account/passkey/shown", "servers/desk/accept", "policies/accept", "log/verify", "logout"} {
-		if w := ask(c, "POST", Path+path, "{}", view, header(keyHeader, "")); w.Code != 403 {
+		if w := ask(c, "POST", Path+path, "{}", view, header(session.KeyHeader, "")); w.Code != 403 {
 			t.Errorf("a link does %s: HTTP %d", path, w.Code)
 		}
 	}
@@ -263,8 +264,8 @@ func TestSessions(t *testing.T) {
 		t.Errorf("a link did %v", world.posted)
 	}
 	// Not even with its key, which no browser is given.
-	value, known := c.sessions.begin("")
-	if w := ask(c, "POST", Path+"log/verify", "{}", header("Cookie", c.cookieName()+"="+value), header(keyHeader, known)); w.Code != 403 {
+	value, known := c.sessions.Begin("")
+	if w := ask(c, "POST", Path+"log/verify", "{}", header("Cookie", c.cookieName()+"="+value), header(session.KeyHeader, known)); w.Code != 403 {
 		t.Errorf("nobody in particular acts: HTTP %d", w.Code)
 	}
 	cookie, key := person(t, c)
@@ -276,20 +277,20 @@ func TestSessions(t *testing.T) {
 	}
 	cookie, key = person(t, c)
 	for range 11 {
-		world.at = world.at.Add(idle - time.Minute)
+		world.at = world.at.Add(session.Idle - time.Minute)
 		if w := ask(c, "GET", Path, "", cookie); w.Code != 200 {
 			t.Fatalf("a session in use is over: HTTP %d", w.Code)
 		}
 	}
-	world.at = world.at.Add(idle - time.Minute)
-	ask(c, "GET", Path, "", cookie, header(byItself, "1"))
+	world.at = world.at.Add(session.Idle - time.Minute)
+	ask(c, "GET", Path, "", cookie, header(session.ByItself, "1"))
 	world.at = world.at.Add(time.Minute)
 	if w := ask(c, "POST", Path+"logout", "{}", cookie, key); w.Code != 401 {
 		t.Errorf("a page left open kept its session alive: HTTP %d", w.Code)
 	}
 	cookie, _ = person(t, c)
 	for range 13 {
-		world.at = world.at.Add(idle - time.Minute)
+		world.at = world.at.Add(session.Idle - time.Minute)
 		ask(c, "GET", Path, "", cookie)
 	}
 	if w := ask(c, "GET", Path, "", cookie); w.Code != 303 {
@@ -308,7 +309,7 @@ func TestLinks(t *testing.T) {
 		t.Errorf("a link was opened twice: HTTP %d", w.Code)
 	}
 	link = c.Link()
-	world.at = world.at.Add(linkFor)
+	world.at = world.at.Add(session.LinkFor)
 	if w := ask(c, "GET", link, ""); w.Code != 403 {
 		t.Errorf("an old link was opened: HTTP %d", w.Code)
 	}
@@ -346,11 +347,11 @@ func TestLogin(t *testing.T) {
 		ask(c, "POST", Path+"login", `{"name":"maren","secret":"wrong"}`)
 		ask(c, "POST", Path+"login/passkey/shown", `{"id":"x"}`)
 	}
-	c.sessions.proving.Lock() // somebody else is at it
+	c.sessions.Proving.Lock() // somebody else is at it
 	if w := ask(c, "POST", Path+"login", `{"name":"maren","secret":"right"}`); w.Code != 429 {
 		t.Errorf("two at once: HTTP %d", w.Code)
 	}
-	c.sessions.proving.Unlock()
+	c.sessions.Proving.Unlock()
 	world.broken = errors.New("the disk is full")
 	if w := ask(c, "POST", Path+"login", `{"name":"maren","secret":"right"}`); w.Code == 200 || len(w.Result().Cookies()) > 0 {
 		t.Errorf("logged in off the record: HTTP %d", w.Code)
@@ -369,34 +370,37 @@ func TestLogin(t *testing.T) {
 func TestVoucher(t *testing.T) {
 	world := newWorld()
 	c := open(t, world, false)
-	one := c.sessions.vouch("maren", bySession)
+	one := c.sessions.Vouch("maren", bySession)
 	if _, ok := c.Vouched("operator", one); ok {
 		t.Error("good for somebody else")
 	}
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("still good after it was tried")
 	}
-	one = c.sessions.vouch("maren", bySession)
+	one = c.sessions.Vouch("maren", bySession)
 	if how, ok := c.Vouched("maren", one); !ok || how != bySession {
 		t.Error("not good")
 	}
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("good twice")
 	}
-	one = c.sessions.vouch("maren", bySession)
-	world.at = world.at.Add(vouchFor)
+	one = c.sessions.Vouch("maren", bySession)
+	world.at = world.at.Add(session.VouchFor)
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("good for ever")
 	}
 	if _, ok := c.Vouched("", ""); ok {
 		t.Error("nothing is good")
 	}
-	pair := &sallyport.Approval{Class: sallyport.ClassPair}
-	if _, err := c.Proven("maren", pair, c.sessions.vouch("maren", bySession)); err == nil {
+	pair := &sallyport.Approval{ID: "a_1", Class: sallyport.ClassPair}
+	if _, err := c.Proven("maren", pair, c.sessions.Vouch("maren", bySession)); err == nil {
 		t.Error("the highest class without a passkey")
 	}
-	if how, err := c.Proven("maren", pair, c.sessions.vouch("maren", byPasskey)); err != nil || how != byPasskey {
+	if how, err := c.Proven("maren", pair, c.sessions.Vouch("maren", byPasskey)); err != nil || how != byPasskey {
 		t.Errorf("%s %v", how, err)
+	}
+	if how, err := c.Proven("maren", &sallyport.Approval{}, c.sessions.Vouch("maren", bySession)); err != nil || how != bySession {
+		t.Errorf("what is no question: %s %v", how, err)
 	}
 	if _, err := c.Proven("maren", &sallyport.Approval{Class: sallyport.ClassTap}, "made up"); err == nil {
 		t.Error("a made-up voucher")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
 	"sallyport/internal/store"
 )
@@ -148,7 +149,7 @@ func (c *Console) scopes(r *http.Request) ([]scope, error) {
 }
 
 // kill stops a scope. Its name is typed, so that a slip stops nothing.
-func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in struct {
 		What, Scope, Typed, Reason string
 	}
@@ -176,8 +177,8 @@ func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session) (an
 }
 
 // resume takes an order out of force. It loosens: the person vouches for it.
-func (c *Console) resume(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
-	return done{Path}, c.Gate.Post(r.Context(), "/kills/"+escaped(r, "id")+"/resume", secret{c.sessions.vouch(who.Who, bySession)}, &struct{}{})
+func (c *Console) resume(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	return done{Path}, c.Gate.Post(r.Context(), "/kills/"+escaped(r, "id")+"/resume", secret{c.sessions.Vouch(who.Who, bySession)}, &struct{}{})
 }
 
 // secret is what a verb takes that loosens.

@@ -72,9 +72,10 @@ func TestHostileTexts(t *testing.T) {
 		"origins": []string{hostile}, "findings": []string{hostile}, "found": []string{hostile}, "modified": []string{hostile}, "now": map[string]string{"verdict": hostile, "reason": hostile},
 		"rules": []any{map[string]any{"rule": hostile, "place": hostile, "outcome": hostile, "because": hostile, "change": hostile, "reads": []any{map[string]string{"path": hostile, "value": hostile}}}}}
 	limit := map[string]any{"name": hostile, "place": hostile, "unit": hostile, "cap": hostile, "window": hostile, "per": []string{hostile}, "within": hostile, "groups": []string{hostile}, "applies": hostile}
+	w.answers["/grants?all"] = []any{map[string]any{"id": hostile, "state": hostile, "text": hostile, "rules": []string{hostile}, "by": hostile, "approval": hostile, "until": w.at}}
 	w.answers["/limits"] = []any{limit, map[string]any{"name": "whole"}, map[string]any{"name": "part", "within": "whole"}}
 	w.answers["/limits/l"] = map[string]any{"limit": limit, "accounts": []any{map[string]any{"account": hostile, "cap": hostile, "used": hostile, "reserved": hostile, "left": hostile}}}
-	for _, path := range []string{"", "limits", "limits/l", "approvals", "approvals/a_1", "approvals/a_2", "runs", "runs/r_1", "map", "log", "log/1", "log/0/proof", "servers", "servers/desk", "policies", "policies/tests", "why/c_1", "account", "login",
+	for _, path := range []string{"", "limits", "limits/l", "grants", "approvals", "approvals/a_1", "approvals/a_2", "runs", "runs/r_1", "map", "log", "log/1", "log/0/proof", "servers", "servers/desk", "policies", "policies/tests", "why/c_1", "account", "login",
 		"log?agent=" + urlOf(hostile), "login?next=" + urlOf("/console/"+hostile), "servers/" + urlOf(hostile), "runs/" + urlOf(hostile)} {
 		answer := ask(c, "GET", Path+path, "", cookie)
 		page := answer.Body.String()

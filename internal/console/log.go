@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/store"
 	"sallyport/proof"
 )
@@ -162,19 +163,30 @@ func (c *Console) export(w http.ResponseWriter, r *http.Request) {
 	w.Write(b.Bytes())
 }
 
-type verified struct {
-	OK         bool     `json:"ok"`
-	Checked    []string `json:"checked"`
-	NotCovered []string `json:"not_covered"`
-	Damaged    []string `json:"damaged_tiles"`
-	Report     struct {
-		Problems []string `json:"problems"`
-	} `json:"report"`
-}
-
 // verify checks the whole log.
-func (c *Console) verify(_ http.ResponseWriter, r *http.Request, _ *session) (any, error) {
-	var out verified
-	err := c.Gate.Post(r.Context(), "/log/verify", struct{}{}, &out)
-	return out, err
+func (c *Console) verify(_ http.ResponseWriter, r *http.Request, _ *session.Session) (any, error) {
+	var out struct {
+		OK         bool     `json:"ok"`
+		Checked    []string `json:"checked"`
+		NotCovered []string `json:"not_covered"`
+		Damaged    []string `json:"damaged_tiles"`
+		Report     struct {
+			Problems []string
+		} `json:"report"`
+	}
+	if err := c.Gate.Post(r.Context(), "/log/verify", struct{}{}, &out); err != nil {
+		return nil, err
+	}
+	verdict := "NOT verified."
+	if out.OK {
+		verdict = "Verified."
+	}
+	lines := append(append([]string{verdict}, out.Report.Problems...), out.Checked...)
+	for _, tile := range out.Damaged {
+		lines = append(lines, "Damaged: "+tile)
+	}
+	for _, not := range out.NotCovered {
+		lines = append(lines, "Not covered: "+not)
+	}
+	return said{out.OK, lines}, nil
 }

@@ -10,11 +10,12 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/guard"
 )
 
 // Link is a link that shows the console once, below the address of the gateway.
-func (c *Console) Link() string { return Path + "open?link=" + c.sessions.link() }
+func (c *Console) Link() string { return Path + "open?link=" + c.sessions.Link() }
 
 // Site is the console's origin, where it listens: by a name where there is one,
 // since passkeys belong to names.
@@ -35,7 +36,7 @@ func (c *Console) Site(listen string) string {
 // open takes a link: whoever has it sees the console, and can't answer. Who has
 // shown more already keeps that.
 func (c *Console) open(w http.ResponseWriter, r *http.Request) {
-	taken := c.sessions.take(r.URL.Query().Get("link"))
+	taken := c.sessions.Take(r.URL.Query().Get("link"))
 	if c.session(r) == nil {
 		if !taken {
 			c.fail(w, r, refused(http.StatusForbidden, "This link was opened already, or is older than 10 minutes. \"sallyport console\" prints another one."))
@@ -45,13 +46,13 @@ func (c *Console) open(w http.ResponseWriter, r *http.Request) {
 			c.fail(w, r, err)
 			return
 		}
-		cookie, _ := c.sessions.begin("")
+		cookie, _ := c.sessions.Begin("")
 		c.setCookie(w, cookie)
 	}
 	http.Redirect(w, r, Path, http.StatusSeeOther)
 }
 
-func (c *Console) session(r *http.Request) *session { return c.sessions.of(r, c.cookieName()) }
+func (c *Console) session(r *http.Request) *session.Session { return c.sessions.Of(r, c.cookieName()) }
 
 type loginData struct {
 	Enrolled bool   `json:"enrolled"`
@@ -98,12 +99,12 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	if !c.sessions.proving.TryLock() {
+	if !c.sessions.Proving.TryLock() {
 		c.fail(w, r, refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second."))
 		return
 	}
 	err := c.People.Verify(in.Name, in.Secret)
-	c.sessions.proving.Unlock()
+	c.sessions.Proving.Unlock()
 	if err != nil {
 		c.turnAway(w, r, err)
 		return
@@ -114,7 +115,7 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 // turnAway refuses a login. Of many one in a second is put on the record: anybody
 // can try, and nobody may fill the log by it.
 func (c *Console) turnAway(w http.ResponseWriter, r *http.Request, err error) {
-	if c.sessions.notable() {
+	if c.sessions.Notable() {
 		err = joined(err, c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{}))
 	}
 	c.fail(w, r, &problem{http.StatusForbidden, err.Error()})
@@ -130,15 +131,15 @@ func (c *Console) welcome(w http.ResponseWriter, r *http.Request, who, how, then
 		return
 	}
 	if before := c.session(r); before != nil {
-		c.sessions.end(before)
+		c.sessions.End(before)
 	}
-	cookie, key := c.sessions.begin(who)
+	cookie, key := c.sessions.Begin(who)
 	c.setCookie(w, cookie)
 	c.writeJSON(w, http.StatusOK, loggedIn{key, next(then)})
 }
 
-func (c *Console) logOut(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
-	c.sessions.end(who)
+func (c *Console) logOut(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	c.sessions.End(who)
 	c.setCookie(w, "")
 	return done{Path + "login"}, c.Record.Record(r.Context(), "console logout", who.Who, sallyport.Digest{}, sallyport.Digest{})
 }

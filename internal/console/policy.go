@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"sallyport/internal/console/session"
 )
 
 type policyStatus struct {
@@ -160,12 +162,12 @@ func anchor(name string, number any) string {
 }
 
 // acceptPolicy puts into force what was shown, which the digest names.
-func (c *Console) acceptPolicy(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) acceptPolicy(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in struct {
 		Digest string `json:"digest"`
 	}
 	if err := read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.vouch(who.Who, bySession), in.Digest}, &struct{}{})
+	return done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.Vouch(who.Who, bySession), in.Digest}, &struct{}{})
 }

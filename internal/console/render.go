@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"sallyport/internal/card"
+	"sallyport/internal/console/session"
 	"sallyport/internal/store"
 )
 
@@ -24,7 +25,7 @@ type view struct {
 	Page    string
 	Title   string
 	Version string
-	Session *session
+	Session *session.Session
 	Frame   frame
 	From    uint64 // the first entry that may not be in it
 	Data    any
@@ -35,7 +36,7 @@ func (v view) Hears() string {
 	switch v.Page {
 	case "home", "map", "log", "run", "runs", "limits", "limit":
 		return grown
-	case "approvals", "approval", "servers", "server":
+	case "approvals", "approval", "grants", "servers", "server":
 		return asked
 	default:
 		return ""
@@ -91,7 +92,7 @@ func loginFor(r *http.Request) string {
 
 // act serves what a person does. It takes the session's key besides its cookie,
 // and a session that can answer.
-func (c *Console) act(pattern string, do func(http.ResponseWriter, *http.Request, *session) (any, error)) {
+func (c *Console) act(pattern string, do func(http.ResponseWriter, *http.Request, *session.Session) (any, error)) {
 	c.mux.HandleFunc("POST "+Path+pattern, func(w http.ResponseWriter, r *http.Request) {
 		who := c.session(r)
 		switch {
@@ -101,7 +102,7 @@ func (c *Console) act(pattern string, do func(http.ResponseWriter, *http.Request
 		case !who.Person():
 			c.fail(w, r, refused(http.StatusForbidden, "This session began with a link: it shows, and can't answer. Log in with your secret or passkey."))
 			return
-		case !who.acts(r):
+		case !who.Acts(r):
 			c.fail(w, r, refused(http.StatusForbidden, "This browser tab does not hold the key of its session: log in again."))
 			return
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
+
+	"sallyport/internal/console/session"
 )
 
 type server struct {
@@ -131,14 +133,14 @@ func (c *Console) server(r *http.Request) (string, any, error) {
 }
 
 // acceptServer accepts what was shown of a server, which the digest names.
-func (c *Console) acceptServer(w http.ResponseWriter, r *http.Request, who *session) (any, error) {
+func (c *Console) acceptServer(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	var in struct {
 		Digest string `json:"digest"`
 	}
 	if err := read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return done{}, c.Gate.Post(r.Context(), "/servers/"+escaped(r, "name")+"/accept", accept{c.sessions.vouch(who.Who, bySession), in.Digest}, &struct{}{})
+	return done{}, c.Gate.Post(r.Context(), "/servers/"+escaped(r, "name")+"/accept", accept{c.sessions.Vouch(who.Who, bySession), in.Digest}, &struct{}{})
 }
 
 // accept accepts what was shown.

@@ -249,3 +249,31 @@ func TestKill(t *testing.T) {
 		t.Errorf("resumed, and yet: %s", said)
 	}
 }
+
+// A person agrees for a while: what is like it goes through, until it is revoked.
+func TestGrant(t *testing.T) {
+	chromium(t)
+	g := start(t, "")
+	agent := g.agent(t, "support-bot")
+	id := g.ask(t, agent, 150)
+	b := openBrowser(t, 1280, 900)
+	b.logIn(g, "operator")
+	b.open(g.origin + "/console/approvals/" + id)
+	b.do(chromedp.Evaluate(`document.querySelector("form[action$=grant]").closest("details").open = true`, nil))
+	b.do(chromedp.SetValue(`select[name="free amount"]`, "most"), chromedp.SetValue(`input[name="value amount"]`, "160"), chromedp.Click(`form[action$=grant] button[value=""]`))
+	b.until(`document.querySelector("form[action$=grant] output").textContent.includes("160")`)
+	b.do(chromedp.SetValue("form[action$=grant] input[name=typed]", "150"), chromedp.Click(`form[action$=grant] button[value="yes"]`))
+	b.shows("#grants .tag.good")
+	b.accessible("grants")
+	if said := call(t, agent, "desk__issue_refund", refund(110)); !strings.Contains(said, "ref_") {
+		t.Errorf("granted, and yet: %s", said)
+	}
+	if said := call(t, agent, "desk__issue_refund", refund(170)); strings.Contains(said, "ref_") {
+		t.Errorf("beyond the grant: %s", said)
+	}
+	b.do(chromedp.Click("form[action$=revoke] button"))
+	b.until(`!document.querySelector("#grants .tag.good")`)
+	if said := call(t, agent, "desk__issue_refund", refund(115)); strings.Contains(said, "ref_") || refunds(t, agent) != 1 {
+		t.Errorf("revoked, and yet: %s", said)
+	}
+}

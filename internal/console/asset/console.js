@@ -63,18 +63,17 @@ document.addEventListener("submit", (event) => {
   const fields = Object.fromEntries(new FormData(form, event.submitter));
   within(form, async () => {
     const action = form.getAttribute("action");
-    if (form.dataset.act === "verify") return verified(form, await post(action, fields));
     if (form.dataset.act === "passkey" || (event.submitter && event.submitter.dataset.passkey !== undefined))
       return go(await passkey(form.dataset.begin || action, form.dataset.shown || action + "/shown", fields));
-    go(await post(action, fields));
+    const answer = await post(action, fields);
+    if (answer.lines) say(form, answer.lines);
+    else go(answer);
   });
 });
 
-function verified(form, answer) {
-  const out = form.querySelector("output");
-  const lines = [answer.ok ? "Verified." : "NOT verified.", ...(answer.report.problems || []), ...(answer.checked || []),
-    ...(answer.not_covered || []).map((text) => "Not covered: " + text)];
-  out.replaceChildren(...lines.map((text) => {
+// say shows in a form what its act has found out.
+function say(form, lines) {
+  form.querySelector("output").replaceChildren(...lines.map((text) => {
     const p = document.createElement("p");
     p.textContent = text;
     return p;
