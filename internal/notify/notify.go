@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -254,19 +253,8 @@ func (n *Notifier) deliver(ctx context.Context, one *telling, e Event) {
 		backoff.WithMaxElapsedTime(n.giveUp))
 	if err != nil && ctx.Err() == nil {
 		one.lost(err)
-		n.log.Error("a notification is lost", "target", one.target.Name, "event", e.Kind, "error", one.hidden(err))
+		n.log.Error("a notification is lost", "target", one.target.Name, "event", e.Kind, "error", err)
 	}
-}
-
-// hidden is an error without what is secret of the target: a URL may be.
-func (t *telling) hidden(err error) string {
-	text := err.Error()
-	for _, secret := range []string{t.target.URL, t.target.Key} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "(secret)")
-		}
-	}
-	return text
 }
 
 func (t *telling) tried(err error) {
@@ -279,7 +267,7 @@ func (t *telling) tried(err error) {
 	if t.status.Error == "" {
 		t.status.Since = time.Now().UTC().Truncate(time.Second)
 	}
-	t.status.Error = t.hidden(err)
+	t.status.Error = err.Error()
 }
 
 func (t *telling) lost(err error) {
@@ -287,6 +275,6 @@ func (t *telling) lost(err error) {
 	defer t.mu.Unlock()
 	t.status.Lost++
 	if t.status.Error == "" {
-		t.status.Error, t.status.Since = t.hidden(err), time.Now().UTC().Truncate(time.Second)
+		t.status.Error, t.status.Since = err.Error(), time.Now().UTC().Truncate(time.Second)
 	}
 }

@@ -91,7 +91,7 @@ func (r *receiver) count() int {
 func notifier(t *testing.T, targets ...Target) (*Notifier, *bytes.Buffer) {
 	var said bytes.Buffer
 	n := New(slog.New(slog.NewTextHandler(&said, nil)))
-	n.firstAgain, n.giveUp = 10*time.Millisecond, 300*time.Millisecond
+	n.firstAgain, n.giveUp = 10*time.Millisecond, 3*time.Second
 	for i := range targets {
 		targets[i].Within = 5 * time.Second
 		if targets[i].Name == "" {
@@ -172,7 +172,7 @@ func TestRefused(t *testing.T) {
 }
 
 // A target that is not there is given up after its time, and the log and doctor
-// don't repeat what is secret of it.
+// don't say what is secret of it.
 func TestGivenUp(t *testing.T) {
 	r := receive(t)
 	url := r.URL + "/services/T0/B0/secret"
