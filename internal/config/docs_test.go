@@ -22,15 +22,19 @@ func TestDocumentation(t *testing.T) {
 	if len(blocks) == 0 {
 		t.Fatal("docs/configuration.md shows no configuration")
 	}
-	provenance, err := os.ReadFile("../../docs/provenance.md")
-	if err != nil {
-		t.Fatal(err)
+	shown := slices.Clone(blocks)
+	for _, name := range []string{"provenance", "limits", "notifications"} {
+		text, err := os.ReadFile("../../docs/" + name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := yamlBlock.FindAllStringSubmatch(string(text), -1)
+		if len(more) == 0 {
+			t.Errorf("docs/%s.md shows no configuration", name)
+		}
+		shown = append(shown, more...)
 	}
-	limits, err := os.ReadFile("../../docs/limits.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range slices.Concat(blocks, yamlBlock.FindAllStringSubmatch(string(provenance), -1), yamlBlock.FindAllStringSubmatch(string(limits), -1)) {
+	for _, block := range shown {
 		if _, err := Parse("docs", []byte(block[1])); err != nil {
 			t.Error(err)
 		}
