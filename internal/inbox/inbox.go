@@ -181,7 +181,7 @@ func (i *Inbox) open(ctx context.Context, a sallyport.Approval, kept []sallyport
 // bare is what is known of a question without what it asks.
 func (i *Inbox) bare(a *sallyport.Approval) Question {
 	q := Question{
-		Card: card.Bare(a), Server: a.Server, Name: a.Name, Kind: a.Kind.String(), Call: a.Call,
+		Card: card.Bare(a), Server: card.Exact(a.Server), Name: card.Exact(a.Name), Kind: a.Kind.String(), Call: a.Call,
 		Groups: []string{}, Escalated: []string{}, Equal: []string{},
 	}
 	q.Groups = append(q.Groups, a.Groups()...)

@@ -255,6 +255,10 @@ func TestList(t *testing.T) {
 	if q := list[4]; !q.Arguments[0].New || q.Arguments[0].Before[0] != "9" {
 		t.Errorf("%+v", q.Arguments)
 	}
+	d.kept[5].Name = "refund\u202e"
+	if q, err := i.Show(t.Context(), "a_4"); err != nil || q.Name != `refund\u{202e}` {
+		t.Errorf("a name in the list is %q, %v", q.Name, err)
+	}
 	all, err := i.List(t.Context(), true)
 	if err != nil || len(all) != 7 || all[1].State != "spent" || all[2].State != "expired" {
 		t.Errorf("%s, %v", text(all), err)

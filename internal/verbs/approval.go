@@ -189,6 +189,9 @@ func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering
 				questions = append(questions, q)
 			}
 		}
+		if a.typed != "" && len(questions) > 1 && asked.Class > int(sallyport.ClassTap) {
+			return k.Usage("each of these has a number of its own: leave --typed out, and type them")
+		}
 		given := inbox.Answer{By: a.as, Approve: yes, Reason: a.reason}
 		if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,5 +135,75 @@ func TestApprovalCardIsNotForged(t *testing.T) {
 				t.Errorf("%s: %q gets through", name, r)
 			}
 		}
+	}
+}
+
+// Equal calls are answered one by one: each shown, each to its own digest, those left
+// out not at all.
+func TestApproveEqual(t *testing.T) {
+	asked := func(id string, class sallyport.Class, equal ...string) inbox.Question {
+		question := []byte(`{"agent":"bot","args":{"id":"` + id + `"},"kind":"tool","name":"x","server":"s","v":1}`)
+		a := sallyport.Approval{ID: id, State: sallyport.Pending, Question: question, Digest: sallyport.DigestOf(question), Class: class}
+		c, err := card.New(&a, card.Around{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inbox.Question{Card: c, Question: string(question), Equal: equal}
+	}
+	class := sallyport.ClassTap
+	var given []inbox.Answer
+	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := asked(strings.TrimPrefix(r.URL.Path, "/approvals/"), class, "a_2", "a_3", "a_4")
+		if r.Method == http.MethodPost {
+			var in inbox.Answer
+			if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+				t.Error(err)
+			}
+			given = append(given, in)
+			q.State = "approved"
+		}
+		json.NewEncoder(w).Encode(q)
+	}))
+	var shown bytes.Buffer
+	k := Kit{
+		Errs: &shown,
+		With: func(cmd *cobra.Command, verb func(context.Context, *control.Client) error) error {
+			return verb(t.Context(), gate)
+		},
+		Secret:     func(context.Context, *control.Client) (string, error) { return "s", nil },
+		SecretFlag: func(*cobra.Command) {},
+		Print:      func(any, func(*terminal.Table)) error { return nil },
+		Exactly:    func(...string) cobra.PositionalArgs { return cobra.ExactArgs(1) },
+		Usage:      fmt.Errorf,
+	}
+	run := func(args ...string) error {
+		given = nil
+		shown.Reset()
+		cmd := k.approvalsApprove()
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		cmd.SetArgs(args)
+		return cmd.Execute()
+	}
+	if err := run("a_1", "--as", "bo", "--equal", "--except", "a_3"); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, in := range given {
+		ids = append(ids, in.ID)
+		if in.Digest != asked(in.ID, class).Digest || in.By != "bo" || !in.Approve || in.Proof.Secret != "s" || !strings.Contains(shown.String(), `id: "`+in.ID+`"`) {
+			t.Errorf("%+v", in)
+		}
+	}
+	if got := strings.Join(ids, " "); got != "a_1 a_2 a_4" {
+		t.Errorf("answered %s", got)
+	}
+	if err := run("a_1"); err != nil || len(given) != 1 {
+		t.Errorf("one alone: %v, %d answers", err, len(given))
+	}
+	if class = sallyport.ClassType; run("a_1", "--typed", "0417") != nil || given[0].Proof.Typed != "0417" {
+		t.Errorf("typed: %+v", given)
+	}
+	if err := run("a_1", "--equal", "--typed", "0417"); err == nil || len(given) > 0 {
+		t.Errorf("one number was typed for several: %v, %d answers", err, len(given))
 	}
 }
