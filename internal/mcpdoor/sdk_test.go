@@ -154,7 +154,7 @@ func realClient(t *testing.T, w *world, over mcp.Transport, revision string, all
 func TestRealClientWaitsForPeople(t *testing.T) {
 	for _, revision := range []string{wire.Revision20251125, wire.Stateless} {
 		for _, transport := range []string{"http", "stdio", "shim"} {
-			for _, way := range []string{"progress", "page", "neither"} {
+			for _, way := range []string{"progress", "page", "form", "neither"} {
 				t.Run(revision+" "+transport+" "+way, func(t *testing.T) {
 					w := serve(t, patient(t, "20s"))
 					w.forbid(t, asks)
@@ -175,6 +175,12 @@ func waits(t *testing.T, w *world, over mcp.Transport, revision, way string) {
 				pages.Add(1)
 			}
 			return &mcp.ElicitResult{Action: "accept"}, nil
+		}
+	}
+	if way == "form" {
+		w.forms = forms{w, "WRITE with desk / echo?"}
+		options.ElicitationHandler = func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"approve": r.Params.Message == w.forms.text}}, nil
 		}
 	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, options)
@@ -199,7 +205,9 @@ func waits(t *testing.T, w *world, over mcp.Transport, revision, way string) {
 	agreed := make(chan struct{})
 	go func() {
 		defer close(agreed)
-		w.say(sallyport.Approved)
+		if way != "form" {
+			w.say(sallyport.Approved)
+		}
 	}()
 	r := call()
 	<-agreed
