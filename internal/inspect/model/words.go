@@ -49,33 +49,21 @@ var parts = [classes]string{
 	say: `say write print output respond reply answer repeat tell state mention include add append insert generate provide give
 		explain translate summarize summarise describe recommend reveal display show list begin start end finish return compose
 		embed quote suggest claim announce inform notify advise promote conclude prefix incorporate integrate
-		schreibe antworte sage gib escribe responde di ecris reponds scrivi rispondi escreva напиши ответь скажи
-		emit highlight emphasize emphasise stress cite remark assert declare confirm weave
-		sneak express narrate word reword rephrase paraphrase classify compare contrast elaborate
-		discuss rewrite spell recite echo parrot hint imply allude allege warn alert promise thank
-		praise endorse tout encourage urge invite persuade convince instruct`,
+		schreibe antworte sage gib escribe responde di ecris reponds scrivi rispondi escreva напиши ответь скажи`,
 	act: `send forward email mail post upload transfer pay wire delete remove create share invite submit buy purchase order book
 		schedule update change modify grant install download open visit click execute run call invoke use read fetch access retrieve
 		get search copy move make set save store log collect extract export disable enable erase wipe encrypt reset edit navigate
 		go check find look pass query perform proceed ensure execute deploy approve cancel subscribe follow complete contact
-		sende loesche envia borra envoie supprime invia cancella отправь удали
-		capture gather verify validate trigger initiate restart launch activate deactivate
-		adjust assign allocate publish enroll scan probe inspect dump leak exfiltrate
-		transmit relay route redirect deliver dispatch hand import kill terminate shut unlock rename
-		overwrite alter tamper manipulate falsify donate withdraw refund bill redeem authenticate login
-		acknowledge accept reject decline escalate prioritize monitor intercept harvest scrape`,
+		sende loesche envia borra envoie supprime invia cancella отправь удали`,
 	output: `response responses reply replies answer answers output outputs summary summaries message messages conversation chat
-		solution text sentence paragraph completion translation antwort respuesta reponse risposta ответ
-		notice disclaimer footnote headline wording`,
+		solution text sentence paragraph completion translation antwort respuesta reponse risposta ответ`,
 	secret: `password passwords key keys token tokens credential credentials secret secrets ssh env passphrase pin ssn private
 		confidential sensitive passcode pem rsa cookie cookies wallet otp mfa apikey passwort contrasena`,
 	secrecy: `secretly silently quietly hidden hide conceal discreetly covertly without never not don dont avoid unless nobody
-		transparently invisibly unnoticed background nicht nunca sin sans senza
-		subtly unobtrusively stealthily discretely casually covert concealed undetected unmentioned`,
+		transparently invisibly unnoticed background nicht nunca sin sans senza`,
 	authority: `important urgent critical immediately must mandatory required system admin administrator developer attention
 		priority warning now first always only urgently essential crucial security compliance authorized official emergency
-		alert necessary strictly notice override root sudo wichtig importante urgente отныне важно
-		crucially vital imperative obligatory forthwith promptly asap authorised supervisor management ceo`,
+		alert necessary strictly notice override root sudo wichtig importante urgente отныне важно`,
 	user: `user users customer customers human owner client operator person benutzer usuario utilisateur utente`,
 	tool: `tool tools function functions api plugin plugins server servers mcp parameter parameters argument arguments param
 		params field endpoint shell bash terminal browser`,
@@ -85,8 +73,7 @@ var parts = [classes]string{
 	mention: `attack attacks attacker attackers attacked attacking injection injections injected inject injecting malicious
 		jailbreak jailbreaks jailbreaking adversarial adversary adversaries exploit exploits exploited payload payloads untrusted
 		hijack hijacking hijacked poisoning guardrail guardrails sanitize sanitise sanitization owasp bypass bypasses`,
-	order: `then next after when while once before finally also additionally afterwards following follow below during upon if
-		whenever whilst until as rather`,
+	order: `then next after when while once before finally also additionally afterwards following follow below during upon if`,
 }
 
 const tableBits = 12
