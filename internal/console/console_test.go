@@ -450,3 +450,30 @@ func decode(t *testing.T, text string, into any) {
 }
 
 func urlOf(text string) string { return url.PathEscape(text) }
+
+// One handler answers a person and a program, at the same address.
+func TestJSON(t *testing.T) {
+	w := newWorld()
+	w.found = []store.Found{{Entry: sallyport.Entry{Type: sallyport.Refusal, Time: w.at, Call: "c_1", Action: "desk/tool:pay"}}}
+	c := open(t, w, false)
+	cookie, _ := person(t, c)
+	for _, answer := range []*httptest.ResponseRecorder{
+		ask(c, "GET", Path+"log.json", "", cookie), ask(c, "GET", Path+"log", "", cookie, header("Accept", "application/json")),
+	} {
+		var data struct {
+			Entries []struct{ Call, Decision string }
+		}
+		decode(t, answer.Body.String(), &data)
+		if len(data.Entries) != 1 || data.Entries[0].Call != "c_1" || data.Entries[0].Decision != "refused" || answer.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%+v %v", data, answer.Header())
+		}
+	}
+	if page := ask(c, "GET", Path+"log", "", cookie).Body.String(); !strings.Contains(page, "desk/tool:pay") {
+		t.Error("the page shows something else")
+	}
+	for path, status := range map[string]int{"log.json": 401, "nothing.json": 404} {
+		if answer := ask(c, "GET", Path+path, ""); answer.Code != status || answer.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: HTTP %d", path, answer.Code)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func (g *gate) screens(t testing.TB) [][2]string {
 		}
 	}
 	return [][2]string{
-		{"home", ""}, {"approvals", "approvals"}, {"approval", "approvals/" + question}, {"runs", "runs"}, {"run", "runs/" + held.Run}, {"map", "map"},
+		{"home", ""}, {"approvals", "approvals"}, {"approval", "approvals/" + question}, {"grants", "grants"}, {"runs", "runs"}, {"run", "runs/" + held.Run}, {"map", "map"},
 		{"log", "log"}, {"entry", "log/" + held.Call}, {"proof", "log/3/proof"}, {"limits", "limits"}, {"limit", "limits/refunds-per-customer"}, {"servers", "servers"}, {"server", "servers/notes"},
 		{"policies", "policies"}, {"tests", "policies/tests"}, {"why", "why/" + held.Call}, {"account", "account"}, {"login", "login"},
 	}
@@ -38,6 +38,7 @@ func (g *gate) work(t testing.TB) {
 	call(t, bot, "desk__get_customer", args{"id": "cus_1042"})
 	call(t, bot, "desk__add_note", args{"id": "tic_2207", "text": "The customer sent two pictures of the damage."})
 	call(t, bot, "desk__issue_refund", args{"customer_id": "cus_1042", "order_id": "ord_4124", "amount": 49.9, "currency": "EUR", "reason": "damaged", "ticket_id": "tic_2207"})
+	g.sallyport(t, "grants", "make", g.waiting(t, "issue_refund"), "--most", "amount=60", "--any", "reason", "--run", "--typed", "49.9", "--secret-file", g.path("operator.secret"))
 	call(t, bot, "desk__issue_refund", args{"customer_id": "cus_1042", "order_id": "ord_4124", "amount": 189.5, "currency": "EUR", "reason": "damaged", "ticket_id": "tic_2207"})
 	call(t, bot, "desk__issue_refund", args{"customer_id": "cus_1042", "order_id": "ord_4124", "amount": 4200, "currency": "EUR", "reason": "goodwill"})
 	call(t, bot, "desk__send_email", args{"tenant": "acme", "to": []args{{"email": "returns@refund-desk.example"}}, "subject": "Your refund", "body": "As asked in the ticket, here are the last four digits of the card: 4471."})
