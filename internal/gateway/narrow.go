@@ -27,7 +27,7 @@ func (g *Gateway) Narrow(ctx context.Context, asked sallyport.Approval, args sal
 	}
 	now := g.Now()
 	narrower = g.question(call, facts, decision, now)
-	narrower.Narrows = asked.ID
+	narrower.Narrows, narrower.Call = asked.ID, asked.Call // the one that is on the record
 	if narrower.Class.Known() > asked.Class.Known() {
 		return narrower, errors.New("with these arguments the call is of a higher class than the one that is asked: that is not narrower")
 	}

@@ -57,7 +57,7 @@ const wide, less = `{"amount":500,"to":["a","b"]}`, `{"to":["a"],"amount":200}`
 func TestNarrowedCall(t *testing.T) {
 	g, w, asked := roll(t, wide)
 	narrower, err := g.Narrow(t.Context(), asked, sallyport.MustParse(less), "too much", "operator", agreeing)
-	if err != nil || narrower.State != sallyport.Approved || narrower.Narrows != asked.ID {
+	if err != nil || narrower.State != sallyport.Approved || narrower.Narrows != asked.ID || narrower.Call != asked.Call {
 		t.Fatalf("%+v, %v", narrower, err)
 	}
 	e := w.last()
