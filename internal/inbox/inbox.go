@@ -108,7 +108,7 @@ func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 		q.State, q.Problem = "damaged", "its row in the database is damaged: the identical call is refused"
 		list = append(list, q)
 	}
-	now := i.Now()
+	now, earlier := i.Now(), &past{kept: kept}
 	var waiting []card.Card
 	byID := map[string]Question{}
 	for _, a := range kept {
@@ -118,7 +118,7 @@ func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 			}
 			continue
 		}
-		q := i.open(ctx, a, kept)
+		q := i.open(ctx, a, earlier)
 		q.Question = ""
 		byID[q.ID], waiting = q, append(waiting, q.Card)
 	}
@@ -146,7 +146,7 @@ func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
 	if a.ID == "" {
 		return Question{}, err
 	}
-	q := i.open(ctx, a.At(i.Now()), kept)
+	q := i.open(ctx, a.At(i.Now()), &past{kept: kept})
 	if a.State == sallyport.Pending {
 		listed, err := i.List(ctx, false)
 		if err != nil {
@@ -160,7 +160,7 @@ func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
 }
 
 // open is a question with its card, compared with the earlier ones.
-func (i *Inbox) open(ctx context.Context, a sallyport.Approval, kept []sallyport.Approval) Question {
+func (i *Inbox) open(ctx context.Context, a sallyport.Approval, earlier *past) Question {
 	q := i.bare(&a)
 	opened, err := i.Store.OpenApproval(ctx, a.ID)
 	if err != nil {
@@ -169,7 +169,7 @@ func (i *Inbox) open(ctx context.Context, a sallyport.Approval, kept []sallyport
 	}
 	a.Question = opened.Question
 	a = i.Terms().Standing(a, a.Class)
-	c, err := card.New(&a, card.Around{Words: i.Said(ctx, a.Run), Past: i.past(ctx, &a, kept)})
+	c, err := card.New(&a, card.Around{Words: i.Said(ctx, a.Run), Past: earlier.of(ctx, i.Store, &a)})
 	if err != nil {
 		q.Problem = err.Error()
 		return q
@@ -193,23 +193,41 @@ func (i *Inbox) bare(a *sallyport.Approval) Question {
 	return q
 }
 
-// past are the last questions of the same agent about the same tool that were
-// asked before, the newest first, with what they asked.
-func (i *Inbox) past(ctx context.Context, a *sallyport.Approval, kept []sallyport.Approval) []sallyport.Approval {
-	var past []sallyport.Approval
-	for _, p := range slices.Backward(kept) {
-		if len(past) == card.MaxPast {
+// past is what was asked before. What a question asked is opened once, however
+// many are compared with it.
+type past struct {
+	kept   []sallyport.Approval
+	opened map[string][]byte // what each asked, by id; nil where it can't be had
+}
+
+// of are the last questions of the same agent about the same tool, the newest
+// first, with what they asked.
+func (p *past) of(ctx context.Context, store Store, a *sallyport.Approval) []sallyport.Approval {
+	var found []sallyport.Approval
+	for _, one := range slices.Backward(p.kept) {
+		if len(found) == card.MaxPast {
 			break
 		}
-		if p.ID == a.ID || p.State == sallyport.Pending || p.Server != a.Server || p.Name != a.Name || p.Kind != a.Kind || p.Principal.Agent != a.Principal.Agent || p.Asked.After(a.Asked) {
+		if one.ID == a.ID || one.State == sallyport.Pending || one.Server != a.Server || one.Name != a.Name || one.Kind != a.Kind || one.Principal.Agent != a.Principal.Agent || one.Asked.After(a.Asked) {
 			continue
 		}
-		if opened, err := i.Store.OpenApproval(ctx, p.ID); err == nil {
-			p.Question = opened.Question
-		} // else it counts without being compared
-		past = append(past, p)
+		one.Question = p.open(ctx, store, one.ID) // without it the question counts, and is not compared
+		found = append(found, one)
 	}
-	return past
+	return found
+}
+
+func (p *past) open(ctx context.Context, store Store, id string) []byte {
+	question, known := p.opened[id]
+	if !known {
+		if p.opened == nil {
+			p.opened = map[string][]byte{}
+		}
+		a, _ := store.OpenApproval(ctx, id)
+		question = a.Question
+		p.opened[id] = question
+	}
+	return question
 }
 
 // Answer is a person's yes or no. The question that comes back is still pending
