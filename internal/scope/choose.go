@@ -85,6 +85,9 @@ func (l *linker) stand(r *result) {
 	}
 	l.order(r)
 	for i := range r.standings {
+		if l.task.except { // "everything except the toothbrush": what is named is not what is meant
+			break
+		}
 		s := &r.standings[i]
 		s.beaten = s.beaten || slices.ContainsFunc(r.standings, func(other standing) bool {
 			return within(s.answers, other.answers) || len(s.strong) > 0 && within(s.strong, other.strong)
@@ -95,6 +98,8 @@ func (l *linker) stand(r *result) {
 		switch {
 		case r.records[i].Asked && l.task.All:
 			s.namings = append(s.namings, naming{kind: byQuantifier, how: "it is one of all in what the user named"})
+		case l.task.except && len(s.strong) == 0 && len(all) > 0:
+			s.namings = append(s.namings, naming{kind: byQuantifier, how: "it is none of those that the task excepts"})
 		case !s.beaten && l.oneOfAll(s):
 			s.namings = append(s.namings, naming{kind: byQuantifier, how: "it is one of all of which the task says that"})
 		}
@@ -231,7 +236,7 @@ func (l *linker) content(i int, r *result, taken english.WordSet) {
 // their content does not count against them.
 func (l *linker) order(r *result) {
 	if l.task.today {
-		if i := (listing.Order{Days: true}).First(r.records, r.among(nil), isID); i >= 0 {
+		for _, i := range listing.OfLastDay(r.records) {
 			r.standings[i].namings = append(r.standings[i].namings, naming{kind: byDate, how: "it is of the last day"})
 		}
 	}
@@ -254,13 +259,13 @@ func (l *linker) order(r *result) {
 	}
 }
 
-// among are the records among which a choice is made; all without one.
+// among are the records among which a choice is made.
 func (r *result) among(c *choice) (all []int) {
 	narrow := make([]english.WordSet, len(r.standings))
 	for i, s := range r.standings {
 		narrow[i] = english.WordSet{}
 		for a := range s.near {
-			narrow[i][a] = c != nil && c.narrows(a)
+			narrow[i][a] = c.narrows(a)
 		}
 		maps.DeleteFunc(narrow[i], func(_ string, counts bool) bool { return !counts })
 	}

@@ -85,6 +85,9 @@ func TestChoice(t *testing.T) {
 		{"one that is not", "Cancel every open job.", "cancel_job", `{"job":"J-73"}`, "job", []string{jobs}},
 		{"… but has a note that says so", "Cancel every open job.", "cancel_job", `{"job":"J-73"}`, "job", []string{with(jobs, `"hours": 4, "note": ""`, `"hours": 4, "note": "open"`)}},
 		{"one of several that are so, where one is meant", "Cancel the open job.", "cancel_job", `{"job":"J-71"}`, "job", []string{jobs}},
+		{"all but one", "Cancel all jobs except the engine.", "cancel_job", `{"job":"J-71"}`, "", []string{jobs}},
+		{"the one that is excepted by day", "Cancel all jobs excluding the one of 9 March 2027.", "cancel_job", `{"job":"J-73"}`, "", []string{jobs}},
+		{"no more than a bound", "Cancel all jobs that don't take more than 20 hours.", "cancel_job", `{"job":"J-72"}`, "job", []string{jobs}},
 		{"all below a bound", "Cancel all jobs that take less than 20 hours.", "cancel_job", `{"job":"J-71"}`, "", []string{jobs}},
 		{"one above it", "Cancel all jobs that take less than 20 hours.", "cancel_job", `{"job":"J-72"}`, "job", []string{jobs}},
 

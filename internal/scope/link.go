@@ -107,11 +107,13 @@ func (l *linker) link(text string, role Role, t sallyport.Trace) string {
 func (l *linker) named(r *result, s sallyport.Source, role Role) string {
 	mine := &r.standings[s.Record]
 	strict := role == RolePrincipal || l.tool.grave() || l.tool.has(sallyport.Pay)
-	if mine.beaten || strict && r.disputed(s) && !l.task.All {
+	if mine.beaten {
 		return ""
 	}
+	disputed := strict && !l.task.All && !l.task.except && r.disputed(s)
 	for _, n := range mine.namings {
 		switch {
+		case disputed && n.kind != bySort: // "a pair of running shoes" may be any
 		case n.kind == bySort && (role == RolePrincipal || l.tool.grave()):
 		case role != RolePrincipal,
 			n.kind == byName && (!n.heading || isPayee(s.Field)),

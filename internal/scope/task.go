@@ -36,6 +36,7 @@ type Task struct {
 	All       bool            // speaks of all of something
 	alls      []choice        // the sentences that do
 	bounds    []bound         // "below 100"
+	except    bool            // speaks of all but some
 	Computes  bool            // asks for an amount that nobody wrote: a difference, a share
 }
 
@@ -332,7 +333,7 @@ func isLower(word string) bool {
 }
 
 func negated(s []english.Token, i int) bool {
-	for k := max(0, i-2); k < i; k++ {
+	for k := max(0, i-2); k < min(i, len(s)); k++ {
 		if english.In("negation", s[k].Lower) {
 			return true
 		}
@@ -435,6 +436,7 @@ func (t *Task) mentions(s []english.Token) {
 		default:
 			end()
 		}
+		t.except = t.except || english.In("exception", w.Lower)
 		t.All = t.All || english.In("all", w.Lower)
 		t.Computes = t.Computes || english.In("compute", w.Lower) || w.Lower == "%"
 		t.topic(bare)
@@ -482,7 +484,7 @@ func (t *Task) bounded(s []english.Token) {
 			_, _, n := english.Phrase(english.Lexicon.Lists[list], s, i)
 			for k := i + n; n > 0 && k < min(len(s), i+n+2); k++ { // "below € 100"
 				if size, ok := listing.Number(s[k].Lower); ok {
-					t.bounds = append(t.bounds, bound{list == "below", size})
+					t.bounds = append(t.bounds, bound{(list == "below") != negated(s, i-1), size}) // "do not spend more than 100"
 					break
 				}
 			}

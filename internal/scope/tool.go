@@ -277,7 +277,10 @@ func (t *Tool) RoleOf(path string, value sallyport.Value) Role {
 		role = RoleID
 	}
 	if role == RoleNone || role == RoleContent {
-		return shapeOf(text, role)
+		role = shapeOf(text, role)
+	}
+	if role == RoleNone && isKey(text) && !t.says(names, "code") { // "unit: B-12", but no discount code
+		return RoleID
 	}
 	return role
 }
@@ -292,8 +295,6 @@ func shapeOf(text string, other Role) Role {
 		return RoleURL
 	case strings.HasPrefix(lower, "/") && !strings.Contains(lower, " "), strings.Contains(lower, "../"):
 		return RolePath
-	case other == RoleNone && isKey(text):
-		return RoleID
 	}
 	return other
 }

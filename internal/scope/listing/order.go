@@ -50,6 +50,26 @@ func (o Order) First(records []Record, among []int, skip func(Field) bool) int {
 
 const disagree = -2
 
+// OfLastDay are the records that are of the last day of any of them.
+func OfLastDay(records []Record) (all []int) {
+	last := map[string]string{} // by path
+	for _, r := range records {
+		for _, f := range r.Fields {
+			if text := strings.TrimSpace(f.Text); IsDay(text) && len(text) <= 32 {
+				last[f.Path] = max(last[f.Path], text[:10])
+			}
+		}
+	}
+	for i, r := range records {
+		if slices.ContainsFunc(r.Fields, func(f Field) bool {
+			return last[f.Path] != "" && strings.HasPrefix(strings.TrimSpace(f.Text), last[f.Path])
+		}) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
 // firstBy is the record that comes first by one field, -1 where several do; false
 // where the records can't be compared by it.
 func (o Order) firstBy(path string, about bool, records []Record, among []int) (first int, ranked bool) {
