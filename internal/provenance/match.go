@@ -55,6 +55,9 @@ func (v *view) prepare(f *bloom.Filter) {
 
 // part is the key of the first n bytes of a word.
 func (v *view) part(w *plain.Word, n int) bloom.Key {
+	if n == gram && len(v.grams) == 0 { // nothing is on any shelf
+		return bloom.Key{}
+	}
 	if n == gram {
 		return v.grams[w.Start]
 	}

@@ -320,3 +320,12 @@ func TestNamesAloneTaint(t *testing.T) {
 		}
 	}
 }
+
+// A run that has heard and read nothing knows nothing of any word, however long.
+func TestNothingIsKnown(t *testing.T) {
+	for _, word := range []string{"a", "globe", "globex", "globexx", "globex acme", "globex globexx"} {
+		if got := leaf(New(0), "tool", "tenant", word); got.Origin.Writer != unknown {
+			t.Errorf("%s: %+v", word, got)
+		}
+	}
+}
