@@ -198,8 +198,8 @@ func (w Window) calendar(at time.Time) time.Time {
 		last = time.Date(year, month+1, 0, 12, 0, 0, 0, w.Zone).Day()
 	}
 	end := time.Date(year, month, last+1, 0, 0, 0, 0, w.Zone)
-	// Where clocks change at midnight there is none, and what stands for it may
-	// be an hour before the day is over.
+	// Where clocks or calendars jump there may be no such midnight, and what stands
+	// for it may be before the day is over.
 	for noon := time.Date(year, month, last, 12, 0, 0, 0, w.Zone); end.Day() == noon.Day(); {
 		end = end.Add(time.Hour)
 	}

@@ -66,6 +66,7 @@ func TestWindows(t *testing.T) {
 		}
 		return z
 	}
+	apia := zone("Pacific/Apia")
 	berlin, cairo, beirut := zone("Europe/Berlin"), zone("Africa/Cairo"), zone("Asia/Beirut")
 	for _, c := range []struct {
 		window    Window
@@ -82,6 +83,8 @@ func TestWindows(t *testing.T) {
 		{Window{Kind: Daily, Zone: beirut}, "2025-03-29T21:30:00Z", "2025-03-29T22:00:00Z"},
 		{Window{Kind: Daily, Zone: cairo}, "2025-10-30T20:30:00Z", "2025-10-30T22:00:00Z"},
 		{Window{Kind: Daily, Zone: cairo}, "2025-10-30T21:30:00Z", "2025-10-30T22:00:00Z"},
+		// No 30th of December: the calendar jumped over it.
+		{Window{Kind: Daily, Zone: apia}, "2011-12-29T20:00:00Z", "2011-12-30T10:00:00Z"},
 		{Window{Kind: Weekly, Zone: berlin}, "2026-11-29T22:00:00Z", "2026-11-29T23:00:00Z"}, // a Sunday
 		{Window{Kind: Weekly, Zone: berlin}, "2026-11-30T00:00:00Z", "2026-12-06T23:00:00Z"},
 		{Window{Kind: Monthly, Zone: berlin}, "2026-11-29T22:00:00Z", "2026-11-30T23:00:00Z"},

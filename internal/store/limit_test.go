@@ -153,6 +153,13 @@ func TestLimitSettled(t *testing.T) {
 	dear := settling(r, 0)
 	dear.Charges[0].Cost = sallyport.MaxAmount
 	commit(t, s, dear)
+	for i := range 100 { // whose sum no 64 bits hold
+		c := charge("other", "", 1, 100)
+		c.Ceiling = 10 * sallyport.MaxAmount
+		dear := settling(commit(t, s, taking(fmt.Sprint("d_", i), c)), 0)
+		dear.Charges[0].Cost = sallyport.MaxAmount
+		commit(t, s, dear)
+	}
 	if err := s.Commit(t.Context(), taking("c_6", charge("other", "", 1, 100))); !errors.Is(err, sallyport.ErrFull) {
 		t.Error(err)
 	}
@@ -188,7 +195,8 @@ func TestLimitHistory(t *testing.T) {
 // A clock that is set back opens no window again, and one that is set forward and
 // back neither.
 func TestLimitClock(t *testing.T) {
-	s := open(t, t.TempDir())
+	dir := t.TempDir()
+	s := open(t, dir)
 	noon := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	at := func(call string, when time.Time) error {
 		r := taking(call, charge("user", "user=ana", 60, 100))
@@ -209,6 +217,12 @@ func TestLimitClock(t *testing.T) {
 	if err := s.DropCharges(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	closed(t, s)
+	s, err := Open(dir, func() time.Time { return noon }) // and reads what was not dropped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	if err := at("c_4", noon.Add(59*time.Minute)); !errors.Is(err, sallyport.ErrFull) {
 		t.Errorf("set back behind a new window: %v", err)
 	}
