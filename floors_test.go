@@ -146,6 +146,7 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
+	{"sallyport/internal/console/session", "sallyport/internal/sse"}:               "knows a request for a stream by its type",
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",
 	{"sallyport/internal/mcpdoor", "sallyport/internal/mcpdoor/heldtask"}:          "its own part, which knows nothing of calls",

@@ -261,11 +261,11 @@ func printsFormat(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func firstMatch(ts *testscript.TestScript, neg bool, args []string) {
-	match := regexp.MustCompile(args[1]).FindString(ts.ReadFile("stdout"))
-	if match == "" {
+	match := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if match == nil {
 		ts.Fatalf("the output has no match for %s", args[1])
 	}
-	ts.Setenv(args[0], match)
+	ts.Setenv(args[0], match[len(match)-1])
 }
 
 // TestPanicsEndAsASentence: nobody is shown a stack trace.

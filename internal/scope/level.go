@@ -57,16 +57,11 @@ func (l Level) passes(t *Tool, f Flow, leaf Leaf) bool {
 	writer := leaf.Trace.Origin.Writer
 	switch leaf.Role {
 	case RoleID, RolePath, RoleThing:
-		if t.grave() {
-			return false
+		if t.grave() || t.has(sallyport.Pay) && leaf.Role != RoleThing && !l.ListedPaid {
+			return false // what is paid for, or lost, must be what the user means
 		}
-		if t.has(sallyport.Pay) && leaf.Role != RoleThing && !l.ListedPaid {
-			return false // what is paid for must be what the user means
-		}
-		if writer == sallyport.WriterUnknown {
-			return l.MadeIDs
-		}
-		return l.ListedIDs && leaf.Field
+		made := writer == sallyport.WriterUnknown
+		return made && l.MadeIDs || !made && l.ListedIDs && leaf.Field
 	case RolePrincipal, RoleURL:
 		return l.TrustedPrincipals && writer == sallyport.WriterTrusted
 	case RoleAmount:
