@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -187,7 +188,8 @@ func TestDrainFinishesWhatRuns(t *testing.T) {
 			t.Errorf("what ran: %s", got)
 		}
 	}
-	if got := <-drained; !strings.Contains(got, `"under_way": 8`) || !strings.Contains(got, `"left": 0`) {
+	// The newcomer may have got in just before.
+	if got := <-drained; !regexp.MustCompile(`"under_way": [89]\b`).MatchString(got) || !strings.Contains(got, `"left": 0`) {
 		t.Errorf("the drain says %s", got)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
