@@ -29,6 +29,10 @@ func (g *Gateway) granted(ctx context.Context, rules *policy.Rules, facts *sally
 		if err != nil || class > a.Class.Known() || granting.Fits(grant, a.Question, question) != nil {
 			continue
 		}
+		// An unused yes that ran out by itself was one; what a person or a kill ended is none.
+		if ended := a.State == sallyport.Expired && a.Reason != ""; ended || a.State == sallyport.Pending || a.State == sallyport.Refused {
+			continue
+		}
 		a = terms.Standing(a, a.Class) // who granted may have left its group since
 		a.ID, a.State, a.Digest = grant.ID, sallyport.Approved, held.Question
 		facts.Approvals = []sallyport.Approval{a}

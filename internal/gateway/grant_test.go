@@ -152,6 +152,23 @@ func TestGrantLiftsNothingElse(t *testing.T) {
 			}
 			return to("bank-two")
 		},
+		"a kill ended the yes": func(g *Gateway, w *world, _ func(time.Duration)) *sallyport.Call {
+			for digest, a := range w.asked.kept {
+				a, err := a.End("operator", "killed", g.Now())
+				if err != nil {
+					t.Error(err)
+				}
+				w.asked.kept[digest] = a
+			}
+			return to("bank-two")
+		},
+		"the question is pending": func(_ *Gateway, w *world, _ func(time.Duration)) *sallyport.Call {
+			for digest, a := range w.asked.kept {
+				a.State = sallyport.Pending
+				w.asked.kept[digest] = a
+			}
+			return to("bank-two")
+		},
 		"it was revoked": func(g *Gateway, w *world, _ func(time.Duration)) *sallyport.Call {
 			if err := g.Revoke(t.Context(), w.asked.grants[0], "bo", "over"); err != nil {
 				t.Error(err)

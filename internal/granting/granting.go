@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sallyport"
 )
@@ -82,21 +84,36 @@ func Check(g *sallyport.Grant, a *sallyport.Approval, asked []byte) error {
 				return fmt.Errorf("%s is set free twice", free.Path)
 			}
 		}
-		found := false
-		for path, leaf := range args.Leaves() {
-			if !within(string(path), free.Path) {
-				continue
-			}
-			found = true
-			if err := admits(&free, string(path), leaf); err != nil {
-				return fmt.Errorf("what was asked is not within the grant: %w", err)
-			}
-		}
-		if !found {
+		asked := node(nil, args, free.Path)
+		switch {
+		case asked.Type() == sallyport.Absent:
 			return fmt.Errorf("the call that was asked about has no argument %q", free.Path)
+		case (free.Most != "" || free.Like != "") && (asked.Type() == sallyport.Object || asked.Type() == sallyport.Array):
+			return fmt.Errorf("%s is no single value: name one within it, such as %s[0]", free.Path, free.Path)
+		}
+		if err := admits(&free, free.Path, asked); err != nil {
+			return fmt.Errorf("what was asked is not within the grant: %w", err)
 		}
 	}
 	return nil
+}
+
+// node is the value at a path, Absent where none is.
+func node(path []byte, v sallyport.Value, wanted string) sallyport.Value {
+	if string(path) == wanted && wanted != "" {
+		return v
+	}
+	for name, member := range v.Members() {
+		if found := node(sallyport.AppendName(bytes.Clone(path), name), member, wanted); found.Type() != sallyport.Absent {
+			return found
+		}
+	}
+	for i, item := range v.Items() {
+		if found := node(fmt.Appendf(bytes.Clone(path), "[%d]", i), item, wanted); found.Type() != sallyport.Absent {
+			return found
+		}
+	}
+	return sallyport.Value{}
 }
 
 // Fits says why a call, as the canonical bytes of its question, is not one that a
@@ -116,7 +133,7 @@ func Fits(g *sallyport.Grant, asked, call []byte) error {
 		case "args":
 			err = same(g, nil, a, b)
 		case "origins":
-			err = noWorse(g, a, b)
+			err = noWorse(g, a, b, is.Get("args"))
 		case "rules":
 		case "run":
 			if text, _ := b.Text(); g.Run != "" && text != g.Run {
@@ -218,44 +235,50 @@ func within(path, above string) bool {
 
 // admits says why a value is not within what was set free.
 func admits(free *sallyport.Free, path string, leaf sallyport.Value) error {
-	text, isText := leaf.Text()
 	switch {
 	case free.Most != "":
-		if !isText {
-			text = string(leaf.Raw())
-		}
-		number, ok := sallyport.ParseNumber(text)
+		number, ok := sallyport.ParseNumber(string(leaf.Raw()))
 		most, bounded := sallyport.ParseNumber(free.Most)
-		if !ok || !bounded || number.Sign() < 0 || number.Cmp(most) > 0 {
-			return fmt.Errorf("%s is not between 0 and %s", path, free.Most)
+		// As a text or in another spelling other programs read another number.
+		if leaf.Type() != sallyport.Number || !plain.Match(leaf.Raw()) || !ok || !bounded || number.Cmp(most) > 0 {
+			return fmt.Errorf("%s is not a plain number between 0 and %s", path, free.Most)
 		}
 	case free.Like != "":
-		if !isText || strings.Contains(text, "..") || !like(free.Like).MatchString(text) {
+		text, ok := leaf.Text()
+		if !ok || !utf8.ValidString(free.Like) || strings.Contains(text, "..") || strings.ContainsFunc(text, invisible) || !like(free.Like).MatchString(text) {
 			return fmt.Errorf("%s is not like %s", path, free.Like)
 		}
 	}
 	return nil
 }
 
-// like is a pattern whose * stands for letters, digits and the signs within names
-// alone: *@corp.example is one address at that place, and not a list with another
-// in front; reports/* is nothing further up or down.
+// plain is a number as people write it: no sign, no exponent, no zero in front.
+var plain = regexp.MustCompile(`\A(0|[1-9][0-9]*)(\.[0-9]+)?\z`)
+
+// invisible are letters that show nothing.
+func invisible(r rune) bool { return unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) }
+
+// like is a pattern whose * stands for a name: letters, digits and underscores, and
+// signs behind the first of them. So *@corp.example is one address at that place,
+// and not a list with another in front; reports/* is nothing further up or down;
+// and nothing begins as an option of a command does.
 func like(pattern string) *regexp.Regexp {
 	parts := strings.Split(pattern, "*")
 	for i := range parts {
 		parts[i] = regexp.QuoteMeta(parts[i])
 	}
-	return regexp.MustCompile(`\A` + strings.Join(parts, `[\p{L}\p{N}_.+\-]+`) + `\z`)
+	return regexp.MustCompile(`\A` + strings.Join(parts, `[\p{L}\p{N}_][\p{L}\p{N}_.+\-]*`) + `\z`)
 }
 
 // noWorse reports whether no argument came from a worse place than those that
 // people saw: a grant for what the user wrote is none for what a stranger did. One
 // that was not there then is measured by the argument that was set free.
-func noWorse(g *sallyport.Grant, was, is sallyport.Value) error {
-	seen, freed := map[string]sallyport.Origin{}, map[string]sallyport.Origin{}
+func noWorse(g *sallyport.Grant, was, is, args sallyport.Value) error {
+	// A value and the name that it stands under can have one path: then in order.
+	seen, freed := map[string][]sallyport.Origin{}, map[string]sallyport.Origin{}
 	for _, trace := range was.Items() {
 		path, origin := traced(trace)
-		seen[path] = origin
+		seen[path] = append(seen[path], origin)
 		if free := above(g, path); free != "" {
 			if worst, ok := freed[free]; ok {
 				origin = origin.Weaker(worst)
@@ -263,14 +286,25 @@ func noWorse(g *sallyport.Grant, was, is sallyport.Value) error {
 			freed[free] = origin
 		}
 	}
+	now := map[string]int{}
 	for _, trace := range is.Items() {
 		path, origin := traced(trace)
-		allowed, ok := seen[path]
-		if free := above(g, path); free != "" {
-			allowed, ok = freed[free]
+		allowed, ok := freed[above(g, path)]
+		if before := seen[path]; now[path] < len(before) {
+			allowed, ok = before[now[path]], true
+		} else if before != nil {
+			ok = false
 		}
+		now[path]++
 		if !ok || origin.Weaker(allowed) != allowed {
 			return fmt.Errorf("%s came from a worse place than what was agreed to", path)
+		}
+	}
+	// Where nobody knows any more, it may be any place.
+	for path := range args.Leaves() {
+		_, free := freed[above(g, string(path))]
+		if n := len(seen[string(path)]); now[string(path)] < n || free && now[string(path)] == 0 {
+			return fmt.Errorf("nobody knows where %s came from", path)
 		}
 	}
 	return nil

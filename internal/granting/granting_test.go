@@ -21,7 +21,7 @@ func grant(free ...sallyport.Free) *sallyport.Grant {
 // But for what was set free a call is what people agreed to, to the last byte, or
 // the grant is not for it.
 func TestFits(t *testing.T) {
-	g := grant(sallyport.Free{Path: "amount", Most: "100"}, sallyport.Free{Path: "to", Like: "*@corp.example"}, sallyport.Free{Path: "note"})
+	g := grant(sallyport.Free{Path: "amount", Most: "100"}, sallyport.Free{Path: "to[0]", Like: "*@corp.example"}, sallyport.Free{Path: "note"})
 	for _, c := range []struct {
 		was, is string
 		fits    bool
@@ -65,9 +65,18 @@ func TestFits(t *testing.T) {
 		{`"path":"note","readers":"internal","writer":"trusted"`, `"path":"note","readers":"private","writer":"trusted"`, false},
 		{`"path":"note","readers":"internal","writer":"trusted"`, `"path":"note","readers":"public","writer":"user"`, true},
 		{`"path":"who.id","readers":"public","writer":"user"`, `"path":"who.id","readers":"public","writer":"untrusted"`, false},
-		{`{"path":"to[0]","readers":"public","writer":"user"}`, `{"path":"to[0]","readers":"public","writer":"user"},{"path":"to[1]","readers":"public","writer":"user"}`, true},
+		{`{"path":"to[0]","readers":"public","writer":"user"}`, `{"path":"to[0]","readers":"public","writer":"user"},{"path":"to[1]","readers":"public","writer":"user"}`, false},
 		{`{"path":"to[0]","readers":"public","writer":"user"}`, `{"path":"to[0]","readers":"public","writer":"user"},{"path":"to[1]","readers":"public","writer":"unknown"}`, false},
-		{`["a@corp.example"]`, `["a@corp.example","b@corp.example"]`, true},
+		{`["a@corp.example"]`, `["a@corp.example","b@corp.example"]`, false},
+		{`["a@corp.example"]`, `[{"x@evil.example":"a@corp.example"}]`, false},
+		{`["a@corp.example"]`, `[]`, false},
+		{`"a@corp.example"`, "\"\u3164@corp.example\"", false},
+		{`"a@corp.example"`, `"-a@corp.example"`, false},
+		{`"a@corp.example"`, `".@corp.example"`, false},
+		{`80.5`, `-0`, false},
+		{`80.5`, `1e1`, false},
+		{`,{"path":"who.id","readers":"public","writer":"user"}`, ``, false}, // nobody knows any more
+		{`{"path":"note","readers":"internal","writer":"trusted"},`, ``, false},
 		{`["a@corp.example"]`, `["a@corp.example","b@evil.example"]`, false},
 		{`{"agent"`, `{"agent":"bot","agent"`, false},
 	} {
@@ -91,6 +100,19 @@ func TestFits(t *testing.T) {
 	if err := Fits(g, nil, []byte(asked)); err == nil {
 		t.Error("what was erased fits")
 	}
+	if err := Fits(g, []byte(asked), []byte(strings.Replace(asked, asked[strings.Index(asked, `"origins"`):strings.Index(asked, `"params"`)], "", 1))); err == nil {
+		t.Error("origins that nobody knows any more fit")
+	}
+	whole := grant(sallyport.Free{Path: "who"})
+	two := strings.NewReplacer(`{"id":"c_1"}`, `{"id":"c_1","note":"x"}`, `{"path":"who.id","readers":"public","writer":"user"}`,
+		`{"path":"who.id","readers":"public","writer":"user"},{"path":"who.note","readers":"public","writer":"untrusted"}`).Replace(asked)
+	if err := Fits(whole, []byte(two), []byte(strings.Replace(two, `"path":"who.id","readers":"public","writer":"user"`, `"path":"who.id","readers":"public","writer":"untrusted"`, 1))); err == nil {
+		t.Error("beside an untrusted member the trusted one may be untrusted")
+	}
+	twice := strings.Replace(asked, `{"path":"who.id","readers":"public","writer":"user"}`, `{"path":"who.id","readers":"public","writer":"user"},{"path":"who.id","readers":"public","writer":"unknown"}`, 1)
+	if err := Fits(grant(), []byte(twice), []byte(strings.Replace(twice, `"path":"who.id","readers":"public","writer":"user"`, `"path":"who.id","readers":"public","writer":"untrusted"`, 1))); err == nil {
+		t.Error("of a name and a value under it only the last is compared")
+	}
 	bare := strings.Replace(asked, asked[strings.Index(asked, `"origins"`):strings.Index(asked, `"params"`)], "", 1)
 	if err := Fits(g, []byte(bare), []byte(asked)); err == nil {
 		t.Error("origins that nobody saw fit")
@@ -113,13 +135,15 @@ func TestCheck(t *testing.T) {
 		"of a limit":      {func(_ *sallyport.Grant, a *sallyport.Approval) { a.Rules = []sallyport.Rule{{ID: "limit daily"}} }, "each time"},
 		"no argument":     {free(sallyport.Free{Path: "bcc"}), `no argument "bcc"`},
 		"all of them":     {free(sallyport.Free{}), `no argument ""`},
-		"less than asked": {free(sallyport.Free{Path: "amount", Most: "80"}), "not between"},
-		"no number":       {free(sallyport.Free{Path: "amount", Most: "much"}), "not between"},
-		"of a text":       {free(sallyport.Free{Path: "note", Most: "5"}), "not between"},
+		"less than asked": {free(sallyport.Free{Path: "amount", Most: "80"}), "not a plain number"},
+		"no number":       {free(sallyport.Free{Path: "amount", Most: "much"}), "not a plain number"},
+		"of a text":       {free(sallyport.Free{Path: "note", Most: "5"}), "not a plain number"},
 		"unlike asked":    {free(sallyport.Free{Path: "note", Like: "x*"}), "not like"},
 		"twice":           {free(sallyport.Free{Path: "who"}, sallyport.Free{Path: "who.id", Like: "c_*"}), "set free twice"},
 		"twice the same":  {free(sallyport.Free{Path: "amount"}, sallyport.Free{Path: "amount", Most: "90"}), "set free twice"},
 		"below":           {free(sallyport.Free{Path: "who.id", Like: "c_*"}, sallyport.Free{Path: "to"}), ""},
+		"like a list":     {free(sallyport.Free{Path: "to", Like: "*@corp.example"}), "no single value"},
+		"half a path":     {free(sallyport.Free{Path: "wh"}), "no argument"},
 	} {
 		g, a := grant(), a
 		c.change(g, &a)

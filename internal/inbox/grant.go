@@ -169,6 +169,9 @@ func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
+	if len(asked.Answers) > 0 { // whoever gave them agreed to one call
+		return Grant{}, errors.New("somebody has agreed to this one call already: a grant takes one person who may answer for all")
+	}
 	now := i.Now()
 	g := i.wanted(given, &asked)
 	if err := granting.Check(&g, &asked, asked.Question); err != nil {

@@ -66,7 +66,7 @@ func (k Kit) grantsMake() *cobra.Command {
 same tool and the same rules that ask. Every argument has to be the same, but for
 those that you set free.`,
 		Example: `  sallyport grants make a_01M8… --most amount=150 --any note --count 20 --for 8h
-  sallyport grants make a_01M8… --like to=*@corp.example --run`,
+  sallyport grants make a_01M8… --like 'to[0]=*@corp.example' --run`,
 		ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted.ID, wanted.By, wanted.For = args[0], a.as, int64(lasts/time.Second)
@@ -94,7 +94,7 @@ those that you set free.`,
 	cmd.Flags().StringVar(&a.typed, "typed", "", "the amount, or the number that the agent was told")
 	cmd.Flags().StringArrayVar(&anyOf, "any", nil, "an argument that may be anything")
 	cmd.Flags().StringArrayVar(&most, "most", nil, "ARGUMENT=NUMBER: one that may be a number from 0 up to this")
-	cmd.Flags().StringArrayVar(&like, "like", nil, "ARGUMENT=PATTERN: one that may be like this; * is letters, digits, and . _ + -")
+	cmd.Flags().StringArrayVar(&like, "like", nil, "ARGUMENT=PATTERN: one that may be like this; * is letters, digits, _ and then . + -")
 	cmd.Flags().IntVar(&wanted.Count, "count", 10, "how many calls at most")
 	cmd.Flags().DurationVar(&lasts, "for", 8*time.Hour, "how long, 720h at most; a week without a use ends it, too")
 	cmd.Flags().BoolVar(&wanted.Run, "run", false, "in the same run only")
