@@ -107,6 +107,8 @@ var floors = map[string]int{
 	"sallyport/internal/terminal":         4, // shows and asks a person
 
 	"sallyport/internal/console":          4, // shows a gateway to people in a browser
+	"sallyport/internal/console/question": 4, // shows people what waits for them
+	"sallyport/internal/console/form":     4, // translates what pages send, and what they are answered
 	"sallyport/internal/console/session":  3, // touches connections: what browsers have shown
 	"sallyport/internal/console/flow":     1, // pure: the picture of what went where
 	"sallyport/internal/identity/passkey": 3, // touches credentials: what people's devices sign
@@ -146,6 +148,9 @@ var floors = map[string]int{
 
 // sideways lists the imports within one floor that are allowed, and why.
 var sideways = map[[2]string]string{
+	{"sallyport/internal/console", "sallyport/internal/console/form"}:              "its own part, which knows no page",
+	{"sallyport/internal/console", "sallyport/internal/console/question"}:          "its own part, which knows no other pages",
+	{"sallyport/internal/console/question", "sallyport/internal/console/form"}:     "answers as the other pages do",
 	{"sallyport/internal/console/session", "sallyport/internal/sse"}:               "knows a request for a stream by its type",
 	{"sallyport/internal/pin", "sallyport/internal/manifest"}:                      "pins are of a manifest's items",
 	{"sallyport/cmd/sallyport", "sallyport/internal/lab/replay"}:                   "a verb of the command line, with its output there",

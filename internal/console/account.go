@@ -1,10 +1,10 @@
 package console
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 )
 
@@ -24,24 +24,16 @@ func (c *Console) account(r *http.Request) (string, any, error) {
 	return "Your session", data, err
 }
 
-// ceremony is what the browser passes to the device, or the device's answer.
-type ceremony struct {
-	ID     string          `json:"id"`
-	Ask    json.RawMessage `json:"ask,omitempty"`
-	Answer json.RawMessage `json:"answer,omitempty"`
-	Next   string          `json:"next,omitempty"`
-}
-
 // enrolBegin begins to enrol a passkey, of a person who has shown who they are. A
 // link never gets here.
 func (c *Console) enrolBegin(_ http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	id, ask, err := c.Passkeys.BeginEnrol(r.Context(), c.origin(r), who.Who)
-	return ceremony{ID: id, Ask: ask}, err
+	return form.Ceremony{ID: id, Ask: ask}, err
 }
 
 func (c *Console) enrolShown(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	var in ceremony
-	if err := read(w, r, &in); err != nil {
+	var in form.Ceremony
+	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
 	// On the record first: a passkey that nobody sees must not be.
@@ -52,7 +44,7 @@ func (c *Console) enrolShown(w http.ResponseWriter, r *http.Request, who *sessio
 		recorded := c.Record.Record(r.Context(), "passkey not enrolled", who.Who, sallyport.Digest{}, sallyport.Digest{})
 		return nil, joined(err, recorded)
 	}
-	return done{Path + "account"}, nil
+	return form.Done{Go: Path + "account"}, nil
 }
 
 // logInBegin begins a login with a passkey, of whoever has one.
@@ -62,12 +54,12 @@ func (c *Console) logInBegin(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.writeJSON(w, http.StatusOK, ceremony{ID: id, Ask: ask})
+	c.writeJSON(w, http.StatusOK, form.Ceremony{ID: id, Ask: ask})
 }
 
 func (c *Console) logInShown(w http.ResponseWriter, r *http.Request) {
-	var in ceremony
-	if err := read(w, r, &in); err != nil {
+	var in form.Ceremony
+	if err := form.Read(w, r, &in); err != nil {
 		c.fail(w, r, err)
 		return
 	}

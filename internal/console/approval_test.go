@@ -14,11 +14,12 @@ import (
 	"sallyport"
 	"sallyport/internal/asking"
 	"sallyport/internal/card"
+	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
 )
 
-// question is a pending question as the gate tells it.
-func question(t *testing.T, w *world, class sallyport.Class) (one map[string]any, digest string) {
+// pending is a question as the gate tells it.
+func pending(t *testing.T, w *world, class sallyport.Class) (one map[string]any, digest string) {
 	t.Helper()
 	text := `{"agent":"bot","args":{"amount":150},"kind":"tool","name":"refund","rules":[],"server":"desk","user":"ana","v":1}`
 	a := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf([]byte(text)), Question: []byte(text), Class: class, Expires: w.at.Add(time.Hour)}
@@ -57,7 +58,7 @@ func TestAnswer(t *testing.T) {
 	w := newWorld()
 	c := open(t, w, false)
 	cookie, key := person(t, c)
-	one, digest := question(t, w, sallyport.ClassTap)
+	one, digest := pending(t, w, sallyport.ClassTap)
 	if r := ask(c, "POST", Path+"approvals/a_1", `{"yes":"perhaps","digest":"`+digest+`"}`, cookie, key); r.Code != 400 || len(w.posted) > 0 {
 		t.Errorf("HTTP %d, %v", r.Code, w.posted)
 	}
@@ -78,7 +79,7 @@ func TestAnswer(t *testing.T) {
 		if given.By != "maren" || given.Digest != digest || given.Approve != (yes == "yes") || given.Proof.Typed != "150" || given.Proof.Secret != "" {
 			t.Errorf("%+v", given)
 		}
-		if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != bySession {
+		if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != session.BySession {
 			t.Errorf("the session is vouched for as %q", how)
 		}
 	}
@@ -94,9 +95,9 @@ func TestAnswerWithPasskey(t *testing.T) {
 	w := newWorld()
 	c := open(t, w, false)
 	d := &device{who: "maren"}
-	c.Passkeys = d
+	c.asked.Passkeys = d
 	cookie, key := person(t, c)
-	one, digest := question(t, w, sallyport.ClassPair)
+	one, digest := pending(t, w, sallyport.ClassPair)
 	body := `{"id":"w_1","answer":{},"typed":"150","digest":"` + digest + `"}`
 	if r := ask(c, "POST", Path+"approvals/a_1/passkey", body, cookie, key); r.Code != http.StatusOK || d.bound.String() != digest {
 		t.Fatalf("HTTP %d %s, signs %v", r.Code, r.Body, d.bound)
@@ -107,7 +108,7 @@ func TestAnswerWithPasskey(t *testing.T) {
 	_, text, _ := strings.Cut(w.posted[0], " ")
 	var given struct{ Proof struct{ Session string } }
 	decode(t, text, &given)
-	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != byPasskey {
+	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != session.ByPasskey {
 		t.Errorf("vouched for as %q", how)
 	}
 	w.posted = nil
@@ -149,7 +150,7 @@ func TestGrant(t *testing.T) {
 	var given inbox.Granting
 	decode(t, body, &given)
 	slices.SortFunc(given.Free, func(a, b inbox.Free) int { return strings.Compare(a.Path, b.Path) })
-	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != bySession || path != "/grants" {
+	if how, ok := c.Vouched("maren", given.Proof.Session); !ok || how != session.BySession || path != "/grants" {
 		t.Errorf("%s, vouched for as %q", path, how)
 	}
 	given.Proof = asking.Proof{Typed: given.Proof.Typed}

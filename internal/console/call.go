@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -145,8 +144,6 @@ func textOf(err error) string {
 	}
 	return err.Error()
 }
-
-func escaped(r *http.Request, name string) string { return url.PathEscape(r.PathValue(name)) }
 
 func indent(raw []byte) string {
 	var b bytes.Buffer

@@ -9,7 +9,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"html/template"
 	"io"
 	"io/fs"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/form"
+	"sallyport/internal/console/question"
 	"sallyport/internal/console/session"
 	"sallyport/internal/guard"
 	"sallyport/internal/store"
@@ -99,6 +100,7 @@ type Console struct {
 	mux      *http.ServeMux
 	pages    map[string]*template.Template
 	sessions session.Sessions
+	asked    *question.Pages
 	live     hub
 	testing  sync.Mutex // while the policies' tests run
 }
@@ -111,6 +113,7 @@ var files embed.FS
 func New(parts Parts, hosts []string, secure bool) (*Console, error) {
 	c := &Console{Parts: parts, hosts: hosts, secure: secure, mux: http.NewServeMux()}
 	c.sessions.Now, c.live.log = parts.Now, parts.Log
+	c.asked = &question.Pages{Gate: parts.Gate, Passkeys: parts.Passkeys, Sessions: &c.sessions, Who: c.session, Origin: c.origin, Base: Path}
 	var err error
 	if c.pages, err = parsePages(); err != nil {
 		return nil, err
@@ -133,12 +136,12 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET "+Path+"events", c.events)
 
 	c.mux.HandleFunc("GET "+Path, func(w http.ResponseWriter, r *http.Request) {
-		c.fail(w, r, refused(http.StatusNotFound, "There is no such page."))
+		c.fail(w, r, form.Refused(http.StatusNotFound, "There is no such page."))
 	})
 	c.page("home", "{$}", c.home)
-	c.page("approvals", "approvals", c.approvals)
-	c.page("approval", "approvals/{id}", c.approval)
-	c.page("grants", "grants", c.grants)
+	c.page("approvals", "approvals", c.asked.List)
+	c.page("approval", "approvals/{id}", c.asked.Show)
+	c.page("grants", "grants", c.asked.Grants)
 	c.page("runs", "runs", c.runs)
 	c.page("run", "runs/{id}", c.run)
 	c.page("map", "map", c.flowMap)
@@ -158,12 +161,12 @@ func (c *Console) routes() {
 	c.act("logout", c.logOut)
 	c.act("account/passkey", c.enrolBegin)
 	c.act("account/passkey/shown", c.enrolShown)
-	c.act("approvals/{id}", c.answer)
-	c.act("approvals/{id}/narrow", c.narrow)
-	c.act("approvals/{id}/grant", c.grant)
-	c.act("grants/{id}/revoke", c.revoke)
-	c.act("approvals/{id}/passkey", c.answerBegin)
-	c.act("approvals/{id}/passkey/shown", c.answerShown)
+	c.act("approvals/{id}", c.asked.Answer)
+	c.act("approvals/{id}/narrow", c.asked.Narrow)
+	c.act("approvals/{id}/grant", c.asked.Grant)
+	c.act("grants/{id}/revoke", c.asked.Revoke)
+	c.act("approvals/{id}/passkey", c.asked.AnswerBegin)
+	c.act("approvals/{id}/passkey/shown", c.asked.AnswerShown)
 	c.act("kills", c.kill)
 	c.act("kills/{id}/resume", c.resume)
 	c.act("servers/{name}/accept", c.acceptServer)
@@ -201,14 +204,14 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func (c *Console) admit(r *http.Request) error {
 	switch site := r.Header.Get("Sec-Fetch-Site"); {
 	case !guard.Host(r, c.hosts):
-		return refused(http.StatusForbidden, "The Host of this request is not one that this gateway serves: add it to hosts: in the configuration.")
+		return form.Refused(http.StatusForbidden, "The Host of this request is not one that this gateway serves: add it to hosts: in the configuration.")
 	case r.Header.Get("Authorization") != "": // an agent that was talked into looking at what watches it
-		return refused(http.StatusForbidden, "The console is for people: it takes no agent's credential. Ask \"sallyport console\" for a link.")
+		return form.Refused(http.StatusForbidden, "The console is for people: it takes no agent's credential. Ask \"sallyport console\" for a link.")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead && !c.ours(r):
-		return refused(http.StatusForbidden, "This request does not come from a page of the console.")
+		return form.Refused(http.StatusForbidden, "This request does not come from a page of the console.")
 	case site != "" && site != "none" && site != "same-origin" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
 		// Another port of this machine is "same-site" and gets our cookie sent.
-		return refused(http.StatusForbidden, "Another page may link to the console, and not load it.")
+		return form.Refused(http.StatusForbidden, "Another page may link to the console, and not load it.")
 	}
 	return nil
 }
@@ -228,23 +231,11 @@ func (c *Console) origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// problem is an answer that is none.
-type problem struct {
-	status int
-	text   string
-}
-
-func (p *problem) Error() string { return p.text }
-
-func refused(status int, format string, args ...any) error {
-	return &problem{status, fmt.Sprintf(format, args...)}
-}
-
 // fail answers with an error.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusUnprocessableEntity
-	if p, ok := errors.AsType[*problem](err); ok {
-		status = p.status
+	if p, ok := errors.AsType[*form.Problem](err); ok {
+		status = p.Status
 	}
 	if errors.Is(err, store.ErrNotFound) {
 		status = http.StatusNotFound

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 	"sallyport/internal/store"
 	"sallyport/proof"
@@ -333,7 +334,7 @@ func TestLogin(t *testing.T) {
 	c := open(t, world, false)
 	for body, status := range map[string]int{
 		`{"name":"maren","secret":"wrong"}`: 403, `{"name":"curtis","secret":"right"}`: 403, `{"name":"","secret":""}`: 403, `{`: 400,
-		`{"name":"maren","secret":"` + strings.Repeat("x", maxBody) + `"}`: 413,
+		`{"name":"maren","secret":"` + strings.Repeat("x", form.MaxBody) + `"}`: 413,
 	} {
 		if w := ask(c, "POST", Path+"login", body); w.Code != status || len(w.Result().Cookies()) > 0 {
 			t.Errorf("%.40s: HTTP %d", body, w.Code)
@@ -370,21 +371,21 @@ func TestLogin(t *testing.T) {
 func TestVoucher(t *testing.T) {
 	world := newWorld()
 	c := open(t, world, false)
-	one := c.sessions.Vouch("maren", bySession)
+	one := c.sessions.Vouch("maren", session.BySession)
 	if _, ok := c.Vouched("operator", one); ok {
 		t.Error("good for somebody else")
 	}
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("still good after it was tried")
 	}
-	one = c.sessions.Vouch("maren", bySession)
-	if how, ok := c.Vouched("maren", one); !ok || how != bySession {
+	one = c.sessions.Vouch("maren", session.BySession)
+	if how, ok := c.Vouched("maren", one); !ok || how != session.BySession {
 		t.Error("not good")
 	}
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("good twice")
 	}
-	one = c.sessions.Vouch("maren", bySession)
+	one = c.sessions.Vouch("maren", session.BySession)
 	world.at = world.at.Add(session.VouchFor)
 	if _, ok := c.Vouched("maren", one); ok {
 		t.Error("good for ever")
@@ -393,13 +394,13 @@ func TestVoucher(t *testing.T) {
 		t.Error("nothing is good")
 	}
 	pair := &sallyport.Approval{ID: "a_1", Class: sallyport.ClassPair}
-	if _, err := c.Proven("maren", pair, c.sessions.Vouch("maren", bySession)); err == nil {
+	if _, err := c.Proven("maren", pair, c.sessions.Vouch("maren", session.BySession)); err == nil {
 		t.Error("the highest class without a passkey")
 	}
-	if how, err := c.Proven("maren", pair, c.sessions.Vouch("maren", byPasskey)); err != nil || how != byPasskey {
+	if how, err := c.Proven("maren", pair, c.sessions.Vouch("maren", session.ByPasskey)); err != nil || how != session.ByPasskey {
 		t.Errorf("%s %v", how, err)
 	}
-	if how, err := c.Proven("maren", &sallyport.Approval{}, c.sessions.Vouch("maren", bySession)); err != nil || how != bySession {
+	if how, err := c.Proven("maren", &sallyport.Approval{}, c.sessions.Vouch("maren", session.BySession)); err != nil || how != session.BySession {
 		t.Errorf("what is no question: %s %v", how, err)
 	}
 	if _, err := c.Proven("maren", &sallyport.Approval{Class: sallyport.ClassTap}, "made up"); err == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
 	"sallyport/internal/store"
@@ -78,7 +79,7 @@ func (c *Console) home(r *http.Request) (string, any, error) {
 	ctx := r.Context()
 	data := homeData{Recent: []call{}, Checks: []check{}}
 	var err error
-	if data.Held, err = c.pending(ctx); err != nil {
+	if data.Held, err = c.asked.Pending(ctx); err != nil {
 		return "", nil, err
 	}
 	now := c.Now().Local()
@@ -153,15 +154,15 @@ func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session.Sess
 	var in struct {
 		What, Scope, Typed, Reason string
 	}
-	if err := read(w, r, &in); err != nil {
+	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
 	kind, name, _ := strings.Cut(in.Scope, " ")
 	if in.What != "kill" && in.What != "pause" {
-		return nil, refused(http.StatusBadRequest, "Choose kill or pause.")
+		return nil, form.Refused(http.StatusBadRequest, "Choose kill or pause.")
 	}
 	if wanted := scopeText(kind, name); strings.TrimSpace(in.Typed) != wanted {
-		return nil, refused(http.StatusUnprocessableEntity, "Nothing was stopped: type %q to confirm.", wanted)
+		return nil, form.Refused(http.StatusUnprocessableEntity, "Nothing was stopped: type %q to confirm.", wanted)
 	}
 	wanted := struct {
 		Pause  bool   `json:"pause"`
@@ -173,12 +174,12 @@ func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session.Sess
 		return nil, err
 	}
 	// Who it was is put down afterwards: nothing may keep a kill waiting.
-	return done{Path}, c.Record.Record(r.Context(), "console "+in.What+" "+out.ID, who.Who, sallyport.Digest{}, sallyport.Digest{})
+	return form.Done{Go: Path}, c.Record.Record(r.Context(), "console "+in.What+" "+out.ID, who.Who, sallyport.Digest{}, sallyport.Digest{})
 }
 
 // resume takes an order out of force. It loosens: the person vouches for it.
 func (c *Console) resume(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	return done{Path}, c.Gate.Post(r.Context(), "/kills/"+escaped(r, "id")+"/resume", secret{c.sessions.Vouch(who.Who, bySession)}, &struct{}{})
+	return form.Done{Go: Path}, c.Gate.Post(r.Context(), "/kills/"+form.Escaped(r, "id")+"/resume", secret{c.sessions.Vouch(who.Who, session.BySession)}, &struct{}{})
 }
 
 // secret is what a verb takes that loosens.

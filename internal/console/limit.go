@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 
+	"sallyport/internal/console/form"
 	"sallyport/internal/limits"
 )
 
@@ -60,5 +61,5 @@ func tree(all []limits.Shown) []limitLine {
 func (c *Console) limit(r *http.Request) (string, any, error) {
 	var data limits.ShownAll
 	err := c.Gate.Get(r.Context(), "/limits/"+url.PathEscape(r.PathValue("name")), &data)
-	return "Limit", data, missing(err)
+	return "Limit", data, form.Missing(err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/sse"
 )
 
@@ -94,7 +95,7 @@ func ring(bell chan struct{}) {
 func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	size, err := c.Proof.Size(r.Context())
 	if c.session(r) == nil {
-		err = refused(http.StatusUnauthorized, "Your session is over: log in again.")
+		err = form.Refused(http.StatusUnauthorized, "Your session is over: log in again.")
 	}
 	if err != nil {
 		c.fail(w, r, err)
@@ -102,7 +103,7 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	}
 	v, room := c.live.join(size)
 	if !room {
-		c.fail(w, r, refused(http.StatusServiceUnavailable, "Too many pages are open."))
+		c.fail(w, r, form.Refused(http.StatusServiceUnavailable, "Too many pages are open."))
 		return
 	}
 	defer c.live.leave(v)

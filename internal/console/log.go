@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 	"sallyport/internal/store"
 	"sallyport/proof"
@@ -67,14 +68,14 @@ func filterOf(q url.Values) (store.Filter, error) {
 		if text := q.Get(name); text != "" {
 			var err error
 			if *at, err = timeOf(text); err != nil {
-				return f, refused(http.StatusBadRequest, "%s is no time: write 2026-11-29T14:00, or with a zone 2026-11-29T14:00:00Z", name)
+				return f, form.Refused(http.StatusBadRequest, "%s is no time: write 2026-11-29T14:00, or with a zone 2026-11-29T14:00:00Z", name)
 			}
 		}
 	}
 	if text := q.Get("before"); text != "" {
 		before, err := strconv.ParseUint(text, 10, 53)
 		if err != nil {
-			return f, refused(http.StatusBadRequest, "before is the number of an entry")
+			return f, form.Refused(http.StatusBadRequest, "before is the number of an entry")
 		}
 		f.Before = before
 	}
@@ -135,7 +136,7 @@ func (c *Console) proof(r *http.Request) (string, any, error) {
 func indexOf(r *http.Request) (uint64, error) {
 	index, err := strconv.ParseUint(r.PathValue("id"), 10, 53)
 	if err != nil {
-		return 0, refused(http.StatusBadRequest, "An entry is proved by its number.")
+		return 0, form.Refused(http.StatusBadRequest, "An entry is proved by its number.")
 	}
 	return index, nil
 }
@@ -148,7 +149,7 @@ func rangeOf(index uint64) store.ExportOptions {
 func (c *Console) export(w http.ResponseWriter, r *http.Request) {
 	index, err := indexOf(r)
 	if err == nil && c.session(r) == nil {
-		err = refused(http.StatusUnauthorized, "Your session is over: log in again.")
+		err = form.Refused(http.StatusUnauthorized, "Your session is over: log in again.")
 	}
 	var b bytes.Buffer
 	if err == nil {
@@ -188,5 +189,5 @@ func (c *Console) verify(_ http.ResponseWriter, r *http.Request, _ *session.Sess
 	for _, not := range out.NotCovered {
 		lines = append(lines, "Not covered: "+not)
 	}
-	return said{out.OK, lines}, nil
+	return form.Said{OK: out.OK, Lines: lines}, nil
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,8 +9,8 @@ import (
 	"strings"
 
 	"sallyport"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
-	"sallyport/internal/guard"
 )
 
 // Link is a link that shows the console once, below the address of the gateway.
@@ -39,7 +38,7 @@ func (c *Console) open(w http.ResponseWriter, r *http.Request) {
 	taken := c.sessions.Take(r.URL.Query().Get("link"))
 	if c.session(r) == nil {
 		if !taken {
-			c.fail(w, r, refused(http.StatusForbidden, "This link was opened already, or is older than 10 minutes. \"sallyport console\" prints another one."))
+			c.fail(w, r, form.Refused(http.StatusForbidden, "This link was opened already, or is older than 10 minutes. \"sallyport console\" prints another one."))
 			return
 		}
 		if err := c.Record.Record(r.Context(), "console opened with a link", "link", sallyport.Digest{}, sallyport.Digest{}); err != nil {
@@ -95,12 +94,12 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		Secret string `json:"secret"`
 		Next   string `json:"next"`
 	}
-	if err := read(w, r, &in); err != nil {
+	if err := form.Read(w, r, &in); err != nil {
 		c.fail(w, r, err)
 		return
 	}
 	if !c.sessions.Proving.TryLock() {
-		c.fail(w, r, refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second."))
+		c.fail(w, r, form.Refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second."))
 		return
 	}
 	err := c.People.Verify(in.Name, in.Secret)
@@ -118,11 +117,8 @@ func (c *Console) turnAway(w http.ResponseWriter, r *http.Request, err error) {
 	if c.sessions.Notable() {
 		err = joined(err, c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{}))
 	}
-	c.fail(w, r, &problem{http.StatusForbidden, err.Error()})
+	c.fail(w, r, &form.Problem{Status: http.StatusForbidden, Text: err.Error()})
 }
-
-// bySession is what a person has shown who has logged in.
-const bySession = "session"
 
 // welcome begins a person's session, once that is on the record.
 func (c *Console) welcome(w http.ResponseWriter, r *http.Request, who, how, then string) {
@@ -141,7 +137,7 @@ func (c *Console) welcome(w http.ResponseWriter, r *http.Request, who, how, then
 func (c *Console) logOut(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
 	c.sessions.End(who)
 	c.setCookie(w, "")
-	return done{Path + "login"}, c.Record.Record(r.Context(), "console logout", who.Who, sallyport.Digest{}, sallyport.Digest{})
+	return form.Done{Go: Path + "login"}, c.Record.Record(r.Context(), "console logout", who.Who, sallyport.Digest{}, sallyport.Digest{})
 }
 
 // joined is what went wrong, in one sentence.
@@ -150,22 +146,4 @@ func joined(err, then error) error {
 		return err
 	}
 	return fmt.Errorf("%w; and it is not on the record: %w", err, then)
-}
-
-// maxBody is the longest body, in bytes.
-const maxBody = 64 << 10
-
-// read reads the one JSON object of a request.
-func read(w http.ResponseWriter, r *http.Request, into any) error {
-	if !guard.IsJSON(r) {
-		return refused(http.StatusUnsupportedMediaType, "Content-Type must be application/json, in UTF-8")
-	}
-	text, status, err := guard.Body(w, r, maxBody)
-	if err != nil {
-		return &problem{status, err.Error()}
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return refused(http.StatusBadRequest, "This is not what the console's pages send: %v", err)
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 )
 
@@ -87,7 +88,7 @@ func (t testsData) Passed() (n int) {
 // tests runs the tests beside the policies on disk.
 func (c *Console) tests(r *http.Request) (string, any, error) {
 	if !c.testing.TryLock() { // they take seconds
-		return "", nil, refused(http.StatusTooManyRequests, "The tests are being run already: try again in some seconds.")
+		return "", nil, form.Refused(http.StatusTooManyRequests, "The tests are being run already: try again in some seconds.")
 	}
 	defer c.testing.Unlock()
 	var data testsData
@@ -132,7 +133,7 @@ type whyData struct {
 func (c *Console) why(r *http.Request) (string, any, error) {
 	var data whyData
 	err := c.Gate.Get(r.Context(), "/policy/why/"+url.PathEscape(r.PathValue("id")), &data)
-	return "Why", data, missing(err)
+	return "Why", data, form.Missing(err)
 }
 
 // placeLink is where a rule stands on the page of policies: FILE:LINE.
@@ -166,8 +167,8 @@ func (c *Console) acceptPolicy(w http.ResponseWriter, r *http.Request, who *sess
 	var in struct {
 		Digest string `json:"digest"`
 	}
-	if err := read(w, r, &in); err != nil {
+	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.Vouch(who.Who, bySession), in.Digest}, &struct{}{})
+	return form.Done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.Vouch(who.Who, session.BySession), in.Digest}, &struct{}{})
 }

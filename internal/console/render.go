@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -16,8 +15,8 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"sallyport/internal/card"
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
-	"sallyport/internal/store"
 )
 
 // view is what a page is made of. Its Data alone is the answer as JSON.
@@ -50,18 +49,13 @@ type frame struct {
 	Path    string // with the query, for the way back after a login
 }
 
-// done says where the browser goes after an act, "" for the same page again.
-type done struct {
-	Go string `json:"go"`
-}
-
 // page serves what a function finds, as a page or as JSON, to whoever has a
 // session. One handler makes both, so that they can't differ.
 func (c *Console) page(name, pattern string, find func(*http.Request) (title string, data any, err error)) {
 	serve := func(w http.ResponseWriter, r *http.Request) {
 		who := c.session(r)
 		if who == nil && wantsJSON(r) {
-			c.fail(w, r, refused(http.StatusUnauthorized, "There is no session: log in first, or open a link of \"sallyport console\"."))
+			c.fail(w, r, form.Refused(http.StatusUnauthorized, "There is no session: log in first, or open a link of \"sallyport console\"."))
 			return
 		}
 		if who == nil {
@@ -97,13 +91,13 @@ func (c *Console) act(pattern string, do func(http.ResponseWriter, *http.Request
 		who := c.session(r)
 		switch {
 		case who == nil:
-			c.fail(w, r, refused(http.StatusUnauthorized, "Your session is over: log in again."))
+			c.fail(w, r, form.Refused(http.StatusUnauthorized, "Your session is over: log in again."))
 			return
 		case !who.Person():
-			c.fail(w, r, refused(http.StatusForbidden, "This session began with a link: it shows, and can't answer. Log in with your secret or passkey."))
+			c.fail(w, r, form.Refused(http.StatusForbidden, "This session began with a link: it shows, and can't answer. Log in with your secret or passkey."))
 			return
 		case !who.Acts(r):
-			c.fail(w, r, refused(http.StatusForbidden, "This browser tab does not hold the key of its session: log in again."))
+			c.fail(w, r, form.Refused(http.StatusForbidden, "This browser tab does not hold the key of its session: log in again."))
 			return
 		}
 		out, err := do(w, r, who)
@@ -166,7 +160,7 @@ func visible(page string) string {
 // frame fills in what every page shows. A page is better without it than not
 // there.
 func (c *Console) frame(ctx context.Context, f *frame) {
-	if held, err := c.pending(ctx); err == nil {
+	if held, err := c.asked.Pending(ctx); err == nil {
 		f.Held = len(held)
 	}
 	_ = c.Gate.Get(ctx, "/kills", &f.Stopped)
@@ -282,12 +276,4 @@ func cut(text string, n int) string {
 		return text
 	}
 	return string(runes[:n]) + "…"
-}
-
-// missing turns what the gate does not know into a page that says so.
-func missing(err error) error {
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return &problem{http.StatusNotFound, err.Error()}
-	}
-	return err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/console/form"
 	"sallyport/internal/store"
 )
 
@@ -64,7 +65,7 @@ func (c *Console) run(r *http.Request) (string, any, error) {
 	data := runData{Timeline: []call{}}
 	id := r.PathValue("id")
 	if err := c.Gate.Get(r.Context(), "/runs/"+url.PathEscape(id), &data.shownRun); err != nil {
-		return "", nil, missing(err)
+		return "", nil, form.Missing(err)
 	}
 	found, err := c.Log.Query(r.Context(), store.Filter{Run: id, Limit: onTimeline})
 	if err != nil {

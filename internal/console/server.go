@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 )
 
@@ -117,7 +118,7 @@ func (c *Console) server(r *http.Request) (string, any, error) {
 		}
 	}
 	if data.Name == "" {
-		return "", nil, refused(http.StatusNotFound, "There is no server %q.", name)
+		return "", nil, form.Refused(http.StatusNotFound, "There is no server %q.", name)
 	}
 	var tools []tool
 	if err := c.Gate.Get(ctx, "/tools", &tools); err != nil {
@@ -137,10 +138,10 @@ func (c *Console) acceptServer(w http.ResponseWriter, r *http.Request, who *sess
 	var in struct {
 		Digest string `json:"digest"`
 	}
-	if err := read(w, r, &in); err != nil {
+	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return done{}, c.Gate.Post(r.Context(), "/servers/"+escaped(r, "name")+"/accept", accept{c.sessions.Vouch(who.Who, bySession), in.Digest}, &struct{}{})
+	return form.Done{}, c.Gate.Post(r.Context(), "/servers/"+form.Escaped(r, "name")+"/accept", accept{c.sessions.Vouch(who.Who, session.BySession), in.Digest}, &struct{}{})
 }
 
 // accept accepts what was shown.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 )
 
 // Vouched says what a person has shown here whose voucher it is, which is used
@@ -21,7 +22,7 @@ func (c *Console) Proven(by string, asked *sallyport.Approval, voucher string) (
 	switch {
 	case !ok:
 		return "", errors.New("your session is over: log in again")
-	case asked.ID != "" && asked.Class.Known() == sallyport.ClassPair && how != byPasskey:
+	case asked.ID != "" && asked.Class.Known() == sallyport.ClassPair && how != session.ByPasskey:
 		return "", errors.New("this takes your passkey")
 	}
 	return how, nil

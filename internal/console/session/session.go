@@ -55,6 +55,10 @@ type voucher struct {
 	until    time.Time
 }
 
+// What a person has shown who has logged in, and whose device has signed the very
+// thing that is done.
+const BySession, ByPasskey = "session", "passkey"
+
 // VouchFor is how long a voucher is good: it goes no further than the gate.
 const VouchFor = 30 * time.Second
 

@@ -1,0 +1,230 @@
+// Package question shows people in a browser what waits for them, and takes their
+// answers.
+package question
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"sallyport"
+	"sallyport/internal/asking"
+	"sallyport/internal/console/form"
+	"sallyport/internal/console/session"
+	"sallyport/internal/inbox"
+)
+
+// Gate answers what the command line can ask, by the same paths. An error of
+// Post means what the verb says that it means.
+type Gate interface {
+	Get(ctx context.Context, path string, out any) error
+	Post(ctx context.Context, path string, in, out any) error
+}
+
+// Passkeys know a person by what only a device of theirs can sign. What is signed
+// holds bound, and FinishShow takes no signature over anything else: an error of
+// it means that nobody has shown anything.
+type Passkeys interface {
+	Has(ctx context.Context, site, person string) (int, error)
+	BeginShow(ctx context.Context, site, person string, bound sallyport.Digest) (ceremony string, ask []byte, err error)
+	FinishShow(ctx context.Context, ceremony string, answer []byte, bound sallyport.Digest) (person string, err error)
+}
+
+// Pages are those of the questions and of the grants. Every field must be set.
+type Pages struct {
+	Gate     Gate
+	Passkeys Passkeys
+	Sessions *session.Sessions
+	Who      func(*http.Request) *session.Session
+	Origin   func(*http.Request) string // of the console's own pages
+	Base     string                     // below which those are
+}
+
+// damaged is the state of a question that nobody can read.
+const damaged = "damaged"
+
+func waits(q inbox.Question) bool { return q.State == sallyport.Pending.String() || q.State == damaged }
+
+// Pending are the questions that wait, equal ones together.
+func (p *Pages) Pending(ctx context.Context) ([]inbox.Question, error) {
+	all := []inbox.Question{}
+	return all, p.Gate.Get(ctx, "/approvals", &all)
+}
+
+type listData struct {
+	Waiting []inbox.Question `json:"waiting"`
+	Over    []inbox.Question `json:"over"` // the latest first
+}
+
+// shownOver is how many of those that are over are shown.
+const shownOver = 20
+
+// List are those that wait, and the last that did.
+func (p *Pages) List(r *http.Request) (string, any, error) {
+	data := listData{Waiting: []inbox.Question{}, Over: []inbox.Question{}}
+	var all []inbox.Question
+	if err := p.Gate.Get(r.Context(), "/approvals?all", &all); err != nil {
+		return "", nil, err
+	}
+	for _, q := range all {
+		if waits(q) {
+			data.Waiting = append(data.Waiting, q)
+		} else {
+			data.Over = append(data.Over, q)
+		}
+	}
+	slices.SortStableFunc(data.Over, func(a, b inbox.Question) int { return b.Asked.Compare(a.Asked) })
+	data.Over = data.Over[:min(len(data.Over), shownOver)]
+	return "Approvals", data, nil
+}
+
+// showData is one question as a person decides on it. The card is made of the
+// bytes that the digest covers, and nothing of it is left out.
+type showData struct {
+	inbox.Question
+	Passkeys int `json:"-"` // that the person has here
+}
+
+// Pending reports whether it can be answered.
+func (a showData) Pending() bool { return a.State == sallyport.Pending.String() }
+
+// Args are the arguments as text, to be made narrower.
+func (a showData) Args() string {
+	question, err := sallyport.Parse([]byte(a.Question.Question))
+	if err != nil || question.Get("args").Type() != sallyport.Object {
+		return ""
+	}
+	var b bytes.Buffer
+	_ = json.Indent(&b, question.Get("args").Raw(), "", "  ") // it has been parsed
+	return b.String()
+}
+
+// Typed reports whether a yes takes the amount or the number.
+func (a showData) Typed() bool { return a.Class > int(sallyport.ClassTap) }
+
+// Signed reports whether a yes takes a passkey.
+func (a showData) Signed() bool { return takesPasskey(a.Question) }
+
+func takesPasskey(q inbox.Question) bool { return q.Class >= int(sallyport.ClassPair) }
+
+// Show is one question.
+func (p *Pages) Show(r *http.Request) (string, any, error) {
+	q, err := p.fetch(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return "", nil, form.Missing(err)
+	}
+	data := showData{Question: q}
+	if who := p.Who(r); who.Person() {
+		data.Passkeys, err = p.Passkeys.Has(r.Context(), p.Origin(r), who.Who)
+	}
+	return "Approval", data, err
+}
+
+// fetch gets a question. What it shows must be what its digest covers.
+func (p *Pages) fetch(ctx context.Context, id string) (q inbox.Question, err error) {
+	err = p.Gate.Get(ctx, "/approvals/"+url.PathEscape(id), &q)
+	if err == nil && q.Problem == "" && sallyport.DigestOf([]byte(q.Question)).String() != q.Digest {
+		q.Problem = "what it asks is not what its digest covers"
+	}
+	return q, err
+}
+
+// answered is what a page sends: which question, what was shown, and what is said
+// to it.
+type answered struct {
+	Digest string `json:"digest"`
+	Yes    string `json:"yes"` // "yes" or "no"
+	Typed  string `json:"typed"`
+	Reason string `json:"reason"`
+}
+
+// Answer answers exactly what was shown, which its digest names. A yes that takes
+// a passkey comes by AnswerShown.
+func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	var in answered
+	if err := form.Read(w, r, &in); err != nil {
+		return nil, err
+	}
+	if in.Yes != "yes" && in.Yes != "no" {
+		return nil, form.Refused(http.StatusBadRequest, "Say yes or no.")
+	}
+	return p.say(r, in, who, session.BySession)
+}
+
+func (p *Pages) say(r *http.Request, in answered, who *session.Session, how string) (any, error) {
+	given := inbox.Answer{By: who.Who, Digest: in.Digest, Approve: in.Yes == "yes", Reason: in.Reason,
+		Proof: asking.Proof{Session: p.Sessions.Vouch(who.Who, how), Typed: in.Typed}}
+	var now inbox.Question
+	return form.Done{}, p.Gate.Post(r.Context(), "/approvals/"+form.Escaped(r, "id"), given, &now)
+}
+
+// Narrow is a yes to narrower arguments than were asked about: the agent is told
+// them, and makes that call instead. Where a yes takes a passkey this is none: a
+// device signs what was shown, and nothing else.
+func (p *Pages) Narrow(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	var in struct {
+		answered
+		Args string `json:"args"`
+	}
+	if err := form.Read(w, r, &in); err != nil {
+		return nil, err
+	}
+	given := inbox.Narrowing{By: who.Who, Digest: in.Digest, Args: in.Args, Reason: in.Reason,
+		Proof: asking.Proof{Session: p.Sessions.Vouch(who.Who, session.BySession), Typed: in.Typed}}
+	var now inbox.Question
+	err := p.Gate.Post(r.Context(), "/approvals/"+form.Escaped(r, "id")+"/narrow", given, &now)
+	return form.Done{Go: p.Base + "approvals/" + now.ID}, err
+}
+
+// AnswerBegin has the person's device sign the digest of what was shown.
+func (p *Pages) AnswerBegin(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	var in answered
+	if err := form.Read(w, r, &in); err != nil {
+		return nil, err
+	}
+	bound, err := p.shown(r, in.Digest)
+	if err != nil {
+		return nil, err
+	}
+	id, ask, err := p.Passkeys.BeginShow(r.Context(), p.Origin(r), who.Who, bound)
+	return form.Ceremony{ID: id, Ask: ask}, err
+}
+
+// shown is the digest of a question that is still the one that was shown.
+func (p *Pages) shown(r *http.Request, digest string) (sallyport.Digest, error) {
+	q, err := p.fetch(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return sallyport.Digest{}, err
+	}
+	if q.Problem != "" || q.Digest != digest {
+		return sallyport.Digest{}, form.Refused(http.StatusConflict, "What was shown is not what it asks: look again.")
+	}
+	return sallyport.DigestOf([]byte(q.Question)), nil
+}
+
+// AnswerShown is a yes with what the device signed.
+func (p *Pages) AnswerShown(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	var in struct {
+		answered
+		form.Ceremony
+	}
+	if err := form.Read(w, r, &in); err != nil {
+		return nil, err
+	}
+	bound, err := p.shown(r, in.Digest)
+	if err != nil {
+		return nil, err
+	}
+	by, err := p.Passkeys.FinishShow(r.Context(), in.ID, in.Answer, bound)
+	if err != nil {
+		return nil, err
+	}
+	if by != who.Who {
+		return nil, form.Refused(http.StatusForbidden, "This passkey is another person's.")
+	}
+	in.Yes = "yes"
+	return p.say(r, in.answered, who, session.ByPasskey)
+}
