@@ -127,6 +127,25 @@ func (g *Gateway) Answer(ctx context.Context, answered sallyport.Approval, by st
 	}
 	return g.Log.Commit(ctx, &sallyport.Record{Approval: &answered, Entry: sallyport.Entry{
 		Time: g.Now(), Type: sallyport.Change, Subject: "approval " + what + " " + answered.ID, By: by,
-		Reason: cut(answered.Reason), Approval: answered.ID, Approver: answered.Approver(), After: answered.Digest,
+		Reason: cut(answered.Reason + given(&answered, by)), Approval: answered.ID, Approver: answered.Approver(), After: answered.Digest,
 	}})
+}
+
+// given says for which groups somebody has said yes, by way of which group an
+// escalation let them, and how they proved who they are: a yes by passkey is worth
+// more to an auditor than one that an agent's client passed on.
+func given(a *sallyport.Approval, by string) (text string) {
+	for _, yes := range a.Answers {
+		if yes.By != by {
+			continue
+		}
+		text += "; for " + yes.Group
+		if yes.As != "" {
+			text += " as " + yes.As
+		}
+		if yes.Proof != "" {
+			text += " by " + yes.Proof
+		}
+	}
+	return strings.TrimPrefix(text, "; ")
 }

@@ -524,3 +524,17 @@ func TestWhatCanNotWait(t *testing.T) {
 		t.Errorf("%v, %d questions about what a server asks", err, len(w.asked.kept))
 	}
 }
+
+// The record says for what each yes was given, and how sure it is whose it was.
+func TestGiven(t *testing.T) {
+	a := &sallyport.Approval{Answers: []sallyport.Answer{
+		{Group: "finance", By: "bo", Proof: "secret"},
+		{Group: "security", By: "cy", As: "board", Proof: "passkey"},
+		{Group: "legal", By: "cy"},
+	}}
+	for by, want := range map[string]string{"bo": "for finance by secret", "cy": "for security as board by passkey; for legal", "nobody": ""} {
+		if got := given(a, by); got != want {
+			t.Errorf("%s: %q, not %q", by, got, want)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func (g *Gateway) granted(ctx context.Context, rules *policy.Rules, facts *sally
 // force, as one. An error means that none of it happened.
 func (g *Gateway) Grant(ctx context.Context, answered sallyport.Approval, grant sallyport.Grant, by string) error {
 	return g.Log.Commit(ctx, &sallyport.Record{Approval: &answered, Grant: &grant, Entry: sallyport.Entry{
-		Time: g.Now(), Type: sallyport.Change, Subject: "grant made " + grant.ID, By: by, Reason: cut(granting.Text(&grant)),
+		Time: g.Now(), Type: sallyport.Change, Subject: "grant made " + grant.ID, By: by, Reason: cut(given(&answered, by) + ": " + granting.Text(&grant)),
 		Approval: answered.ID, Approver: answered.Approver(), After: answered.Digest,
 	}})
 }

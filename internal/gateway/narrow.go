@@ -49,7 +49,7 @@ func (g *Gateway) Narrow(ctx context.Context, asked sallyport.Approval, args sal
 	}
 	return narrower, g.Log.Commit(ctx, &sallyport.Record{Approval: &refused, Narrower: &narrower, Entry: sallyport.Entry{
 		Time: now, Type: sallyport.Change, Subject: "approval narrowed " + asked.ID + " to " + narrower.ID, By: by,
-		Reason: cut(strings.TrimRight(reason, ". ") + " (" + strings.Join(changes, ", ") + ")"), Approval: asked.ID, Approver: narrower.Approver(),
+		Reason: cut(strings.TrimRight(reason, ". ") + " (" + strings.Join(changes, ", ") + ") " + given(&narrower, by)), Approval: asked.ID, Approver: narrower.Approver(),
 		Before: asked.Digest, After: narrower.Digest,
 	}})
 }

@@ -62,7 +62,7 @@ func TestNarrowedCall(t *testing.T) {
 	}
 	e := w.last()
 	if e.Type != sallyport.Change || !strings.HasPrefix(e.Subject, "approval narrowed "+asked.ID) || e.By != "operator" || e.Approval != asked.ID || e.Approver != "operator" ||
-		e.Before != asked.Digest || e.After != narrower.Digest || e.Reason != "too much (amount smaller, to fewer)" {
+		e.Before != asked.Digest || e.After != narrower.Digest || e.Reason != "too much (amount smaller, to fewer) for finance" {
 		t.Errorf("on the record: %+v", e)
 	}
 	for range 2 {
@@ -221,11 +221,11 @@ func TestTwoPeopleAgree(t *testing.T) {
 	refusal(t, call(t, g, to("bank")), sallyport.CauseHold)
 	for i, by := range []string{"bo", "cy"} {
 		asked := w.question(t)
-		next, err := asked.Approve(by, g.Now())
+		next, err := asked.Agree(g.Now(), sallyport.Answer{Group: "finance", By: by, At: g.Now(), Proof: "passkey"})
 		if err != nil || g.Answer(t.Context(), next, by) != nil {
 			t.Fatal(err)
 		}
-		if e := w.last(); e.By != by || e.Subject != []string{"approval seconded ", "approval approved "}[i]+asked.ID || e.Approver != []string{"bo", "bo, cy"}[i] {
+		if e := w.last(); e.By != by || e.Reason != "for finance by passkey" || e.Subject != []string{"approval seconded ", "approval approved "}[i]+asked.ID || e.Approver != []string{"bo", "bo, cy"}[i] {
 			t.Errorf("%+v", e)
 		}
 		if i == 0 {

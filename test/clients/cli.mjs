@@ -1,17 +1,18 @@
 // What every client driver here has in common: one command line, one answer.
 //
-//   node CLIENT.mjs TARGET [--list] [--call TOOL [--args JSON]]... [--progress] [--open]
+//   node CLIENT.mjs TARGET [--list] [--call TOOL [--args JSON]]... [--progress] [--open] [--fill yes|no]
 //
 // TARGET is --url URL [--token T], or (where the client has it) --stdio JSON
 // with an array of command and arguments; --era legacy|auto|modern goes to the
 // clients that let one choose. --progress asks for progress and waits as long as
-// some comes; --open has the user open every page (elicitation in mode url). Both
-// are for client.mjs alone. One line of JSON is printed for each:
+// some comes; --open has the user open every page (elicitation in mode url), --fill
+// fill in every form. They are for client.mjs alone. One line of JSON is printed for each:
 //
 //   {"tools": [names]}              for --list
 //   {"ok", "isError", "text"}       for --call; ok is a result without isError,
 //                                   text is what the tool (or the refusal) said;
-//                                   progress and opened are what came before
+//                                   progress and opened (pages, or the
+//                                   texts of forms) are what came before
 //
 // A driver exits non-zero only when it broke itself, not when it was refused.
 import { parseArgs } from 'node:util';
@@ -25,6 +26,7 @@ export const { values: options } = parseArgs({
     list: { type: 'boolean' },
     progress: { type: 'boolean' },
     open: { type: 'boolean' },
+    fill: { type: 'string' },
     call: { type: 'string', multiple: true, default: [] },
     args: { type: 'string', multiple: true, default: [] },
   },

@@ -11,11 +11,18 @@ async function connect() {
   const client = new Client({ name: 'sallyport-test', version: '1' }, {
     ...options.era && { versionNegotiation: { mode: modes[options.era] } },
     ...options.open && { capabilities: { elicitation: { url: {} } } },
+    ...options.fill && { capabilities: { elicitation: { form: {} } } },
   });
   if (options.open) {
     client.setRequestHandler('elicitation/create', async ({ params }) => {
       opened.push(params.url);
       return { action: 'accept' };
+    });
+  }
+  if (options.fill) {
+    client.setRequestHandler('elicitation/create', async ({ params }) => {
+      opened.push(params.message);
+      return { action: 'accept', content: { approve: options.fill === 'yes' } };
     });
   }
   await client.connect(command
