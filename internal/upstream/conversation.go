@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -130,7 +129,7 @@ func (v *conversation) exchange(ctx context.Context, c *call) (gateway.Answer, e
 		}
 		return answer, nil
 	case cause != nil:
-		return gateway.Answer{}, fmt.Errorf("%w: %w", cause, gateway.ErrUnanswered)
+		return gateway.Answer{}, c.unanswered(cause)
 	default:
 		return gateway.Answer{}, err
 	}

@@ -205,6 +205,8 @@ func TestBadAnswers(t *testing.T) {
 				t.Errorf("error: %v", err)
 			case err != nil && strings.Contains(err.Error(), "hunter2"):
 				t.Errorf("the body of an error reached the agent: %v", err)
+			case err != nil && !errors.Is(err, gateway.ErrUnanswered):
+				t.Errorf("the server had the call, and it passes for one that was never sent: %v", err)
 			}
 			if name == "slow but alive" && len(client.told) != 8 {
 				t.Errorf("%d reports of progress", len(client.told))

@@ -66,7 +66,7 @@ func (p *post) exchange(ctx context.Context, c *call) (m wire.Message, err error
 	case errors.Is(err, remote.ErrUnreachable):
 		return m, err
 	case err != nil:
-		return m, unanswered(err)
+		return m, c.unanswered(err)
 	}
 	p.v.alive(c)
 	if c.method == "initialize" {
@@ -76,10 +76,19 @@ func (p *post) exchange(ctx context.Context, c *call) (m wire.Message, err error
 		return p.hear(ctx, c, response)
 	}
 	defer response.Body.Close()
-	return p.readAnswer(c, response)
+	if m, err = p.readAnswer(c, response); err != nil {
+		err = c.unanswered(err) // whatever its status says: a proxy answers 504 for what the server goes on with
+	}
+	return m, err
 }
 
-func unanswered(err error) error { return fmt.Errorf("%w: %w", err, gateway.ErrUnanswered) }
+// unanswered marks an error that leaves open whether the server has acted.
+func (c *call) unanswered(err error) error {
+	if c.method == "initialize" || c.method == "server/discover" {
+		return err // the call itself comes behind these, and was not sent
+	}
+	return fmt.Errorf("%w: %w", err, gateway.ErrUnanswered)
+}
 
 // readAnswer reads an answer that came as plain JSON.
 func (p *post) readAnswer(c *call, response *http.Response) (wire.Message, error) {
@@ -96,26 +105,26 @@ func (p *post) readAnswer(c *call, response *http.Response) (wire.Message, error
 	ok := status == http.StatusOK
 	if !wire.IsMedia(response.Header.Get("Content-Type"), "application/json") {
 		if ok || status == http.StatusAccepted {
-			return wire.Message{}, unanswered(errors.New("took the call and did not answer in JSON or as an event stream"))
+			return wire.Message{}, errors.New("took the call and did not answer in JSON or as an event stream")
 		}
 		return wire.Message{}, status
 	}
 	text, err := remote.ReadAll(response, p.v.server.config.Limits.Result)
 	if err != nil {
-		return wire.Message{}, unanswered(err)
+		return wire.Message{}, err
 	}
 	m, err := wire.Parse(text)
 	switch {
 	case !ok && (err != nil || m.Error.Type() == sallyport.Absent):
 		return wire.Message{}, status
 	case err != nil:
-		return wire.Message{}, unanswered(fmt.Errorf("sent a malformed answer: %w", err))
+		return wire.Message{}, fmt.Errorf("sent a malformed answer: %w", err)
 	case m.IsResponse() && (p.v.call(m.ID) == c || m.ID.Type() == sallyport.Null && !ok):
 		c.status = response.StatusCode
 		return m, nil
 	default:
 		p.v.drop("an answer to another call")
-		return wire.Message{}, unanswered(errors.New("answered another call than the one it was sent"))
+		return wire.Message{}, errors.New("answered another call than the one it was sent")
 	}
 }
 
@@ -142,13 +151,13 @@ func (p *post) hear(ctx context.Context, c *call, response *http.Response) (wire
 			poller.Poll(in.Retry, in.Last != "")
 		}
 		if ctx.Err() == nil && (in.Last == "" || p.v.stateless || idle > resumptions) {
-			return m, unanswered(errors.New("ended its stream without an answer"))
+			return m, c.unanswered(errors.New("ended its stream without an answer"))
 		}
 		if err := remote.Pause(ctx, cmp.Or(in.Retry, time.Second)); err != nil {
 			return m, err
 		}
 		if response, err = p.listen(ctx, in.Last); err != nil {
-			return m, unanswered(fmt.Errorf("broke off its stream, and it can't be resumed: %w", err))
+			return m, c.unanswered(fmt.Errorf("broke off its stream, and it can't be resumed: %w", err))
 		}
 	}
 }
@@ -165,17 +174,17 @@ func (p *post) hearOne(c *call, in *remote.Events, response *http.Response) (m w
 		ev, err := in.Next()
 		switch {
 		case errors.Is(err, remote.ErrTooLong):
-			return m, false, unanswered(err)
+			return m, false, c.unanswered(err)
 		case err != nil:
 			return m, false, nil // the connection's end is not the stream's
 		case !ev.IsMessage():
 			continue
 		}
 		if m, err = p.v.read(ev.Data); err != nil {
-			return m, false, unanswered(fmt.Errorf("sent a malformed message: %w", err))
+			return m, false, c.unanswered(fmt.Errorf("sent a malformed message: %w", err))
 		}
 		if answered, err = p.v.under(c, &m); err != nil {
-			return m, false, unanswered(err)
+			return m, false, c.unanswered(err)
 		}
 		if answered {
 			p.drain(c, response.Body)

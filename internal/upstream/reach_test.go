@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -52,6 +54,44 @@ func TestCredentialStaysAtItsOrigin(t *testing.T) {
 	}
 	if n := elsewhere.Load(); n != 0 {
 		t.Errorf("%d requests reached another origin", n)
+	}
+}
+
+// TestWhatWasSentIsUnanswered: a server of HTTP+SSE that acts and then answers the POST with an error has had the
+// call; one that does not even want to be spoken with has not.
+func TestWhatWasSentIsUnanswered(t *testing.T) {
+	a := agent{revision: wire.Revision20251125, session: "s1"}
+	talks := make(chan string, 8)
+	h := newHall(t, Server{Transport: HTTPSSE, Revision: wire.Revision20251125, URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			say := events(w)
+			say("event: endpoint\ndata: /messages\n\n")
+			for {
+				select {
+				case text := <-talks:
+					say("event: message\ndata: %s\n\n", text)
+				case <-r.Context().Done():
+					return
+				}
+			}
+		}
+		body, _ := io.ReadAll(r.Body)
+		switch m, _ := wire.Parse(body); m.Method {
+		case "initialize":
+			talks <- fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"0"}}}`, m.ID.Raw())
+			w.WriteHeader(http.StatusAccepted)
+		case "tools/call":
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	}))})
+	if _, err := a.execute(t.Context(), h, "tools/call", `{"name":"x"}`, nil); !errors.Is(err, gateway.ErrUnanswered) || !strings.Contains(err.Error(), "HTTP 500") {
+		t.Errorf("sent: %v", err)
+	}
+	h = newHall(t, Server{Revision: wire.Revision20251125, URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))})
+	if _, err := a.execute(t.Context(), h, "tools/call", `{"name":"x"}`, nil); err == nil || errors.Is(err, gateway.ErrUnanswered) {
+		t.Errorf("never sent: %v", err)
 	}
 }
 

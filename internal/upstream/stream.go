@@ -28,6 +28,9 @@ func (p *stream) exchange(ctx context.Context, c *call) (wire.Message, error) {
 		if ctx.Err() != nil {
 			p.v.cancelled(c) // it may have gone out all the same
 		}
+		if !errors.Is(err, remote.ErrUnreachable) && !errors.Is(err, gateway.ErrUnanswered) {
+			err = c.unanswered(err) // a part of it, or all, may be there
+		}
 		return wire.Message{}, err
 	}
 	select {
@@ -41,7 +44,7 @@ func (p *stream) exchange(ctx context.Context, c *call) (wire.Message, error) {
 		case m := <-c.answer: // the last thing it said before it ended
 			return m, nil
 		default:
-			return wire.Message{}, fmt.Errorf("%w: %w", context.Cause(p.v.ctx), gateway.ErrUnanswered)
+			return wire.Message{}, c.unanswered(context.Cause(p.v.ctx))
 		}
 	}
 }
