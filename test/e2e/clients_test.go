@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"sallyport/test/rig"
 )
@@ -42,76 +40,30 @@ var clients = []client{
 	{"ai-sdk", "ai-sdk", "", false, nil},
 }
 
-// answer is what a driver prints.
-type answer struct {
-	Tools    []string
-	OK       bool
-	IsError  bool
-	Text     string
-	Progress []string // what was said of it before the result
-	Opened   []string // pages that the user was shown
-}
-
-// target is where a driver finds its server.
-type target struct {
-	url, token string
-	command    []string // for stdio
-}
+type (
+	answer = rig.Answer
+	target = rig.Target
+)
 
 // call is one tool call.
 type call struct {
-	tool string
-	args map[string]any
+	Tool string
+	Args map[string]any
 }
 
-// run lets the client list the tools and then make the calls, in one process:
-// starting Node and the client takes longer than all they do.
+// run lets the client list the tools and then make the calls.
 func (c client) run(t *testing.T, to target, calls ...call) (tools []string, answers []answer) {
 	t.Helper()
-	args := []string{"--list"}
 	if c.stdio {
-		args = append(args, "--stdio", marshal(t, to.command))
-	} else {
-		args = append(args, "--url", to.url)
+		to.URL = ""
 	}
-	if to.token != "" {
-		args = append(args, "--token", to.token)
+	all := make([]rig.Call, len(calls))
+	for i, call := range calls {
+		all[i] = rig.Call(call)
 	}
-	if c.era != "" {
-		args = append(args, "--era", c.era)
-	}
-	for _, call := range calls {
-		args = append(args, "--call", call.tool, "--args", marshal(t, call.args))
-	}
-	args = append(args, c.more...)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd, err := rig.Node(ctx, "clients/"+c.script+".mjs", args...)
+	tools, answers, err := rig.Client{Script: c.script, Era: c.era, More: c.more}.ListAndDo(t.Context(), to, all...)
 	fetched(t, err)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-	if err != nil || len(lines) != 1+len(calls) {
-		t.Fatalf("%s %q broke: %v\n%s%s", c.name, args, err, out, &stderr)
-	}
-	for _, line := range lines {
-		var a answer
-		if err := json.Unmarshal(line, &a); err != nil {
-			t.Fatalf("%s said %q: %v", c.name, line, err)
-		}
-		answers = append(answers, a)
-	}
-	return answers[0].Tools, answers[1:]
-}
-
-func marshal(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return tools, answers
 }
 
 // fetched fails on err, but skips when only the packages aren't there and the
@@ -151,7 +103,7 @@ func TestClientsDirectly(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			to := target{url: front.URL + server.Path, token: "open-sesame"}
+			to := target{URL: front.URL + server.Path, Token: "open-sesame"}
 			tools, answers := c.run(t, to, call{"test_simple_text", map[string]any{}}, call{"test_error_handling", map[string]any{}})
 			if !slices.Contains(tools, "test_simple_text") {
 				t.Errorf("listed %q", tools)
@@ -253,7 +205,7 @@ func TestClientsThroughGate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := target{url: "http://" + b.Agent + "/mcp", command: []string{b.binary, "stdio", "--dir", b.state, "--token-file", token}}
+	to := target{URL: "http://" + b.Agent + "/mcp", Command: []string{b.binary, "stdio", "--dir", b.state, "--token-file", token}}
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -269,24 +221,24 @@ func TestClientsThroughGate(t *testing.T) {
 			tools, answers := c.run(t, to, calls...)
 			for i, server := range []string{"files", "memory", "everything"} {
 				allowed, denied := answers[i], answers[i+3]
-				if !slices.Contains(tools, calls[i].tool) {
-					t.Errorf("%s is missing in %q", calls[i].tool, tools)
+				if !slices.Contains(tools, calls[i].Tool) {
+					t.Errorf("%s is missing in %q", calls[i].Tool, tools)
 				}
 				if !allowed.OK {
-					t.Errorf("%s: the allowed call came back as %+v", calls[i].tool, allowed)
+					t.Errorf("%s: the allowed call came back as %+v", calls[i].Tool, allowed)
 				}
 				if denied.OK || !strings.Contains(denied.Text, because) {
-					t.Errorf("%s: the denied call came back as %+v", calls[i].tool, denied)
+					t.Errorf("%s: the denied call came back as %+v", calls[i].Tool, denied)
 				}
 				heard, err := os.ReadFile(b.heard[server])
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !bytes.Contains(heard, []byte(welcome)) {
-					t.Errorf("%s: the allowed call never reached the server", calls[i].tool)
+					t.Errorf("%s: the allowed call never reached the server", calls[i].Tool)
 				}
 				if bytes.Contains(heard, []byte(forbidden)) {
-					t.Errorf("%s: the denied call reached the server", calls[i].tool)
+					t.Errorf("%s: the denied call reached the server", calls[i].Tool)
 				}
 			}
 			if slices.Contains(tools, "memory__delete_entities") {
@@ -309,7 +261,7 @@ func TestListeningIn(t *testing.T) {
 	cmd, err := rig.Node(t.Context(), "npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js", "stdio")
 	fetched(t, err)
 	c := client{"client", "client", "", true, nil}
-	if _, answers := c.run(t, target{command: overheard(heard, cmd.Args)}, call{"echo", map[string]any{"message": "forbidden-word"}}); !answers[0].OK {
+	if _, answers := c.run(t, target{Command: overheard(heard, cmd.Args)}, call{"echo", map[string]any{"message": "forbidden-word"}}); !answers[0].OK {
 		t.Fatalf("the call came back as %+v", answers[0])
 	}
 	if text, err := os.ReadFile(heard); err != nil || !bytes.Contains(text, []byte("forbidden-word")) {

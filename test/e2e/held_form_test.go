@@ -63,7 +63,7 @@ when { context.input.message like "held-two-*" };`)
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			who := client{"form", "client", c.era, false, []string{"--fill", c.fill}}
-			_, answers := who.run(t, target{url: "http://" + gate.Agent + "/mcp"}, call{"everything__echo", map[string]any{"message": c.message}})
+			_, answers := who.run(t, target{URL: "http://" + gate.Agent + "/mcp"}, call{"everything__echo", map[string]any{"message": c.message}})
 			if asked := len(answers[0].Opened) == 1 && strings.Contains(answers[0].Opened[0], c.message); asked != c.form {
 				t.Errorf("shown %q", answers[0].Opened)
 			}

@@ -108,7 +108,7 @@ func startAsking(t *testing.T) (*rig.Gate, target, person, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to := target{url: "http://" + gate.Agent + "/mcp", command: []string{binary, "stdio", "--dir", state, "--token-file", token}}
+	to := target{URL: "http://" + gate.Agent + "/mcp", Command: []string{binary, "stdio", "--dir", state, "--token-file", token}}
 	return gate, to, person{binary, state, filepath.Join(state, "shim.secret")}, heard
 }
 
