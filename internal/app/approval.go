@@ -27,9 +27,9 @@ func (a *App) terms() *asking.Terms {
 }
 
 // prove takes a person's secret.
-func (a *App) prove(ctx context.Context, by string, asked *sallyport.Approval, proof asking.Proof) (string, error) {
+func (a *App) prove(ctx context.Context, by string, class sallyport.Class, signed sallyport.Digest, proof asking.Proof) (string, error) {
 	if proof.Session != "" {
-		return a.console.Proven(by, asked, proof.Session)
+		return a.console.Proven(by, class, signed, proof.Session)
 	}
 	if proof.Secret == "" {
 		return "", errors.New("an answer needs the person's secret")

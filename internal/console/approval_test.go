@@ -160,3 +160,39 @@ func TestGrant(t *testing.T) {
 		t.Errorf("granted %+v", given)
 	}
 }
+
+// Less than what was asked is agreed to with a passkey, too: the device signs the
+// question together with the arguments in its place.
+func TestNarrowWithPasskey(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	d := &device{who: "maren"}
+	c.asked.Passkeys = d
+	cookie, key := person(t, c)
+	_, digest := pending(t, w, sallyport.ClassPair)
+	body := func(args string) string {
+		return `{"id":"w_1","answer":{},"typed":"120","args":` + string(sallyport.AppendString(nil, args)) + `,"digest":"` + digest + `"}`
+	}
+	shown := sallyport.DigestOf([]byte(w.answers["/approvals/a_1"].(map[string]any)["question"].(string)))
+	want := asking.Narrowed(shown, sallyport.MustParse(`{"amount":120}`))
+	if r := ask(c, "POST", Path+"approvals/a_1/narrow/passkey", body(`{"amount":120}`), cookie, key); r.Code != http.StatusOK || d.bound != want {
+		t.Fatalf("HTTP %d %s, signs %v", r.Code, r.Body, d.bound)
+	}
+	for _, other := range []string{`{"amount":121}`, `[]`, `{"amount":120,"amount":120}`} {
+		if r := ask(c, "POST", Path+"approvals/a_1/narrow/passkey/shown", body(other), cookie, key); r.Code == http.StatusOK || len(w.posted) > 0 {
+			t.Errorf("signed for %s: HTTP %d, %v", other, r.Code, w.posted)
+		}
+	}
+	if r := ask(c, "POST", Path+"approvals/a_1/narrow/passkey/shown", body(`{"amount":120}`), cookie, key); r.Code != http.StatusOK || len(w.posted) != 1 {
+		t.Fatalf("HTTP %d %s %v", r.Code, r.Body, w.posted)
+	}
+	path, text, _ := strings.Cut(w.posted[0], " ")
+	var given inbox.Narrowing
+	decode(t, text, &given)
+	if path != "/approvals/a_1/narrow" || given.By != "maren" || given.Args != `{"amount":120}` || given.Digest != digest || given.Proof.Typed != "120" {
+		t.Errorf("%s %+v", path, given)
+	}
+	if how, err := c.Proven("maren", sallyport.ClassPair, want, given.Proof.Session); err != nil || how != session.ByPasskey {
+		t.Errorf("%s %v", how, err)
+	}
+}

@@ -371,39 +371,44 @@ func TestLogin(t *testing.T) {
 func TestVoucher(t *testing.T) {
 	world := newWorld()
 	c := open(t, world, false)
-	one := c.sessions.Vouch("maren", session.BySession)
-	if _, ok := c.Vouched("operator", one); ok {
+	secret := c.sessions.Vouch("maren")
+	if _, ok := c.Vouched("operator", secret); ok {
 		t.Error("good for somebody else")
 	}
-	if _, ok := c.Vouched("maren", one); ok {
+	if _, ok := c.Vouched("maren", secret); ok {
 		t.Error("still good after it was tried")
 	}
-	one = c.sessions.Vouch("maren", session.BySession)
-	if how, ok := c.Vouched("maren", one); !ok || how != session.BySession {
+	secret = c.sessions.Vouch("maren")
+	if how, ok := c.Vouched("maren", secret); !ok || how != session.BySession {
 		t.Error("not good")
 	}
-	if _, ok := c.Vouched("maren", one); ok {
+	if _, ok := c.Vouched("maren", secret); ok {
 		t.Error("good twice")
 	}
-	one = c.sessions.Vouch("maren", session.BySession)
+	secret = c.sessions.Vouch("maren")
 	world.at = world.at.Add(session.VouchFor)
-	if _, ok := c.Vouched("maren", one); ok {
+	if _, ok := c.Vouched("maren", secret); ok {
 		t.Error("good for ever")
 	}
 	if _, ok := c.Vouched("", ""); ok {
 		t.Error("nothing is good")
 	}
-	pair := &sallyport.Approval{ID: "a_1", Class: sallyport.ClassPair}
-	if _, err := c.Proven("maren", pair, c.sessions.Vouch("maren", session.BySession)); err == nil {
-		t.Error("the highest class without a passkey")
+	one, other := sallyport.DigestOf([]byte("one")), sallyport.DigestOf([]byte("other"))
+	for _, class := range []sallyport.Class{sallyport.ClassPair, 0, 9} {
+		if _, err := c.Proven("maren", class, one, c.sessions.Vouch("maren")); err == nil {
+			t.Errorf("class %d without a passkey", class)
+		}
+		if _, err := c.Proven("maren", class, one, c.sessions.VouchSigned("maren", other)); err == nil {
+			t.Errorf("class %d with a passkey that has signed something else", class)
+		}
+		if how, err := c.Proven("maren", class, one, c.sessions.VouchSigned("maren", one)); err != nil || how != session.ByPasskey {
+			t.Errorf("class %d: %s %v", class, how, err)
+		}
 	}
-	if how, err := c.Proven("maren", pair, c.sessions.Vouch("maren", session.ByPasskey)); err != nil || how != session.ByPasskey {
+	if how, err := c.Proven("maren", sallyport.ClassTap, one, c.sessions.Vouch("maren")); err != nil || how != session.BySession {
 		t.Errorf("%s %v", how, err)
 	}
-	if how, err := c.Proven("maren", &sallyport.Approval{}, c.sessions.Vouch("maren", session.BySession)); err != nil || how != session.BySession {
-		t.Errorf("what is no question: %s %v", how, err)
-	}
-	if _, err := c.Proven("maren", &sallyport.Approval{Class: sallyport.ClassTap}, "made up"); err == nil {
+	if _, err := c.Proven("maren", sallyport.ClassTap, one, "made up"); err == nil {
 		t.Error("a made-up voucher")
 	}
 }

@@ -179,7 +179,7 @@ func (c *Console) kill(w http.ResponseWriter, r *http.Request, who *session.Sess
 
 // resume takes an order out of force. It loosens: the person vouches for it.
 func (c *Console) resume(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	return form.Done{Go: Path}, c.Gate.Post(r.Context(), "/kills/"+form.Escaped(r, "id")+"/resume", secret{c.sessions.Vouch(who.Who, session.BySession)}, &struct{}{})
+	return form.Done{Go: Path}, c.Gate.Post(r.Context(), "/kills/"+form.Escaped(r, "id")+"/resume", secret{c.sessions.Vouch(who.Who)}, &struct{}{})
 }
 
 // secret is what a verb takes that loosens.

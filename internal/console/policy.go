@@ -170,5 +170,5 @@ func (c *Console) acceptPolicy(w http.ResponseWriter, r *http.Request, who *sess
 	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return form.Done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.Vouch(who.Who, session.BySession), in.Digest}, &struct{}{})
+	return form.Done{}, c.Gate.Post(r.Context(), "/policy/accept", accept{c.sessions.Vouch(who.Who), in.Digest}, &struct{}{})
 }

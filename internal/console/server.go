@@ -141,7 +141,7 @@ func (c *Console) acceptServer(w http.ResponseWriter, r *http.Request, who *sess
 	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
-	return form.Done{}, c.Gate.Post(r.Context(), "/servers/"+form.Escaped(r, "name")+"/accept", accept{c.sessions.Vouch(who.Who, session.BySession), in.Digest}, &struct{}{})
+	return form.Done{}, c.Gate.Post(r.Context(), "/servers/"+form.Escaped(r, "name")+"/accept", accept{c.sessions.Vouch(who.Who), in.Digest}, &struct{}{})
 }
 
 // accept accepts what was shown.

@@ -11,19 +11,19 @@ import (
 // Vouched says what a person has shown here whose voucher it is, which is used
 // up.
 func (c *Console) Vouched(who, secret string) (how string, ok bool) {
-	return c.sessions.Vouched(who, secret)
+	how, _, ok = c.sessions.Vouched(who, secret)
+	return how, ok
 }
 
-// Proven says what a person has shown who answers a question here. What takes two
-// people takes the passkey of each; what is no question, such as the end of a
-// grant, takes none.
-func (c *Console) Proven(by string, asked *sallyport.Approval, voucher string) (strength string, err error) {
-	how, ok := c.Vouched(by, voucher)
+// Proven says what a person has shown who does something of a class here. What
+// takes two people takes the passkey of each, which has signed the very thing.
+func (c *Console) Proven(by string, class sallyport.Class, signed sallyport.Digest, voucher string) (strength string, err error) {
+	how, has, ok := c.sessions.Vouched(by, voucher)
 	switch {
 	case !ok:
 		return "", errors.New("your session is over: log in again")
-	case asked.ID != "" && asked.Class.Known() == sallyport.ClassPair && how != session.ByPasskey:
-		return "", errors.New("this takes your passkey")
+	case class.Known() == sallyport.ClassPair && (how != session.ByPasskey || has != signed):
+		return "", errors.New("this takes your passkey, for exactly what was shown")
 	}
 	return how, nil
 }

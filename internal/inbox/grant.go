@@ -165,7 +165,7 @@ func (i *Inbox) wanted(wanted Granting, asked *sallyport.Approval) sallyport.Gra
 // Grant agrees to a question, and to calls like it for a while. It takes a yes that
 // is enough by itself.
 func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
-	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, true)
+	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, true, itself)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -196,7 +196,7 @@ func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
 
 // Revoke ends a grant at once. It only tightens: whoever has enrolled may do it.
 func (i *Inbox) Revoke(ctx context.Context, id, by, reason string, proof asking.Proof) (Grant, error) {
-	if _, err := i.Prove(ctx, by, &sallyport.Approval{}, proof); err != nil {
+	if _, err := i.Prove(ctx, by, sallyport.ClassTap, sallyport.Digest{}, proof); err != nil {
 		return Grant{}, err
 	}
 	kept, err := i.Store.Grants(ctx, "", "", "")

@@ -20,9 +20,11 @@ type Inbox struct {
 	Store   Store
 	Gateway Gateway
 	Terms   func() *asking.Terms
-	// Prove says how surely a proof is a person's, in the word that the log keeps.
-	// An error means that it is not. It never looks at what was typed.
-	Prove func(ctx context.Context, by string, a *sallyport.Approval, proof asking.Proof) (strength string, err error)
+	// Prove says how surely a proof is that of a person who does something of a
+	// class, in the word that the log keeps; signed is what a device of theirs must
+	// have signed, where it takes one. An error means that it is not. It never looks
+	// at what was typed.
+	Prove func(ctx context.Context, by string, class sallyport.Class, signed sallyport.Digest, proof asking.Proof) (strength string, err error)
 	// Said is what the user told a run, as far as it is known.
 	Said func(ctx context.Context, run string) []card.Said
 	Now  func() time.Time
@@ -233,7 +235,7 @@ func (p *past) open(ctx context.Context, store Store, id string) []byte {
 // Answer is a person's yes or no. The question that comes back is still pending
 // when a yes needs others.
 func (i *Inbox) Answer(ctx context.Context, given Answer) (Question, error) {
-	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, given.Approve)
+	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, given.Approve, itself)
 	if err != nil {
 		return Question{}, err
 	}
@@ -253,13 +255,15 @@ func (i *Inbox) Answer(ctx context.Context, given Answer) (Question, error) {
 // Narrow refuses a question and agrees to the same call with narrower arguments,
 // which the agent is told. What comes back is the question about those.
 func (i *Inbox) Narrow(ctx context.Context, given Narrowing) (Question, error) {
-	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, true)
+	args, err := Arguments(given.Args)
 	if err != nil {
 		return Question{}, err
 	}
-	args, err := sallyport.Parse([]byte(given.Args))
-	if err != nil || args.Type() != sallyport.Object {
-		return Question{}, errors.New("the narrower arguments must be one JSON object, without a name given twice")
+	asked, proof, err := i.look(ctx, given.ID, given.By, given.Digest, given.Proof, true, func(digest sallyport.Digest) sallyport.Digest {
+		return asking.Narrowed(digest, args)
+	})
+	if err != nil {
+		return Question{}, err
 	}
 	narrower, err := i.Gateway.Narrow(ctx, asked, args, given.Reason, given.By, func(to *sallyport.Approval) ([]sallyport.Answer, error) {
 		terms, now := i.Terms(), i.Now()
@@ -278,10 +282,27 @@ func (i *Inbox) Narrow(ctx context.Context, given Narrowing) (Question, error) {
 	return i.answered(ctx, narrower.ID, err)
 }
 
-// look checks who answers, and that it answers what was shown.
-func (i *Inbox) look(ctx context.Context, id, by, digest string, shown asking.Proof, yes bool) (asked sallyport.Approval, proof string, err error) {
+// Arguments reads those that a question is narrowed to.
+func Arguments(text string) (sallyport.Value, error) {
+	args, err := sallyport.Parse([]byte(text))
+	if err != nil || args.Type() != sallyport.Object {
+		return args, errors.New("the narrower arguments must be one JSON object, without a name given twice")
+	}
+	return args, nil
+}
+
+// itself is what a device signs who agrees to a question as it is.
+func itself(digest sallyport.Digest) sallyport.Digest { return digest }
+
+// look checks who answers, and that it answers what was shown. signed is what a
+// device signs, where a yes takes that; a no, which only tightens, never does.
+func (i *Inbox) look(ctx context.Context, id, by, digest string, shown asking.Proof, yes bool, signed func(sallyport.Digest) sallyport.Digest) (asked sallyport.Approval, proof string, err error) {
 	asked, unseen := i.Store.OpenApproval(ctx, id)
-	if proof, err = i.Prove(ctx, by, &asked, shown); err != nil {
+	class := asked.Class
+	if !yes {
+		class = sallyport.ClassTap
+	}
+	if proof, err = i.Prove(ctx, by, class, signed(asked.Digest), shown); err != nil {
 		return asked, "", err
 	}
 	switch {

@@ -89,7 +89,7 @@ func opened(kept ...sallyport.Approval) (*Inbox, *desk) {
 		Groups: map[string][]string{"bo": {"finance"}, "cy": {"finance"}, "ana": {"finance"}, "dee": {"legal"}, "eve": {"board"}}}
 	return &Inbox{
 		Store: d, Gateway: d, Terms: func() *asking.Terms { return terms }, Now: func() time.Time { return start.Add(time.Second) },
-		Prove: func(_ context.Context, by string, _ *sallyport.Approval, p asking.Proof) (string, error) {
+		Prove: func(_ context.Context, by string, _ sallyport.Class, _ sallyport.Digest, p asking.Proof) (string, error) {
 			if p.Secret != by+"'s" {
 				return "", errors.New("wrong secret")
 			}
@@ -294,4 +294,54 @@ func (d *desk) Revoke(_ context.Context, g sallyport.Grant, by, _ string) error 
 		}
 	}
 	return sallyport.ErrOvertaken
+}
+
+// A no only tightens: whoever is sure to be a person may say it, also where a yes
+// takes more than that.
+func TestNoTakesNoMore(t *testing.T) {
+	pair := asks("a_1", `{"amount":7}`)
+	pair.Class = sallyport.ClassPair
+	for approve, ok := range map[bool]bool{false: true, true: false} {
+		i, _ := opened(pair)
+		i.Prove = func(_ context.Context, _ string, class sallyport.Class, _ sallyport.Digest, _ asking.Proof) (string, error) {
+			if class.Known() == sallyport.ClassPair { // as the console says of a session
+				return "", errors.New("this takes your passkey")
+			}
+			return "session", nil
+		}
+		_, err := i.Answer(t.Context(), Answer{ID: "a_1", By: "bo", Digest: pair.Digest.String(), Approve: approve, Reason: "no", Proof: secretly("bo")})
+		if (err == nil) != ok {
+			t.Errorf("approve %v: %v", approve, err)
+		}
+	}
+}
+
+// What a device must have signed is the very thing that is agreed to.
+func TestWhatIsSigned(t *testing.T) {
+	a := asks("a_1", `{"amount":7}`)
+	a.Class = sallyport.ClassPair
+	type proved struct {
+		class  sallyport.Class
+		signed sallyport.Digest
+	}
+	for name, c := range map[string]struct {
+		do   func(i *Inbox)
+		want proved
+	}{
+		"a yes": {func(i *Inbox) { i.Answer(t.Context(), Answer{ID: "a_1", Approve: true}) }, proved{sallyport.ClassPair, a.Digest}},
+		"less": {func(i *Inbox) { i.Narrow(t.Context(), Narrowing{ID: "a_1", Args: `{"amount":5}`}) },
+			proved{sallyport.ClassPair, asking.Narrowed(a.Digest, sallyport.MustParse(`{"amount":5}`))}},
+		"a while": {func(i *Inbox) { i.Grant(t.Context(), Granting{ID: "a_1"}) }, proved{sallyport.ClassPair, a.Digest}},
+		"an end":  {func(i *Inbox) { i.Revoke(t.Context(), "g_1", "bo", "", asking.Proof{}) }, proved{class: sallyport.ClassTap}},
+	} {
+		i, _ := opened(a)
+		var got proved
+		i.Prove = func(_ context.Context, _ string, class sallyport.Class, signed sallyport.Digest, _ asking.Proof) (string, error) {
+			got = proved{class, signed}
+			return "", errors.New("enough")
+		}
+		if c.do(i); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"sallyport"
-	"sallyport/internal/asking"
 	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
@@ -130,101 +129,4 @@ func (p *Pages) fetch(ctx context.Context, id string) (q inbox.Question, err err
 		q.Problem = "what it asks is not what its digest covers"
 	}
 	return q, err
-}
-
-// answered is what a page sends: which question, what was shown, and what is said
-// to it.
-type answered struct {
-	Digest string `json:"digest"`
-	Yes    string `json:"yes"` // "yes" or "no"
-	Typed  string `json:"typed"`
-	Reason string `json:"reason"`
-}
-
-// Answer answers exactly what was shown, which its digest names. A yes that takes
-// a passkey comes by AnswerShown.
-func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	var in answered
-	if err := form.Read(w, r, &in); err != nil {
-		return nil, err
-	}
-	if in.Yes != "yes" && in.Yes != "no" {
-		return nil, form.Refused(http.StatusBadRequest, "Say yes or no.")
-	}
-	return p.say(r, in, who, session.BySession)
-}
-
-func (p *Pages) say(r *http.Request, in answered, who *session.Session, how string) (any, error) {
-	given := inbox.Answer{By: who.Who, Digest: in.Digest, Approve: in.Yes == "yes", Reason: in.Reason,
-		Proof: asking.Proof{Session: p.Sessions.Vouch(who.Who, how), Typed: in.Typed}}
-	var now inbox.Question
-	return form.Done{}, p.Gate.Post(r.Context(), "/approvals/"+form.Escaped(r, "id"), given, &now)
-}
-
-// Narrow is a yes to narrower arguments than were asked about: the agent is told
-// them, and makes that call instead. Where a yes takes a passkey this is none: a
-// device signs what was shown, and nothing else.
-func (p *Pages) Narrow(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	var in struct {
-		answered
-		Args string `json:"args"`
-	}
-	if err := form.Read(w, r, &in); err != nil {
-		return nil, err
-	}
-	given := inbox.Narrowing{By: who.Who, Digest: in.Digest, Args: in.Args, Reason: in.Reason,
-		Proof: asking.Proof{Session: p.Sessions.Vouch(who.Who, session.BySession), Typed: in.Typed}}
-	var now inbox.Question
-	err := p.Gate.Post(r.Context(), "/approvals/"+form.Escaped(r, "id")+"/narrow", given, &now)
-	return form.Done{Go: p.Base + "approvals/" + now.ID}, err
-}
-
-// AnswerBegin has the person's device sign the digest of what was shown.
-func (p *Pages) AnswerBegin(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	var in answered
-	if err := form.Read(w, r, &in); err != nil {
-		return nil, err
-	}
-	bound, err := p.shown(r, in.Digest)
-	if err != nil {
-		return nil, err
-	}
-	id, ask, err := p.Passkeys.BeginShow(r.Context(), p.Origin(r), who.Who, bound)
-	return form.Ceremony{ID: id, Ask: ask}, err
-}
-
-// shown is the digest of a question that is still the one that was shown.
-func (p *Pages) shown(r *http.Request, digest string) (sallyport.Digest, error) {
-	q, err := p.fetch(r.Context(), r.PathValue("id"))
-	if err != nil {
-		return sallyport.Digest{}, err
-	}
-	if q.Problem != "" || q.Digest != digest {
-		return sallyport.Digest{}, form.Refused(http.StatusConflict, "What was shown is not what it asks: look again.")
-	}
-	return sallyport.DigestOf([]byte(q.Question)), nil
-}
-
-// AnswerShown is a yes with what the device signed.
-func (p *Pages) AnswerShown(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
-	var in struct {
-		answered
-		form.Ceremony
-	}
-	if err := form.Read(w, r, &in); err != nil {
-		return nil, err
-	}
-	bound, err := p.shown(r, in.Digest)
-	if err != nil {
-		return nil, err
-	}
-	by, err := p.Passkeys.FinishShow(r.Context(), in.ID, in.Answer, bound)
-	if err != nil {
-		return nil, err
-	}
-	if by != who.Who {
-		return nil, form.Refused(http.StatusForbidden, "This passkey is another person's.")
-	}
-	in.Yes = "yes"
-	return p.say(r, in.answered, who, session.ByPasskey)
 }

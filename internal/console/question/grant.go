@@ -43,7 +43,7 @@ func (p *Pages) Grant(w http.ResponseWriter, r *http.Request, who *session.Sessi
 		}
 		return form.Said{OK: true, Lines: []string{f.Text, fmt.Sprintf("Of %d other questions about this it would have saved %d; people said no to %d of those.", f.Asked, f.Saved, f.Refused)}}, nil
 	}
-	wanted.Proof = asking.Proof{Session: p.Sessions.Vouch(who.Who, session.BySession), Typed: in["typed"]}
+	wanted.Proof = asking.Proof{Session: p.Sessions.Vouch(who.Who), Typed: in["typed"]}
 	var given inbox.Grant
 	return form.Done{Go: p.Base + "grants"}, p.Gate.Post(r.Context(), "/grants", wanted, &given)
 }
@@ -90,7 +90,7 @@ func (p *Pages) Revoke(w http.ResponseWriter, r *http.Request, who *session.Sess
 	given := struct {
 		By    string       `json:"by"`
 		Proof asking.Proof `json:"proof"`
-	}{who.Who, asking.Proof{Session: p.Sessions.Vouch(who.Who, session.BySession)}}
+	}{who.Who, asking.Proof{Session: p.Sessions.Vouch(who.Who)}}
 	var ended inbox.Grant
 	return form.Done{}, p.Gate.Post(r.Context(), "/grants/"+form.Escaped(r, "id")+"/revoke", given, &ended)
 }

@@ -52,6 +52,7 @@ type Sessions struct {
 // voucher is the word of a session for one act of its person.
 type voucher struct {
 	who, how string
+	signed   sallyport.Digest // by a passkey
 	until    time.Time
 }
 
@@ -185,10 +186,19 @@ func (s *Sessions) Take(text string) bool {
 	return known && s.Now().Before(until)
 }
 
-// Vouch is a secret for one act of a person who has shown who they are: how is
-// what with.
-func (s *Sessions) Vouch(who, how string) string {
+// Vouch is a secret for one act of a person who has logged in.
+func (s *Sessions) Vouch(who string) string {
+	return s.vouch(voucher{who: who, how: BySession})
+}
+
+// VouchSigned is Vouch for a person whose passkey has signed what is done.
+func (s *Sessions) VouchSigned(who string, signed sallyport.Digest) string {
+	return s.vouch(voucher{who: who, how: ByPasskey, signed: signed})
+}
+
+func (s *Sessions) vouch(v voucher) string {
 	text, hash := token()
+	v.until = s.Now().Add(VouchFor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for old, one := range s.vouched {
@@ -199,16 +209,17 @@ func (s *Sessions) Vouch(who, how string) string {
 	if s.vouched == nil {
 		s.vouched = map[sallyport.Digest]voucher{}
 	}
-	s.vouched[hash] = voucher{who, how, s.Now().Add(VouchFor)}
+	s.vouched[hash] = v
 	return text
 }
 
-// Vouched says what a person has shown whose voucher it is, which is used up.
-func (s *Sessions) Vouched(who, secret string) (how string, ok bool) {
+// Vouched says what a person has shown whose voucher it is, which is used up, and
+// what a passkey of theirs has signed.
+func (s *Sessions) Vouched(who, secret string) (how string, signed sallyport.Digest, ok bool) {
 	hash := sallyport.Digest(sha256.Sum256([]byte(secret)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.vouched[hash]
 	delete(s.vouched, hash)
-	return one.how, ok && one.who == who && s.Now().Before(one.until)
+	return one.how, one.signed, ok && one.who == who && s.Now().Before(one.until)
 }

@@ -1,0 +1,31 @@
+package asking
+
+import (
+	"testing"
+
+	"sallyport"
+)
+
+// What is signed of several questions, or of other arguments, is theirs alone, in
+// whatever order they are shown.
+func TestSigned(t *testing.T) {
+	a, b, c := sallyport.DigestOf([]byte("a")), sallyport.DigestOf([]byte("b")), sallyport.DigestOf([]byte("c"))
+	if Together([]sallyport.Digest{a, b}) != Together([]sallyport.Digest{b, a}) {
+		t.Error("the order of rows changes what is signed")
+	}
+	args := sallyport.MustParse(`{"amount":5,"x":1}`)
+	if Narrowed(a, args) != Narrowed(a, sallyport.MustParse(`{"x":1,"amount":5}`)) {
+		t.Error("the order of arguments changes what is signed")
+	}
+	seen := map[sallyport.Digest]string{a: "a", b: "b", c: "c"}
+	for name, d := range map[string]sallyport.Digest{
+		"none": Together(nil), "a alone": Together([]sallyport.Digest{a}), "a twice": Together([]sallyport.Digest{a, a}),
+		"a and b": Together([]sallyport.Digest{a, b}), "a and c": Together([]sallyport.Digest{a, c}), "all": Together([]sallyport.Digest{a, b, c}),
+		"a narrowed": Narrowed(a, args), "b narrowed": Narrowed(b, args), "a to other arguments": Narrowed(a, sallyport.MustParse(`{"amount":5,"x":2}`)),
+	} {
+		if seen[d] != "" {
+			t.Errorf("%s and %s are signed alike", name, seen[d])
+		}
+		seen[d] = name
+	}
+}
