@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/bidi"
+
 	"sallyport"
 )
 
@@ -225,8 +227,19 @@ func careful(a *sallyport.Approval) []string {
 	if names := Alphabets(string(a.Question)); len(names) > 0 {
 		lines = append(lines, "There are "+strings.Join(names, " and ")+" letters in it, which can look like Latin ones.")
 	}
+	if strings.ContainsFunc(string(a.Question), rightToLeft) {
+		lines = append(lines, "Some of it is read from right to left: numbers and signs beside that can be shown in another order than they are in.")
+	}
 	if shown := Exact(string(a.Question)); shown != string(a.Question) {
 		lines = append(lines, `There are characters in it that show nothing or look like others: they are written as \u{...}.`)
 	}
 	return lines
+}
+
+// rightToLeft reports whether browsers and terminals turn a character round, with
+// what stands beside it, and without any other character that says so.
+func rightToLeft(r rune) bool {
+	properties, _ := bidi.LookupRune(r)
+	class := properties.Class()
+	return class == bidi.R || class == bidi.AL || class == bidi.AN
 }
