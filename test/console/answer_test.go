@@ -60,7 +60,7 @@ func (g *gate) waiting(t testing.TB, tool string) (id string) {
 // A person logs in, sees the question come by itself, reads the card, types the
 // amount and agrees; the call runs once.
 func TestApprove(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	b := openBrowser(t, 1280, 900)
@@ -105,7 +105,7 @@ func TestApprove(t *testing.T) {
 // A person agrees to less: the agent is told what, and exactly that goes through,
 // once, also when the gateway is started again between the steps.
 func TestNarrowAcrossRestarts(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	id := g.ask(t, agent, 150)
@@ -133,7 +133,7 @@ func TestNarrowAcrossRestarts(t *testing.T) {
 
 // The agent hears why a person says no.
 func TestDeny(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	id := g.ask(t, agent, 150)
@@ -149,7 +149,7 @@ func TestDeny(t *testing.T) {
 
 // A link shows everything, once, and answers nothing.
 func TestLinkOnlyShows(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	id := g.ask(t, agent, 150)
@@ -181,7 +181,7 @@ func TestLinkOnlyShows(t *testing.T) {
 // What can do the most takes two people and the passkey of each, which signs the
 // very question.
 func TestTwoPeopleWithPasskeys(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "approvals: {large: \"300\"}\n", "maren", "curtis")
 	agent := g.agent(t, "support-bot")
 	id := g.ask(t, agent, 320)
@@ -226,7 +226,7 @@ func TestTwoPeopleWithPasskeys(t *testing.T) {
 // A kill in the console stops what it names once the name is typed, and a person
 // resumes it.
 func TestKill(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	b := openBrowser(t, 1280, 900)
@@ -252,7 +252,7 @@ func TestKill(t *testing.T) {
 
 // A person agrees for a while: what is like it goes through, until it is revoked.
 func TestGrant(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, "")
 	agent := g.agent(t, "support-bot")
 	id := g.ask(t, agent, 150)

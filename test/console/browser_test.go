@@ -8,51 +8,89 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
 
-// chromium finds the browser. Where test/fetch.sh has run it must be there.
-func chromium(t testing.TB) string {
-	t.Helper()
+// chromium starts the browser in which all tests are, once. Where test/fetch.sh has
+// run it must be there.
+var chromium = sync.OnceValues(func() (context.Context, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
 		}
+		options := append([]chromedp.ExecAllocatorOption{}, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
+			chromedp.ExecPath(path), chromedp.WSURLReadTimeout(time.Minute),
+			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true),
+			chromedp.Flag("disable-background-timer-throttling", true), chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.Flag("disable-renderer-backgrounding", true))
+		allocated, _ := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, _ := chromedp.NewContext(allocated)
+		return ctx, chromedp.Run(ctx)
 	}
-	if os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
-		t.Skip("there is no Chromium: run test/fetch.sh")
+	return nil, errNoBrowser
+})
+
+var errNoBrowser = errors.New("there is no Chromium: run test/fetch.sh")
+
+// needsBrowser skips a test where there is none and the run doesn't claim that there is.
+func needsBrowser(t testing.TB) context.Context {
+	t.Helper()
+	ctx, err := chromium()
+	if errors.Is(err, errNoBrowser) && os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
+		t.Skip("NOT RUN: ", err)
 	}
-	t.Fatal("there is no Chromium: apt-get install chromium")
-	return ""
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
 }
 
-// browser is one tab of a browser of its own.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if ctx, err := chromium(); err == nil {
+		_ = chromedp.Cancel(ctx)
+	}
+	os.Exit(code)
+}
+
+// browser is a window that shares nothing with the others: no cookies, no storage,
+// no passkeys.
 type browser struct {
 	t   testing.TB
 	ctx context.Context
 }
 
-// open starts a browser with a window of a size.
+// openBrowser opens a window of a size.
 func openBrowser(t testing.TB, width, height int64) *browser {
 	t.Helper()
-	options := append([]chromedp.ExecAllocatorOption{}, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("disable-dev-shm-usage", true))
-	allocated, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancelTab := chromedp.NewContext(allocated)
-	t.Cleanup(cancelTab)
+	whole := needsBrowser(t)
+	every := cdp.WithExecutor(whole, chromedp.FromContext(whole).Browser)
+	apart, err := target.CreateBrowserContext().Do(every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, err := target.CreateTarget("about:blank").WithBrowserContextID(apart).WithNewWindow(true).Do(every)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(whole, chromedp.WithTargetID(tab))
+	t.Cleanup(func() {
+		cancel()
+		_ = target.DisposeBrowserContext(apart).Do(every)
+	})
 	b := &browser{t, ctx}
-	b.do(emulation.SetDeviceMetricsOverride(width, height, 1, false))
 	chromedp.ListenTarget(ctx, func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
@@ -64,6 +102,10 @@ func openBrowser(t testing.TB, width, height int64) *browser {
 			}
 		}
 	})
+	if err := chromedp.Run(ctx); err != nil { // with no time limit: what the first one ends with ends the window
+		t.Fatal(err)
+	}
+	b.do(emulation.SetDeviceMetricsOverride(width, height, 1, false), emulation.SetFocusEmulationEnabled(true))
 	return b
 }
 
@@ -71,17 +113,8 @@ func openBrowser(t testing.TB, width, height int64) *browser {
 func (b *browser) do(actions ...chromedp.Action) {
 	b.t.Helper()
 	for _, action := range actions {
-		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-		err := chromedp.Run(b.ctx, chromedp.ActionFunc(func(context.Context) error { return nil }))
-		if err == nil {
-			done := make(chan error, 1)
-			go func() { done <- chromedp.Run(b.ctx, action) }()
-			select {
-			case err = <-done:
-			case <-ctx.Done():
-				err = errors.New("it took too long")
-			}
-		}
+		ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+		err := chromedp.Run(ctx, action)
 		cancel()
 		if err != nil {
 			b.t.Fatalf("in the browser: %v\n%s", err, b.text())

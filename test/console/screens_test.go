@@ -96,7 +96,7 @@ limits:
 // Every screen, with what agents did on it, can be used by everybody; with
 // SALLYPORT_SCREENSHOTS its pictures are written there.
 func TestScreens(t *testing.T) {
-	chromium(t)
+	needsBrowser(t)
 	g := start(t, budget)
 	g.work(t)
 	screens := g.screens(t)
