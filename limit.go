@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,6 +20,7 @@ type Charge struct {
 	Cap     Amount // the limit
 	Ceiling Amount // what all charges of the account may come to: Cap, or what people have agreed to
 	Amount  Amount // reserved
+	Firm    Amount // of that, which no part of the limit settles at less
 
 	// Ramped has the commit remember when the account was charged first; Costly
 	// is the action whose costs are remembered for later estimates, "" for none.
@@ -39,7 +41,7 @@ var ErrFull = fmt.Errorf("%w: other calls have taken what was left of a limit", 
 
 // line is the charge as an entry has it.
 func (c Charge) line(amount Amount) string {
-	text := fmt.Sprintf("%s %s %s until %s", amount, c.Unit, c.Limit, c.Until.UTC().Format(entryTime))
+	text := amount.String() + " " + c.Unit + " " + c.Limit + " until " + c.Until.UTC().Format(entryTime)
 	if c.Account != "" {
 		text += " of " + c.Account
 	}
@@ -130,8 +132,11 @@ func ParseNumber(text string) (*big.Rat, bool) {
 }
 
 func (a Amount) String() string {
-	text := fmt.Sprintf("%d.%06d", a/millionths, a%millionths)
-	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	text := strconv.FormatInt(int64(a/millionths), 10)
+	if rest := a % millionths; rest != 0 {
+		text += strings.TrimRight(fmt.Sprintf(".%06d", rest), "0")
+	}
+	return text
 }
 
 // Plus is a sum that stays at MaxAmount.
@@ -139,8 +144,8 @@ func (a Amount) Plus(b Amount) Amount { return min(a+b, MaxAmount) }
 
 // Share is a part of an amount, in percent.
 func (a Amount) Share(percent int64) Amount {
-	part := new(big.Int).Mul(big.NewInt(int64(a)), big.NewInt(percent))
-	return Amount(part.Quo(part, big.NewInt(100)).Int64())
+	const whole = 100
+	return a/whole*Amount(percent) + a%whole*Amount(percent)/whole
 }
 
 // Window says how long a charge counts.

@@ -261,7 +261,7 @@ func TestLimitSettles(t *testing.T) {
 		{"done", Answer{Result: sallyport.MustParse(`{"content":[]}`)}, nil, 1_000_000},
 		{"never sent", Answer{}, errors.New("connection refused"), 0},
 		{"no answer", Answer{}, fmt.Errorf("%w: gone", ErrUnanswered), 1_000_000},
-		{"wants more", Answer{Result: sallyport.MustParse(`{"resultType":"input_required"}`)}, nil, 0},
+		{"wants more", Answer{Result: sallyport.MustParse(`{"resultType":"input_required"}`)}, nil, 1_000_000},
 		{"says that it failed, and is not trusted", Answer{Result: sallyport.MustParse(`{"content":[],"isError":true}`)}, nil, 1_000_000},
 		{"refused, by one that is not trusted", Answer{Error: sallyport.MustParse(`{"code":-32602,"message":"no"}`)}, nil, 1_000_000},
 	} {

@@ -26,8 +26,9 @@ import (
 // number, has no amount: only count, which finds nothing there, and or, which says
 // what then, go on.
 type Expression struct {
-	text string
-	tree ast.Expr
+	text  string
+	tree  ast.Expr
+	fixed *sallyport.Amount // what it comes to when it is a number; nil when that depends on the call
 }
 
 // maxExpression bounds an expression in bytes: the parser recurses.
@@ -42,7 +43,16 @@ func ParseExpression(text string, variables ...string) (*Expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is not an expression: write it like input.quantity * input.price", text)
 	}
-	return &Expression{text, tree}, check(tree, variables)
+	if err := check(tree, variables); err != nil {
+		return nil, err
+	}
+	e := &Expression{text: text, tree: tree}
+	if _, number := tree.(*ast.BasicLit); number {
+		if amount, err := e.amount(named{}); err == nil {
+			e.fixed = &amount
+		}
+	}
+	return e, nil
 }
 
 func (e *Expression) String() string {
@@ -124,6 +134,9 @@ type named struct{ input, result sallyport.Value }
 
 // Amount computes the amount. An error says why there is none.
 func (e *Expression) amount(of named) (sallyport.Amount, error) {
+	if e.fixed != nil {
+		return *e.fixed, nil
+	}
 	number, err := of.number(e.tree)
 	if err != nil {
 		return 0, fmt.Errorf("%s can't be computed: %w", e.text, err)

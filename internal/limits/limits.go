@@ -149,6 +149,7 @@ func (s *Set) Charges(call *sallyport.Call, tool *sallyport.Definition, memory M
 	}
 	var charges []sallyport.Charge
 	passed := map[string]sallyport.Amount{} // by parts, to what they are part of
+	firm := map[string]sallyport.Amount{}   // of that, by parts of which nothing is kept to be settled
 	for _, l := range s.limits {
 		amount, counts := passed[l.Name]
 		if l.about(call, tool, s.parts[l.Name]) {
@@ -161,7 +162,7 @@ func (s *Set) Charges(call *sallyport.Call, tool *sallyport.Definition, memory M
 		if !counts {
 			continue
 		}
-		c := sallyport.Charge{Limit: l.Name, Unit: l.Unit, Window: l.Window, Cap: l.Cap, Ceiling: l.Cap, Amount: amount, Ramped: l.Ramp.Days > 0}
+		c := sallyport.Charge{Limit: l.Name, Unit: l.Unit, Window: l.Window, Cap: l.Cap, Ceiling: l.Cap, Amount: amount, Firm: firm[l.Name], Ramped: l.Ramp.Days > 0}
 		if l.History {
 			c.Costly = call.Action()
 		}
@@ -172,6 +173,9 @@ func (s *Set) Charges(call *sallyport.Call, tool *sallyport.Definition, memory M
 		charges = append(charges, c)
 		if l.Within != "" {
 			passed[l.Within] = max(passed[l.Within], amount)
+			if l.Window.Kind == sallyport.PerCall {
+				firm[l.Within] = max(firm[l.Within], amount)
+			}
 		}
 	}
 	return charges, nil
@@ -240,8 +244,8 @@ func (l *Limit) estimate(call *sallyport.Call, memory Memory) (sallyport.Amount,
 // otherwise (case, form, as a number or as a text) is charged to the same one:
 // what is taken for one by mistake is limited sooner, never later.
 func (s *Set) account(l *Limit, call *sallyport.Call) (account, label string, err error) {
-	var accounts, labels []string
-	for _, key := range l.Per {
+	accounts, labels := make([]byte, 0, 128), make([]byte, 0, 128)
+	for i, key := range l.Per {
 		value := known(key, call)
 		shown := value
 		if e := l.arguments[key]; e != nil {
@@ -253,9 +257,13 @@ func (s *Set) account(l *Limit, call *sallyport.Call) (account, label string, er
 		} else if len(value) > maxLabel {
 			value = s.digest(key, value)
 		}
-		accounts, labels = append(accounts, key+"="+value), append(labels, key+"="+cut(shown))
+		if i > 0 {
+			accounts, labels = append(accounts, ' '), append(labels, ' ')
+		}
+		accounts = append(append(append(accounts, key...), '='), value...)
+		labels = append(append(append(labels, key...), '='), cut(shown)...)
 	}
-	return strings.Join(accounts, " "), strings.Join(labels, " "), nil
+	return string(accounts), string(labels), nil
 }
 
 // known is what the gateway itself knows of a call.
@@ -266,7 +274,7 @@ func known(key string, call *sallyport.Call) string {
 	case "role":
 		return call.Principal.Role
 	case "run":
-		return call.Run.ID
+		return call.Run.RememberedIn() // or an agent would have an account more with each run that it begins
 	case "server":
 		return call.Server
 	case "tenant":
@@ -322,13 +330,14 @@ func argument(e *Expression, args sallyport.Value) (string, error) {
 //
 // Nothing was taken when nothing was done: the call never reached its server, the
 // server wants to be asked again with more (the retry is charged), or one that is
-// trusted with its own states says that it failed; but a call that fails has been
-// a call. Whatever else can't be told comes to what was reserved.
+// trusted with its own states says that it failed; but what reached the server has
+// been a call, and what it sent is there. Whatever else can't be told comes to what
+// was reserved.
 func (s *Set) Settle(charges []sallyport.Charge, call *sallyport.Call, outcome sallyport.Outcome, answered bool, result sallyport.Value) []sallyport.Charge {
 	again, _ := result.Get("resultType").Text()
 	failed := outcome == sallyport.OutcomeError || outcome == sallyport.OutcomeToolErr
-	unsent := failed && !answered || answered && again == "input_required"
-	undone := unsent || failed && s.honest[call.Server]
+	unsent := failed && !answered
+	undone := answered && again == "input_required" || failed && s.honest[call.Server]
 	settled := slices.Clone(charges)
 	passed := map[string]sallyport.Amount{}
 	for i := range settled {
@@ -348,7 +357,7 @@ func (s *Set) Settle(charges []sallyport.Charge, call *sallyport.Call, outcome s
 				c.Cost = cost
 			}
 		case hasParts && !l.about(call, nil, true):
-			c.Cost = part
+			c.Cost = max(part, c.Firm)
 		}
 		if l.Within != "" {
 			passed[l.Within] = max(passed[l.Within], c.Cost)
@@ -435,8 +444,11 @@ func (l *Limit) because(c *sallyport.Charge, account *Account, now time.Time) st
 	if l.Window.Kind == sallyport.PerCall {
 		return fmt.Sprintf("a call may take %s %s, and this one takes %s", c.Cap, l.Unit, c.Amount)
 	}
-	if c.Amount > c.Cap {
+	switch {
+	case c.Amount > l.Cap:
 		return head + ": more than there ever is"
+	case c.Amount > c.Cap:
+		return fmt.Sprintf("%s: more than there is yet, of the %s that a new account comes to in %d days", head, l.Cap, l.Ramp.Days)
 	}
 	return head + ": there is room again at " + Room(c, account, now).UTC().Format(time.RFC3339) + " at the latest"
 }

@@ -191,6 +191,32 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
+// An agent begins runs below its own as it likes: they have the account of that one.
+// Runs that others began have one of their own.
+func TestAccountsOfRuns(t *testing.T) {
+	set := desk(t, func(l map[string]*Limit) { l["burst"].Per = []string{"run"} })
+	account := func(run sallyport.Run) string {
+		call := refund(`{"customer_id":"cus_1","amount":1,"currency":"USD"}`)
+		call.Run = run
+		for _, c := range must(set.Charges(call, refundTool, history{})) {
+			if c.Limit == "burst" {
+				return c.Account
+			}
+		}
+		return "none"
+	}
+	for run, want := range map[sallyport.Run]string{
+		{ID: "r_1"}: "run=r_1",
+		{ID: "r_2", Parent: "r_1", Memory: "r_1"}: "run=r_1",
+		{ID: "r_3", Parent: "r_2", Memory: "r_1"}: "run=r_1",
+		{ID: "r_4", Parent: "r_1"}:                "run=r_4",
+	} {
+		if got := account(run); got != want {
+			t.Errorf("%+v is charged to %s, want %s", run, got, want)
+		}
+	}
+}
+
 func TestCircles(t *testing.T) {
 	for _, all := range [][]Limit{{{Name: "a", Within: "a"}}, {{Name: "a", Within: "b"}, {Name: "b", Within: "a"}}, {{Name: "a", Within: "gone"}}} {
 		if _, err := New(all, nil, nil); err == nil {
@@ -289,6 +315,22 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// A call that is too large for a new agent is so for now, and not for ever.
+func TestBeyondARamp(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	set := desk(t, func(l map[string]*Limit) { l["user"].Ramp, l["user"].Ask = Ramp{From: 10, Days: 14}, nil })
+	for amount, want := range map[string]string{
+		"300": "0 of 200 USD are taken per user, and this call takes 300: more than there is yet, of the 2000 that a new account comes to in 14 days",
+		"500": "0 of 200 USD are taken per user, and this call takes 500: more than there is yet, of the 2000 that a new account comes to in 14 days",
+	} {
+		charges := must(set.Charges(refund(`{"customer_id":"cus_1","amount":`+amount+`,"currency":"USD"}`), refundTool, history{}))
+		rules := set.Beyond(charges, make([]Account, len(charges)), now)
+		if len(rules) != 1 || rules[0].Because != want {
+			t.Errorf("%s: %+v", amount, rules)
+		}
+	}
+}
+
 func TestRamp(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	l := &Limit{Cap: usd(1000), Ramp: Ramp{From: 10, Days: 9}}
@@ -323,7 +365,7 @@ func TestSettle(t *testing.T) {
 		{"one that is not trusted says so", nil, "shop", sallyport.OutcomeToolErr, true, `{"isError":true}`, 300, 0},
 		{"refused by the server", nil, "desk", sallyport.OutcomeError, true, ``, 0, 1},
 		{"refused by one that is not trusted", nil, "shop", sallyport.OutcomeError, true, ``, 300, 0},
-		{"the server wants more", nil, "shop", sallyport.OutcomeOK, true, `{"resultType":"input_required"}`, 0, 0},
+		{"the server wants more", nil, "shop", sallyport.OutcomeOK, true, `{"resultType":"input_required"}`, 0, 1},
 		{"cheaper", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":250}`, 250, 0},
 		{"dearer", cost("result.cost"), "desk", sallyport.OutcomeOK, true, `{"cost":350}`, 350, 0},
 		{"withheld", cost("result.cost"), "desk", sallyport.OutcomeWithheld, true, `{"cost":250}`, 250, 0},
@@ -352,6 +394,45 @@ func TestSettle(t *testing.T) {
 	charges := must(set.Charges(call, refundTool, history{}))
 	if gone := None().Settle(charges, call, sallyport.OutcomeOK, true, sallyport.MustParse(`{}`)); gone[0].Cost != gone[0].Amount {
 		t.Error("a limit that is gone gives back what was reserved")
+	}
+}
+
+// What one part settles at less gives nothing back of what another takes of the same
+// limit, also when that counts for one call alone and nothing is kept of it.
+func TestSettleBesideOneCall(t *testing.T) {
+	amount, _ := ParseExpression("input.amount", "input")
+	fee, _ := ParseExpression("2", "input")
+	came, _ := ParseExpression("result.fee", "input", "result")
+	day := sallyport.Window{Kind: sallyport.Daily, Zone: time.UTC}
+	tools := Applies{Tools: []string{"desk/issue_refund"}}
+	set, err := New([]Limit{
+		{Name: "each", Unit: "USD", Cap: usd(500), Window: sallyport.Window{Kind: sallyport.PerCall}, Applies: tools, Estimate: amount, Within: "all"},
+		{Name: "fees", Unit: "USD", Cap: usd(50), Window: day, Applies: tools, Estimate: fee, Cost: came, Within: "all"},
+		{Name: "all", Unit: "USD", Cap: usd(900), Window: day, Within: "everything"},
+		{Name: "everything", Unit: "USD", Cap: usd(9000), Window: day},
+	}, nil, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := refund(`{"customer_id":"cus_1","amount":300,"currency":"USD"}`)
+	for result, want := range map[string]string{
+		`{"fee":1}`:    "fees 1, all 300, everything 300",
+		`{"fee":400}`:  "fees 400, all 400, everything 400",
+		`{}`:           "fees 2, all 300, everything 300",
+		`{"fee":"no"}`: "fees 2, all 300, everything 300",
+	} {
+		var got []string
+		for _, c := range set.Settle(Kept(must(set.Charges(call, refundTool, history{}))), call, sallyport.OutcomeOK, true, sallyport.MustParse(result)) {
+			got = append(got, c.Limit+" "+c.Cost.String())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %s, want %s", result, strings.Join(got, ", "), want)
+		}
+	}
+	for _, c := range set.Settle(Kept(must(set.Charges(call, refundTool, history{}))), call, sallyport.OutcomeError, false, sallyport.Value{}) {
+		if c.Cost != 0 {
+			t.Errorf("what was never sent takes %s of %s", c.Cost, c.Limit)
+		}
 	}
 }
 
