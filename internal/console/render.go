@@ -198,7 +198,6 @@ var functions = template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"comma":   func(n any) string { return commas(n) },
 	"join":    strings.Join,
-	"words":   func(text string) string { return strings.ReplaceAll(text, "-", " ") },
 	"args":    func(pairs ...any) map[string]any { return pairsOf(pairs) },
 	"first":   func(n int, text string) string { return cut(text, n) },
 	"plural":  plural,
