@@ -427,7 +427,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Equal: a.Inbox(), Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
 		Runs: a, Changes: a, Sources: a, Kills: a.halt, Breakers: a.herald.Breakers, Console: a, Limits: a.allowance,
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})

@@ -21,8 +21,12 @@ type Card struct {
 	State string `json:"state"`
 
 	// Verb is what the call does, by its strictest effect: "PAY 5000 with crm /
-	// refund". Undo says whether that can be taken back.
+	// refund", of which PAY is the Act, and crm / refund the Tool. Undo says whether
+	// that can be taken back.
 	Verb         string   `json:"verb"`
+	Act          string   `json:"act"`
+	Amount       string   `json:"amount,omitempty"`
+	Tool         string   `json:"tool"`
 	Effects      []string `json:"effects"`
 	Undo         string   `json:"undo"`
 	Irreversible bool     `json:"irreversible"`
@@ -59,8 +63,6 @@ type Card struct {
 
 	Digest      string `json:"digest"`
 	DigestWords string `json:"digestWords"` // as the agent was told them
-
-	tool string // server and name
 }
 
 // Said is one message of the user to the run, with who vouches for it.

@@ -35,7 +35,7 @@ func TestCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Card{
-		ID: "a_1", State: "pending", Verb: "PAY 250.50 with crm / refund", Effects: []string{"read", "pay"}, Undo: "What is paid can hardly be had back.", Irreversible: true,
+		ID: "a_1", State: "pending", Verb: "PAY 250.50 with crm / refund", Act: "PAY", Amount: "250.50", Tool: "crm / refund", Effects: []string{"read", "pay"}, Undo: "What is paid can hardly be had back.", Irreversible: true,
 		Class: 2, Takes: "typing the amount, or the number that the agent was told", Agent: "bot", Role: "support", User: "ana", Tenant: "acme", Run: "r_1",
 		Words: []Said{{"refund ana", "human"}},
 		Arguments: []Argument{
@@ -50,7 +50,7 @@ func TestCard(t *testing.T) {
 		Findings: []string{"injection/order in note, bytes 3 to 9"}, Careful: []string{},
 		Rules: []Rule{{"look", "p.cedar:3", "money", "amount is at most 100.0", []string{"finance", "legal"}}},
 		Given: []Yes{{"finance", "bo", "board", time.Unix(1500, 0), "secret"}}, Open: []string{"legal"},
-		Asked: time.Unix(1000, 0), Expires: time.Unix(2000, 0), Digest: a.Digest.String(), DigestWords: a.Digest.Words(), tool: "crm / refund",
+		Asked: time.Unix(1000, 0), Expires: time.Unix(2000, 0), Digest: a.Digest.String(), DigestWords: a.Digest.Words(),
 	}
 	if !reflect.DeepEqual(c, want) {
 		got, _ := json.MarshalIndent(c, "", " ")
@@ -209,11 +209,55 @@ func TestGroup(t *testing.T) {
 			t.Errorf("another %s, and together", name)
 		}
 	}
+	seconded := cards(one(`{"n":1}`), one(`{"n":1}`))
+	seconded[0].Given, seconded[1].Given = []Yes{{Group: "finance", By: "bo"}}, []Yes{{Group: "finance", By: "bo"}}
+	if got := ids(Group(seconded)); got != "ab" {
+		t.Errorf("with the same yes: %q", got)
+	}
+	for _, y := range []Yes{{Group: "legal", By: "bo"}, {Group: "finance", By: "cy"}, {Group: "finance", By: "bo", As: "board"}} {
+		if seconded[1].Given = []Yes{y}; ids(Group(seconded)) != "a b" {
+			t.Errorf("together with another yes: %+v", y)
+		}
+	}
 	var many []string
 	for range MaxRows + 1 {
 		many = append(many, one(`{"n":1}`))
 	}
 	if got := Group(cards(many...)); len(got) != 2 || len(got[0]) != MaxRows || len(got[1]) != 1 {
 		t.Errorf("%d in one look", len(got[0]))
+	}
+}
+
+// What is the same in all is said once, and what is one question's own beside it:
+// nothing is left out, whatever is given.
+func TestJoin(t *testing.T) {
+	one := func(args string) string {
+		return `{"agent":"bot","args":` + args + `,"effects":["pay"],"kind":"tool","name":"refund","server":"crm","user":"ana"}`
+	}
+	group := cards(one(`{"a":1,"b":"x","c":2}`), one(`{"a":1,"b":"y","c":2}`), one(`{"a":1,"b":"x","c":2}`))
+	group[0].Amount, group[1].Amount, group[2].Amount = "0.10", "0.20", "120.70"
+	group[2].Arguments[2].From = "another call"
+	got := Join(group)
+	var own []string
+	for _, row := range got.Rows {
+		own = append(own, row.ID)
+		for _, a := range row.Own {
+			own = append(own, a.Path+"="+a.Value)
+		}
+	}
+	if want := `a b="x" c=2 b b="y" c=2 c b="x" c=2`; got.Does != "PAY with crm / refund" || got.Sum != "121" || len(got.Same) != 1 || got.Same[0].Path != "a" || strings.Join(own, " ") != want {
+		t.Errorf("%q %q %+v %q", got.Does, got.Sum, got.Same, own)
+	}
+	for _, amount := range []string{"", "1e9", "many", "-1x"} {
+		if group[1].Amount = amount; Join(group).Sum != "" {
+			t.Errorf("%q is added up: %s", amount, Join(group).Sum)
+		}
+	}
+	odd := cards(one(`{"a":1}`), one(`{"a":1,"b":2}`), one(`{"b":1}`)) // Group never puts these together
+	if got := Join(odd); len(got.Same) != 0 || len(got.Rows[0].Own) != 1 || len(got.Rows[1].Own) != 2 || got.Rows[2].Own[0].Path != "b" {
+		t.Errorf("%+v", got)
+	}
+	if got := Join(nil); len(got.Rows) != 0 {
+		t.Errorf("%+v", got)
 	}
 }

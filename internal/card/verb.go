@@ -9,26 +9,29 @@ import (
 // does says what the call does, by its strictest effect.
 func (c *Card) does(q sallyport.Value, amount string) {
 	what := text(q, "server") + " / " + text(q, "name")
-	c.tool = what
+	c.Tool, c.Amount = what, Exact(amount)
 	kind, _ := q.Get("kind").Text()
 	switch sallyport.KindOf(kind) {
 	case sallyport.KindResource:
-		c.Verb, c.Undo = "READ the resource "+what, "Nothing is changed."
+		c.says("READ", "READ the resource "+what)
 		return
 	case sallyport.KindSubscribe:
-		c.Verb, c.Undo = "FOLLOW the resource "+what, "Nothing is changed."
+		c.says("FOLLOW", "FOLLOW the resource "+what)
 		return
 	case sallyport.KindPrompt:
-		c.Verb, c.Undo = "GET the prompt "+what, "Nothing is changed."
+		c.says("GET", "GET the prompt "+what)
 		return
 	}
 	act := acts[strictest(c.Effects)]
 	verb := act.verb
 	if amount != "" {
-		verb += " " + Exact(amount)
+		verb += " " + c.Amount
 	}
-	c.Verb, c.Undo, c.Irreversible = verb+" with "+what, act.undo, act.final
+	c.Act, c.Verb, c.Undo, c.Irreversible = act.verb, verb+" with "+what, act.undo, act.final
 }
+
+// says is does for what changes nothing.
+func (c *Card) says(act, verb string) { c.Act, c.Verb, c.Undo = act, verb, "Nothing is changed." }
 
 // act is one effect in words.
 type act struct {

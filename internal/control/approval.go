@@ -18,6 +18,23 @@ type Approvals interface {
 	Narrow(ctx context.Context, given inbox.Narrowing) (inbox.Question, error)
 }
 
+// Equal are questions that are answered together. An error of AnswerEqual means
+// that none was.
+type Equal interface {
+	Equal(ctx context.Context, id string) ([]inbox.Question, error)
+	AnswerEqual(ctx context.Context, given inbox.Together) ([]inbox.Outcome, error)
+}
+
+func equalHandlers(mux *http.ServeMux, equal Equal) {
+	mux.Handle("GET /approvals/{id}/equal", answer(func(r *http.Request, _ struct{}) ([]inbox.Question, error) {
+		return equal.Equal(r.Context(), r.PathValue("id"))
+	}))
+	mux.Handle("POST /approvals/equal", answer(func(r *http.Request, given inbox.Together) ([]inbox.Outcome, error) {
+		given.By = cmp.Or(given.By, identity.OperatorName)
+		return equal.AnswerEqual(r.Context(), given)
+	}))
+}
+
 func approvalHandlers(mux *http.ServeMux, approvals Approvals) {
 	mux.Handle("GET /approvals", answer(func(r *http.Request, _ struct{}) ([]inbox.Question, error) {
 		return approvals.List(r.Context(), r.URL.Query().Has("all"))

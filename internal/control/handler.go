@@ -26,6 +26,7 @@ type Parts struct {
 	Agents    Agents
 	Human     Human
 	Approvals Approvals
+	Equal     Equal
 	Grants    Grants
 	Policy    Policy
 	Files     PolicyFiles
@@ -147,6 +148,7 @@ func Handler(p Parts) http.Handler {
 	}))
 	policyHandlers(mux, p.Files, p.History)
 	approvalHandlers(mux, p.Approvals)
+	equalHandlers(mux, p.Equal)
 	grantHandlers(mux, p.Grants)
 	killHandlers(mux, p.Kills)
 	mux.Handle("GET /breakers", answer(func(*http.Request, struct{}) ([]breaker.Status, error) { return p.Breakers.All(), nil }))

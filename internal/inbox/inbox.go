@@ -239,17 +239,23 @@ func (i *Inbox) Answer(ctx context.Context, given Answer) (Question, error) {
 	if err != nil {
 		return Question{}, err
 	}
+	return i.answered(ctx, given.ID, i.say(ctx, asked, proof, given))
+}
+
+// say puts an answer of a person who has shown who they are into force.
+func (i *Inbox) say(ctx context.Context, asked sallyport.Approval, proof string, given Answer) error {
 	now := i.Now()
 	var next sallyport.Approval
+	var err error
 	if given.Approve {
 		next, err = i.agree(asked, given.By, proof, given.Proof, now)
 	} else {
 		next, err = i.refuse(asked, given.By, given.Reason, now)
 	}
-	if err == nil {
-		err = i.Gateway.Answer(ctx, next, given.By)
+	if err != nil {
+		return err
 	}
-	return i.answered(ctx, given.ID, err)
+	return i.Gateway.Answer(ctx, next, given.By)
 }
 
 // Narrow refuses a question and agrees to the same call with narrower arguments,
@@ -340,11 +346,16 @@ func (i *Inbox) refuse(asked sallyport.Approval, by, reason string, now time.Tim
 }
 
 func (i *Inbox) answered(ctx context.Context, id string, err error) (Question, error) {
-	if errors.Is(err, sallyport.ErrOvertaken) {
-		return Question{}, fmt.Errorf("it can't be answered: it has moved on meanwhile (sallyport approvals show %s)", id)
-	}
 	if err != nil {
-		return Question{}, err
+		return Question{}, moved(id, err)
 	}
 	return i.Show(ctx, id)
+}
+
+// moved says of a question that it has moved on, where that is the error.
+func moved(id string, err error) error {
+	if errors.Is(err, sallyport.ErrOvertaken) {
+		return fmt.Errorf("it can't be answered: it has moved on meanwhile (sallyport approvals show %s)", id)
+	}
+	return err
 }
