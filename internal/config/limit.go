@@ -197,6 +197,9 @@ func (r *reader) checkAmounts(name string, l Limit, at []any) {
 	if (l.Estimate == history) != (l.First != nil) {
 		r.problem(append(at, "first"), "first is the estimate while there is no history: it belongs to estimate: history, which needs it")
 	}
+	if w, _ := l.window(); w.Kind == sallyport.PerCall && (l.Cost != "" || l.Estimate == history) {
+		r.problem(append(at, "window"), "nothing is kept of what counts for one call: say what it cost at a limit that this one is within")
+	}
 	for _, e := range []struct {
 		key, text string
 		variables []string

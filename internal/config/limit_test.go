@@ -100,6 +100,8 @@ func TestLimitsRefused(t *testing.T) {
 		{"days: 14", "days: 0", "a ramp starts from"},
 		{"per: [agent]", "per: [user]", "a ramp is for accounts per agent"},
 		{"sliding 24h", "call", "a ramp is for accounts per agent"},
+		{"window: fixed 1m", "window: call, cost: result.x", "nothing is kept of what counts for one call"},
+		{"window: fixed 1m", "window: call, estimate: history, first: 1", "nothing is kept of what counts for one call"},
 		{"  calls:", "  Calls:", "can't be a limit's name"},
 		{"unit: calls", "unit: calls, caps: 1", `there is no key "caps" here`},
 	} {

@@ -187,6 +187,10 @@ func TestLimitHistory(t *testing.T) {
 	if got := cost(2, 70); got != usd(70) {
 		t.Errorf("after 70: %s", got)
 	}
+	// Calls that fail cost nothing, and make none that follows cheaper.
+	if got := cost(4, 0); got != usd(70) {
+		t.Errorf("after a call that cost nothing: %s", got)
+	}
 	if got := cost(3, 1); got >= usd(70) || got < usd(68) {
 		t.Errorf("after 1: %s", got)
 	}

@@ -110,17 +110,22 @@ func (l *Ledger) Close() error {
 	return errors.Join(errs...)
 }
 
-// Take is what a record wants of the ledger, and the lines of its entry as far as
-// they are known before the transaction: as long as they will be.
-func Take(record *sallyport.Record) (charges []sallyport.Charge, lines []string) {
+// Take is what a record wants of the ledger.
+func Take(record *sallyport.Record) []sallyport.Charge {
 	switch record.Entry.Type {
-	case sallyport.Intent:
-		return slices.Clone(record.Charges), sallyport.Reserved(record.Charges)
-	case sallyport.Closed:
-		return slices.Clone(record.Charges), sallyport.Settled(record.Charges)
+	case sallyport.Intent, sallyport.Closed:
+		return slices.Clone(record.Charges)
 	default:
-		return nil, nil
+		return nil
 	}
+}
+
+// Lines are charges as an entry of that type has them.
+func Lines(of sallyport.EntryType, charges []sallyport.Charge) []string {
+	if of == sallyport.Closed {
+		return sallyport.Settled(charges)
+	}
+	return sallyport.Reserved(charges)
 }
 
 // Enter reserves what an intent takes, all or nothing, and settles what an outcome
@@ -131,11 +136,13 @@ func (l *Ledger) Enter(ctx context.Context, entry *sallyport.Entry, charges []sa
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if entry.Type == sallyport.Closed {
-		return l.settle(ctx, charges)
+	var err error
+	if entry.Type == sallyport.Intent {
+		err = l.reserve(ctx, charges, entry.Time)
+	} else {
+		err = l.settle(ctx, charges)
 	}
-	err := l.reserve(ctx, charges, entry.Time)
-	entry.Charges = sallyport.Reserved(charges)
+	entry.Charges = Lines(entry.Type, charges)
 	return err
 }
 
@@ -279,7 +286,7 @@ func (l *Ledger) settle(ctx context.Context, charges []sallyport.Charge) error {
 		if err := l.move(ctx, c, c.Cost); err != nil {
 			return err
 		}
-		if c.Costly != "" {
+		if c.Costly != "" && c.Cost > 0 { // or failing for nothing would make the next estimate small
 			if _, err := l.cost.ExecContext(ctx, c.Limit, c.Costly, int64(c.Cost)); err != nil {
 				return err
 			}
@@ -314,6 +321,7 @@ func (l *Ledger) look(c *sallyport.Charge, now int64) (parts []limits.Part, ok b
 	if a == nil {
 		return nil, false
 	}
+	parts = make([]limits.Part, 0, len(a.parts))
 	for _, p := range a.parts {
 		if p.until > now {
 			parts = append(parts, limits.Part{Until: time.UnixMilli(p.until), Reserved: p.reserved, Used: p.used})
