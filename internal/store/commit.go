@@ -244,8 +244,8 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 	if w.size > maxWaiting {
 		return nil, fmt.Errorf("%w: payloads of %d bytes", ErrTooLarge, w.size)
 	}
-	w.charges, w.entry.Charges = ledger.Take(record)
-	if err := fits(&w.entry); err != nil {
+	w.charges, w.entry.Charges = ledger.Take(record), nil
+	if err := fits(&w.entry, w.charges); err != nil {
 		return nil, err
 	}
 	w.asked = approvals.ChangeOf(record)
@@ -276,8 +276,9 @@ func (s *Store) prepare(record *sallyport.Record) (*waiting, error) {
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// fits reports whether the entry can be written, before anything is accepted.
-func fits(e *sallyport.Entry) error {
+// fits reports whether the entry can be written, with the lines that charges add
+// to it, before anything is accepted.
+func fits(e *sallyport.Entry, charges []sallyport.Charge) error {
 	p := &e.Principal
 	length := len(e.Call) + len(e.Parent) + len(e.Server) + len(e.Name) + len(e.Action) + len(e.Door) +
 		len(p.Agent) + len(p.Role) + len(p.User) + len(p.Tenant) + len(e.Run) + len(e.ParentRun) + len(e.Trace) + len(e.Cause) +
@@ -288,13 +289,17 @@ func fits(e *sallyport.Entry) error {
 			length += len(text)
 		}
 	}
-	const escaped, fixed = 6, 2048 // bytes for one at worst, and for names and digests
+	const escaped, fixed, line = 6, 2048, 80 // bytes for one at worst; for names and digests; for an amount and its time
+	for i := range charges {
+		length += len(charges[i].Unit) + len(charges[i].Limit) + len(charges[i].Account) + line
+	}
 	if escaped*length+fixed <= sallyport.MaxEntry {
 		return nil
 	}
 	worst := *e
 	worst.Index, worst.Prev = 1<<53, sallyport.DigestOf(nil)
 	worst.Args, worst.Result = worst.Prev, worst.Prev
+	worst.Charges = append(worst.Charges, ledger.Lines(e.Type, charges)...)
 	if n := len(worst.AppendCanonical(nil)); n > sallyport.MaxEntry {
 		return fmt.Errorf("%w: an entry of %d bytes; at most %d are allowed", ErrTooLarge, n, sallyport.MaxEntry)
 	}

@@ -231,7 +231,7 @@ func TestFitsLooksAtEverything(t *testing.T) {
 				continue
 			}
 			fields++
-			if err := fits(e); !errors.Is(err, ErrTooLarge) {
+			if err := fits(e, nil); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s is not looked at", value.Type().Field(i).Name)
 			}
 			field.SetZero()
