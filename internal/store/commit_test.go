@@ -242,6 +242,12 @@ func TestFitsLooksAtEverything(t *testing.T) {
 	if fields < 20 {
 		t.Errorf("%d fields", fields)
 	}
+	dear := []sallyport.Charge{{Limit: "refunds", Unit: "USD", Account: "user=" + long, Amount: 1, Cost: 2}}
+	for _, of := range []sallyport.EntryType{sallyport.Intent, sallyport.Closed} {
+		if err := fits(&sallyport.Entry{Type: of}, dear); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("the charges of an %s are not looked at", of)
+		}
+	}
 }
 
 func TestPinsCredentialsSettings(t *testing.T) {
