@@ -3,7 +3,7 @@
 FUZZTIME ?= 5s
 GO       ?= go
 
-.PHONY: build test lint unit measure fuzz bench conformance crash screenshots fetch clean
+.PHONY: build test lint unit measure fuzz bench conformance crash held screenshots fetch clean
 
 build:
 	$(GO) build -trimpath -o bin/sallyport ./cmd/sallyport
@@ -46,6 +46,11 @@ conformance: fetch build
 
 crash:
 	SALLYPORT_CRASH_KILLS=1000 $(GO) test -timeout 60m -v -run TestKilledUnderLoad ./test/crash
+
+# How calls of real clients end when people take so long to answer.
+HELD ?= 30s,90s,240s
+held: fetch
+	SALLYPORT_HELD=$(HELD) SALLYPORT_TEST_FETCHED=1 $(GO) test -v -count 1 -timeout 30m -parallel 11 -run TestHeldForLong ./test/e2e
 
 # Every screen of the console with what agents did, light and dark, on a desktop
 # and on a phone.
