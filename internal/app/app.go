@@ -35,6 +35,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/importer"
+	"sallyport/internal/inbox"
 	"sallyport/internal/judge"
 	"sallyport/internal/kill"
 	"sallyport/internal/memory"
@@ -97,6 +98,7 @@ type App struct {
 	demos      demos
 	watch      watch.Watch
 	console    *console.Console
+	guesses    inbox.Guesses
 	working    sync.WaitGroup // what Start began
 
 	rules   atomic.Pointer[policy.Rules]

@@ -6,16 +6,22 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/around"
 	"sallyport/internal/app/people"
 	"sallyport/internal/asking"
-	"sallyport/internal/card"
-	"sallyport/internal/identity"
 	"sallyport/internal/inbox"
+	"sallyport/internal/scope"
 )
 
 // Inbox is where people answer what waits, whatever they look with.
 func (a *App) Inbox() *inbox.Inbox {
-	return &inbox.Inbox{Store: a.store, Gateway: a.gateway, Terms: a.terms, Prove: a.prove, Said: a.said, Now: time.Now}
+	return &inbox.Inbox{Store: a.store, Gateway: a.gateway, Terms: a.terms, Prove: a.prove, Around: a.around().Of, Record: a.gateway.Record, Guesses: &a.guesses, Now: time.Now}
+}
+
+// around finds what people want to know beside a question.
+func (a *App) around() *around.Around {
+	return &around.Around{Run: a.ShowRun, Admit: a.pins.Admit, Costs: a.allowance.Costs,
+		Means: func(server, tool string) map[string]scope.Role { return a.config().Meanings(server, tool) }}
 }
 
 // terms are those on which people are asked now.
@@ -35,21 +41,4 @@ func (a *App) prove(ctx context.Context, by string, class sallyport.Class, signe
 		return "", errors.New("an answer needs the person's secret")
 	}
 	return "secret", a.verifyAs(ctx, by, proof.Secret)
-}
-
-// said is what the user told a run.
-func (a *App) said(ctx context.Context, run string) []card.Said {
-	shown, err := a.runs.Show(ctx, identity.AtSocket(), run)
-	if err != nil {
-		return nil
-	}
-	var said []card.Said
-	for _, word := range shown.Words {
-		text := word.Text
-		if word.Gone != "" {
-			text = word.Gone
-		}
-		said = append(said, card.Said{Text: text, Strength: string(word.Strength)})
-	}
-	return said
 }

@@ -170,14 +170,15 @@ func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
 		return Grant{}, err
 	}
 	if len(asked.Answers) > 0 { // whoever gave them agreed to one call
-		return Grant{}, errors.New("somebody has agreed to this one call already: a grant takes one person who may answer for all")
+		err = errors.New("somebody has agreed to this one call already: a grant takes one person who may answer for all")
+		return Grant{}, i.failed(ctx, &asked, given.By, err)
 	}
 	now := i.Now()
 	g := i.wanted(given, &asked)
 	if err := granting.Check(&g, &asked, asked.Question); err != nil {
-		return Grant{}, err
+		return Grant{}, i.failed(ctx, &asked, given.By, err)
 	}
-	next, err := i.agree(asked, given.By, proof, given.Proof, now)
+	next, err := i.agree(ctx, asked, given.By, proof, given.Proof, now)
 	switch {
 	case err != nil:
 	case next.State != sallyport.Approved:
@@ -185,11 +186,8 @@ func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
 	default:
 		err = i.Gateway.Grant(ctx, next, g, given.By)
 	}
-	if errors.Is(err, sallyport.ErrOvertaken) {
-		return Grant{}, fmt.Errorf("%s can't be answered: it has moved on meanwhile (sallyport approvals show %s)", asked.ID, asked.ID)
-	}
 	if err != nil {
-		return Grant{}, err
+		return Grant{}, i.failed(ctx, &asked, given.By, moved(asked.ID, err))
 	}
 	return i.grant(ctx, &g), nil
 }

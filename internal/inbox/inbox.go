@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,9 +26,12 @@ type Inbox struct {
 	// have signed, where it takes one. An error means that it is not. It never looks
 	// at what was typed.
 	Prove func(ctx context.Context, by string, class sallyport.Class, signed sallyport.Digest, proof asking.Proof) (strength string, err error)
-	// Said is what the user told a run, as far as it is known.
-	Said func(ctx context.Context, run string) []card.Said
-	Now  func() time.Time
+	// Around is what people want to know beside a question, as far as it is known.
+	Around func(ctx context.Context, asked *sallyport.Approval) card.Around
+	// Record puts on the record what a person tried. An error is told the person.
+	Record  func(ctx context.Context, subject, by string, before, after sallyport.Digest) error
+	Guesses *Guesses
+	Now     func() time.Time
 }
 
 // Store keeps the questions.
@@ -67,6 +71,11 @@ type Question struct {
 	// Groups are all that must agree; Escalated may answer in the place of any.
 	Groups    []string `json:"groups"`
 	Escalated []string `json:"escalated"`
+	// Later are those that may from Escalates on, while it has not come to that.
+	Later     []string  `json:"later"`
+	Escalates time.Time `json:"escalates,omitzero"`
+	// People are those who may agree to it now.
+	People []Person `json:"people"`
 	// Short says that too few people have enrolled to agree to it now.
 	Short bool `json:"short,omitempty"`
 	// Equal are the other questions that wait and can be looked at with this one.
@@ -75,6 +84,12 @@ type Question struct {
 	// alone; a text, so that they arrive as they are.
 	Question string `json:"question,omitempty"`
 	Problem  string `json:"problem,omitempty"` // why it can't be shown, and so not be agreed to
+}
+
+// Person is somebody who is asked.
+type Person struct {
+	Name   string   `json:"name"`
+	Groups []string `json:"groups"` // in whose name they may agree
 }
 
 // Answer answers what was shown, which Digest names.
@@ -98,7 +113,7 @@ type Narrowing struct {
 }
 
 // List are the questions that wait or, with all, that are kept, the oldest first,
-// equal ones together.
+// equal ones together. What is around each is left to Show.
 func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 	kept, damaged, err := i.Store.Approvals(ctx)
 	if err != nil {
@@ -120,7 +135,7 @@ func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 			}
 			continue
 		}
-		q := i.open(ctx, a, earlier)
+		q := i.open(ctx, a, card.Around{}, earlier)
 		q.Question = ""
 		byID[q.ID], waiting = q, append(waiting, q.Card)
 	}
@@ -148,7 +163,7 @@ func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
 	if a.ID == "" {
 		return Question{}, err
 	}
-	q := i.open(ctx, a.At(i.Now()), &past{kept: kept})
+	q := i.open(ctx, a.At(i.Now()), i.around(ctx, &a), &past{kept: kept})
 	if a.State == sallyport.Pending {
 		listed, err := i.List(ctx, false)
 		if err != nil {
@@ -161,8 +176,16 @@ func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
 	return q, nil
 }
 
+// around is what people want to know beside a question that can be shown.
+func (i *Inbox) around(ctx context.Context, a *sallyport.Approval) card.Around {
+	if a.Question == nil {
+		return card.Around{}
+	}
+	return i.Around(ctx, a)
+}
+
 // open is a question with its card, compared with the earlier ones.
-func (i *Inbox) open(ctx context.Context, a sallyport.Approval, earlier *past) Question {
+func (i *Inbox) open(ctx context.Context, a sallyport.Approval, around card.Around, earlier *past) Question {
 	q := i.bare(&a)
 	opened, err := i.Store.OpenApproval(ctx, a.ID)
 	if err != nil {
@@ -171,7 +194,8 @@ func (i *Inbox) open(ctx context.Context, a sallyport.Approval, earlier *past) Q
 	}
 	a.Question = opened.Question
 	a = i.Terms().Standing(a, a.Class)
-	c, err := card.New(&a, card.Around{Words: i.Said(ctx, a.Run), Past: earlier.of(ctx, i.Store, &a)})
+	around.Past = earlier.of(ctx, i.Store, &a)
+	c, err := card.New(&a, around)
 	if err != nil {
 		q.Problem = err.Error()
 		return q
@@ -184,15 +208,40 @@ func (i *Inbox) open(ctx context.Context, a sallyport.Approval, earlier *past) Q
 func (i *Inbox) bare(a *sallyport.Approval) Question {
 	q := Question{
 		Card: card.Bare(a), Server: card.Exact(a.Server), Name: card.Exact(a.Name), Kind: a.Kind.String(), Call: a.Call,
-		Groups: []string{}, Escalated: []string{}, Equal: []string{},
+		Groups: []string{}, Escalated: []string{}, Later: []string{}, People: []Person{}, Equal: []string{},
 	}
 	q.Groups = append(q.Groups, a.Groups()...)
 	if a.State == sallyport.Pending {
 		terms, now := i.Terms(), i.Now()
 		q.Escalated = append(q.Escalated, terms.Escalated(a, now)...)
-		q.Short = !terms.Answerable(*a, now)
+		if len(q.Escalated) == 0 && terms.After > 0 {
+			q.Later, q.Escalates = append(q.Later, terms.To...), a.Asked.Add(terms.After)
+		}
+		q.People, q.Short = people(terms, a, now), !terms.Answerable(*a, now)
 	}
 	return q
+}
+
+// people are those who may agree to a question at a time.
+func people(terms *asking.Terms, a *sallyport.Approval, at time.Time) []Person {
+	all := []Person{}
+	names := slices.Collect(maps.Keys(terms.Groups))
+	if terms.Alone != "" {
+		names = append(names, terms.Alone)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		yes, err := terms.Agrees(a, name, "", at)
+		if err != nil {
+			continue
+		}
+		one := Person{Name: name}
+		for _, y := range yes {
+			one.Groups = append(one.Groups, y.Group)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // past is what was asked before. What a question asked is opened once, however
@@ -248,14 +297,14 @@ func (i *Inbox) say(ctx context.Context, asked sallyport.Approval, proof string,
 	var next sallyport.Approval
 	var err error
 	if given.Approve {
-		next, err = i.agree(asked, given.By, proof, given.Proof, now)
+		next, err = i.agree(ctx, asked, given.By, proof, given.Proof, now)
 	} else {
 		next, err = i.refuse(asked, given.By, given.Reason, now)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = i.Gateway.Answer(ctx, next, given.By)
 	}
-	return i.Gateway.Answer(ctx, next, given.By)
+	return i.failed(ctx, &asked, given.By, err)
 }
 
 // Narrow refuses a question and agrees to the same call with narrower arguments,
@@ -275,17 +324,17 @@ func (i *Inbox) Narrow(ctx context.Context, given Narrowing) (Question, error) {
 		terms, now := i.Terms(), i.Now()
 		typed := terms.Standing(asked, asked.Class) // the number is the one that the agent was told; the amount, the one that is agreed to
 		typed.Amount = to.Amount
-		if err := asking.Typed(&typed, given.Proof); err != nil {
-			return nil, err
-		}
 		// Whoever may not answer what is asked can't answer it by changing it.
 		yes, err := terms.Agrees(&typed, given.By, proof, now)
 		if err == nil && len(to.Rules) > 0 {
 			yes, err = terms.Agrees(to, given.By, proof, now)
 		}
-		return yes, err
+		if err != nil {
+			return nil, err
+		}
+		return yes, i.typed(ctx, &asked, &typed, given.By, given.Proof)
 	})
-	return i.answered(ctx, narrower.ID, err)
+	return i.answered(ctx, narrower.ID, i.failed(ctx, &asked, given.By, err))
 }
 
 // Arguments reads those that a question is narrowed to.
@@ -319,16 +368,16 @@ func (i *Inbox) look(ctx context.Context, id, by, digest string, shown asking.Pr
 	case yes && unseen != nil:
 		err = fmt.Errorf("what %s asks can't be shown, so nobody can agree to it: %w", id, unseen)
 	}
-	return asked, proof, err
+	return asked, proof, i.failed(ctx, &asked, by, err)
 }
 
-func (i *Inbox) agree(asked sallyport.Approval, by, proof string, shown asking.Proof, now time.Time) (sallyport.Approval, error) {
+func (i *Inbox) agree(ctx context.Context, asked sallyport.Approval, by, proof string, shown asking.Proof, now time.Time) (sallyport.Approval, error) {
 	terms := i.Terms()
-	standing := terms.Standing(asked, asked.Class) // nobody completes what somebody began who has left since
-	if err := asking.Typed(&standing, shown); err != nil {
-		return asked, err
+	standing := terms.Standing(asked, asked.Class)      // nobody completes what somebody began who has left since
+	yes, err := terms.Agrees(&standing, by, proof, now) // whoever may not answer learns nothing by guessing
+	if err == nil {
+		err = i.typed(ctx, &asked, &standing, by, shown)
 	}
-	yes, err := terms.Agrees(&standing, by, proof, now)
 	if err != nil {
 		return asked, err
 	}

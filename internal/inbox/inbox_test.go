@@ -23,6 +23,8 @@ type desk struct {
 	failed  error
 	by      []string
 	grants  []sallyport.Grant
+
+	recorded []string
 }
 
 func (d *desk) Approvals(context.Context) ([]sallyport.Approval, []string, error) {
@@ -95,8 +97,12 @@ func opened(kept ...sallyport.Approval) (*Inbox, *desk) {
 			}
 			return "secret", nil
 		},
-		Said: func(_ context.Context, run string) []card.Said {
-			return []card.Said{{Text: "in " + run, Strength: "human"}}
+		Guesses: &Guesses{}, Record: func(_ context.Context, subject, by string, _, _ sallyport.Digest) error {
+			d.recorded = append(d.recorded, subject+" by "+by)
+			return nil
+		},
+		Around: func(_ context.Context, a *sallyport.Approval) card.Around {
+			return card.Around{Words: []card.Said{{Text: "in " + a.Run, Strength: "human"}}}
 		},
 	}, d
 }
