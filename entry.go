@@ -48,9 +48,11 @@ type Entry struct {
 
 	Approval string
 	Approver string
+	Class    Class         // of a question that is put or answered
+	Read     time.Duration // of a person's answer: what reading all that it answers takes; of several at once, of all
 
 	Outcome Outcome
-	Took    time.Duration // from intent to outcome
+	Took    time.Duration // from intent to outcome; of a person's answer, from being shown it
 	Task    string        // handle of a task whose ticket stays open
 
 	// A change to the gateway itself: what, by whom, from and to.

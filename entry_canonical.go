@@ -23,11 +23,14 @@ import (
 //	2  origins, parent_run
 //	3  findings, labels, modified
 //	4  charges
-const EntryVersion = 4
+//	5  class, read_us
+const EntryVersion = 5
 
 // version is the oldest one that names all members of the entry.
 func (e *Entry) version() uint64 {
 	switch {
+	case e.Class != 0 || e.Read.Microseconds() > 0:
+		return 5
 	case len(e.Charges) > 0:
 		return 4
 	case len(e.Findings) > 0 || len(e.Labels) > 0 || len(e.Modified) > 0:
@@ -54,7 +57,7 @@ const entryTime = "2006-01-02T15:04:05.000Z"
 // AppendCanonical appends the canonical bytes of the entry, those that are
 // hashed and kept: one JSON object, names sorted, no space, strings in their
 // shortest form, empty members left out. The time is cut to milliseconds and
-// in UTC, Took to microseconds. A verdict is written for an intent, a refusal
+// in UTC, Took and Read to microseconds. A verdict is written for an intent, a refusal
 // and a hold, and only there. The principal's roles, groups and attributes are
 // left out.
 func (e *Entry) AppendCanonical(dst []byte) []byte {
@@ -71,6 +74,9 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.text("call", e.Call)
 	w.text("cause", string(e.Cause))
 	writeList(&w, "charges", e.Charges)
+	if e.Class != 0 {
+		w.integer("class", uint64(e.Class.Known())) // nothing is written that could not be read
+	}
 	w.text("door", e.Door)
 	writeList(&w, "effects", e.Effects)
 	writeList(&w, "findings", e.Findings)
@@ -91,6 +97,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.text("parent_run", e.ParentRun)
 	w.digest("policy", e.Policy)
 	w.digest("prev", e.Prev)
+	w.microseconds("read_us", e.Read)
 	w.text("reason", e.Reason)
 	w.digest("result", e.Result)
 	w.text("role", e.Principal.Role)
@@ -104,9 +111,7 @@ func (e *Entry) AppendCanonical(dst []byte) []byte {
 	w.dst = append(w.dst, '"')
 	w.dst = e.Time.UTC().AppendFormat(w.dst, entryTime)
 	w.dst = append(w.dst, '"')
-	if took := e.Took.Microseconds(); took > 0 {
-		w.integer("took_us", uint64(took))
-	}
+	w.microseconds("took_us", e.Took)
 	w.digest("tool", e.Tool)
 	w.text("trace", e.Trace)
 	w.text("type", string(e.Type))
@@ -152,6 +157,12 @@ func (w *entryWriter) digest(name string, digest Digest) {
 func (w *entryWriter) integer(name string, n uint64) {
 	w.name(name)
 	w.dst = strconv.AppendUint(w.dst, n, 10)
+}
+
+func (w *entryWriter) microseconds(name string, d time.Duration) {
+	if n := d.Microseconds(); n > 0 {
+		w.integer(name, uint64(n))
+	}
 }
 
 func writeList[T ~string](w *entryWriter, name string, texts []T) {
@@ -214,6 +225,11 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("call", &e.Call)
 	r.text("cause", (*string)(&e.Cause))
 	readList(r, "charges", &e.Charges)
+	var class, version uint64
+	if r.integer("class", &class); class > uint64(ClassPair) {
+		r.fail("unknown class %d", class)
+	}
+	e.Class = Class(class)
 	r.text("door", &e.Door)
 	readList(r, "effects", &e.Effects)
 	readList(r, "findings", &e.Findings)
@@ -231,6 +247,7 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("parent_run", &e.ParentRun)
 	r.digest("policy", &e.Policy)
 	r.digest("prev", &e.Prev)
+	e.Read = r.microseconds("read_us")
 	r.text("reason", &e.Reason)
 	r.digest("result", &e.Result)
 	r.text("role", &e.Principal.Role)
@@ -242,9 +259,7 @@ func (r *entryReader) entry() (e Entry) {
 	r.text("tenant", &e.Principal.Tenant)
 	r.text("time", &at)
 	e.Time = r.parseTime(at)
-	var took, version uint64
-	r.integer("took_us", &took)
-	e.Took = time.Duration(took) * time.Microsecond // 2^53 µs fit
+	e.Took = r.microseconds("took_us")
 	r.digest("tool", &e.Tool)
 	r.text("trace", &e.Trace)
 	r.text("type", (*string)(&e.Type))
@@ -352,6 +367,12 @@ func (r *entryReader) integer(name string, into *uint64) {
 		r.fail("not an integer from 0 to 2^53")
 	}
 	*into, r.rest = n, r.rest[end:]
+}
+
+func (r *entryReader) microseconds(name string) time.Duration {
+	var n uint64
+	r.integer(name, &n)
+	return time.Duration(n) * time.Microsecond // 2^53 µs fit
 }
 
 func (r *entryReader) parseTime(text string) time.Time {

@@ -22,7 +22,7 @@ func fullEntry() Entry {
 		Labels:   []Label{LabelTask, LabelSawPrivate},
 		Findings: []string{"order/override at note bytes 0-9"}, Modified: []string{"masked 1 secret/jwt"},
 		Charges:  []string{"500 USD refunds until 2026-11-23T00:00:00.000Z of user=ada"},
-		Approval: "ap_1", Approver: "grace", Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
+		Approval: "ap_1", Approver: "grace", Class: ClassType, Read: 5 * time.Second, Outcome: OutcomeOK, Took: 1234 * time.Microsecond, Task: "t_1",
 		Subject: "policy", By: "grace", Before: DigestOf([]byte("before")), After: DigestOf([]byte("after")),
 	}
 }
@@ -38,6 +38,8 @@ func TestEntryIdentity(t *testing.T) {
 		{Type: Intent, Verdict: Allow, Labels: []Label{LabelTaskless}},
 		{Type: Closed, Outcome: OutcomeOK, Modified: []string{"neutralised"}},
 		{Type: Closed, Outcome: OutcomeOK, Charges: []string{"0 calls burst until 2026-11-23T00:00:00.000Z"}},
+		{Type: Held, Verdict: Hold, Approval: "a_1", Class: ClassPair},
+		{Type: Change, Subject: "approval refused a_1", Read: time.Second, Took: time.Minute},
 		{Type: Closed, Outcome: OutcomeUnknown, Took: time.Microsecond},
 		{Type: Held, Verdict: Hold, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
@@ -111,6 +113,14 @@ func TestEntryCutsTime(t *testing.T) {
 	}
 }
 
+// A class that nobody knows is the highest, and what is written can be read again.
+func TestEntryOfAnUnknownClass(t *testing.T) {
+	entry := Entry{Type: Held, Class: 9}
+	if got, err := ParseEntry(entry.AppendCanonical(nil)); err != nil || got.Class != ClassPair {
+		t.Errorf("%v, %v", got.Class, err)
+	}
+}
+
 func TestParseEntryRefuses(t *testing.T) {
 	entry := fullEntry()
 	good := string(entry.AppendCanonical(nil))
@@ -121,6 +131,8 @@ func TestParseEntryRefuses(t *testing.T) {
 		return strings.Replace(good, old, new, 1)
 	}
 	older := entry
+	older.Class, older.Read = 0, 0
+	fourth := string(older.AppendCanonical(nil))
 	older.Charges = nil
 	third := string(older.AppendCanonical(nil))
 	older.Findings, older.Labels, older.Modified = nil, nil, nil
@@ -134,13 +146,18 @@ func TestParseEntryRefuses(t *testing.T) {
 		"unknown name":       replace(`"index":41`, `"index":41,"indey":1`),
 		"unsorted":           replace(`"index":41,"kind":"tool"`, `"kind":"tool","index":41`),
 		"duplicate":          replace(`"index":41`, `"index":41,"index":41`),
-		"later version":      replace(`"v":4`, `"v":5`),
-		"member of v4 in v3": replace(`"v":4`, `"v":3`),
+		"later version":      replace(`"v":5`, `"v":6`),
+		"member of v5 in v4": replace(`"v":5`, `"v":4`),
+		"member of v4 in v3": strings.Replace(fourth, `"v":4`, `"v":3`, 1),
 		"member of v3 in v2": strings.Replace(third, `"v":3`, `"v":2`, 1),
 		"member of v2 in v1": strings.Replace(second, `"v":2`, `"v":1`, 1),
+		"v5 without need":    strings.Replace(fourth, `"v":4`, `"v":5`, 1),
+		"unknown class":      replace(`"class":2`, `"class":4`),
+		"no class":           replace(`"class":2`, `"class":0`),
+		"class beyond 8 bit": replace(`"class":2`, `"class":258`),
 		"v4 without need":    strings.Replace(third, `"v":3`, `"v":4`, 1),
 		"v3 without need":    strings.Replace(second, `"v":2`, `"v":3`, 1),
-		"no version":         replace(`"v":4,`, ``),
+		"no version":         replace(`"v":5,`, ``),
 		"no index":           replace(`"index":41,`, ``),
 		"no time":            replace(`"time":"2026-11-22T09:08:07.654Z",`, ``),
 		"float":              replace(`"index":41`, `"index":41.0`),
