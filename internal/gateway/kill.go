@@ -19,13 +19,13 @@ func (g *Gateway) RecordOrder(ctx context.Context, what string, o kill.Order, by
 
 // EndTasks cancels at their servers the tasks that a kill covers: each went on
 // after its call had been answered. They are ended on the record, each as a call
-// of its own.
+// of its own. Those of before a restart are waited for.
 func (g *Gateway) EndTasks(ctx context.Context, o kill.Order) error {
+	g.tasks.settle(ctx)
 	g.tasks.mu.RLock()
 	covered := map[taskKey]*Ticket{}
 	for key, ticket := range g.tasks.tickets {
-		call := ticket.judged
-		if o.Covers(kill.Target{Principal: call.Principal, Run: call.Run.ID, Parent: call.Run.Parent, Server: call.Server, Action: call.Action()}) {
+		if o.Covers(ticket.target()) {
 			covered[key] = ticket
 		}
 	}
@@ -35,6 +35,12 @@ func (g *Gateway) EndTasks(ctx context.Context, o kill.Order) error {
 		errs = append(errs, g.endTask(ctx, key, ticket))
 	}
 	return errors.Join(errs...)
+}
+
+// target is what a ticket's call is about, for what goes on behind its answer.
+func (t *Ticket) target() kill.Target {
+	call := t.judged
+	return kill.Target{Principal: call.Principal, Run: call.Run.ID, Parent: call.Run.Parent, Server: call.Server, Action: call.Action()}
 }
 
 func (g *Gateway) endTask(ctx context.Context, key taskKey, opened *Ticket) error {

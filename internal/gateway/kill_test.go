@@ -146,7 +146,26 @@ func TestKilledTasks(t *testing.T) {
 	g.Kills.Stop(o)
 	_, err := act(t, g, "tasks/cancel", `{"taskId":"t1"}`)
 	refusedBecause(t, err, sallyport.CauseKill)
-	w.records = nil
+	// Until its server has been told, nobody gets what the task brings meanwhile.
+	w.query = func(*Query) (Answer, error) {
+		return Answer{Result: sallyport.MustParse(`{"status":"completed","result":{"content":[]}}`)}, nil
+	}
+	_, err = get(t, g, "t1")
+	refusedBecause(t, err, sallyport.CauseKill)
+	w.execute = func(ctx context.Context, _ *Ticket, client Client) (Answer, error) {
+		m, err := wire.Parse([]byte(`{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"t1","status":"completed"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Answer{Result: sallyport.MustParse(`{}`)}, client.Tell(ctx, m)
+	}
+	hears := &agent{}
+	params := sallyport.MustParse(`{"notifications":{"taskIds":["t1"]}}`)
+	if _, err := g.Call(t.Context(), sallyport.Credential{}, &sallyport.Call{Kind: sallyport.KindSubscribe, Server: "shop",
+		Method: "subscriptions/listen", Params: params, Args: sallyport.MustParse(`{"uri":""}`)}, hears); err != nil || len(hears.told) != 0 {
+		t.Errorf("a subscription heard %d times, %v", len(hears.told), err)
+	}
+	w.execute, w.executed, w.records = nil, nil, nil
 	if err := g.EndTasks(t.Context(), order(kill.Tool, "shop/other")); err != nil || len(w.executed) != 0 {
 		t.Errorf("%v, %v", err, w.executed)
 	}

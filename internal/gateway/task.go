@@ -126,6 +126,10 @@ func (g *Gateway) task(ctx context.Context, server string, params sallyport.Valu
 	if ticket == nil {
 		return nil, sallyport.Refuse(sallyport.CauseMethod, "no open task %q", id)
 	}
+	// What it brings is its tool's, which may have been killed since.
+	if err := g.Kills.Stops(ticket.target()); err != nil {
+		return ticket, err
+	}
 	return ticket, g.Pins.Accepted(server)
 }
 
@@ -171,7 +175,7 @@ func (t *Ticket) ofTask(message wire.Message) (*Ticket, error) {
 	task := t.gateway.tasks.ticket(t.Call.Server, id, t.Call.Principal, t.Call.Run)
 	switch {
 	case task != nil:
-		return task.goingOn(t.Call), nil
+		return task.goingOn(t.Call), t.gateway.Kills.Stops(task.target())
 	case t.Call.Kind == sallyport.KindSubscribe:
 		return nil, fmt.Errorf("%s: no open task %q", message.Method, id)
 	default:

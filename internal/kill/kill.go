@@ -21,6 +21,7 @@ type Order struct {
 	ID     string    `json:"id"` // "k_…"
 	Pause  bool      `json:"pause,omitempty"`
 	Scope  Scope     `json:"scope"`
+	Below  []string  `json:"below,omitempty"` // of the scope's run: all that went on below it
 	Reason string    `json:"reason,omitempty"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
@@ -50,7 +51,10 @@ type Drained struct {
 
 // Covers reports whether the order stops a target. A pause lets what is under
 // way come to its end, with all that its server asks meanwhile.
-func (o *Order) Covers(t Target) bool { return o.Scope.Covers(t) && !(o.Pause && t.Asked) }
+func (o *Order) Covers(t Target) bool {
+	below := slices.Contains(o.Below, t.Run) || slices.Contains(o.Below, t.Parent)
+	return (o.Scope.Covers(t) || below) && !(o.Pause && t.Asked)
+}
 
 // What is the order's name: a kill also ends what is under way, what people
 // were asked and the runs; a pause lets those be.

@@ -33,6 +33,19 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// Of a run everything below it is stopped, however deep, and what begins there later.
+func TestBelow(t *testing.T) {
+	o := Order{Scope: Scope{Run, "r_1"}, Below: []string{"r_2", "r_3"}}
+	for _, c := range []struct {
+		run, parent string
+		want        bool
+	}{{"r_1", "", true}, {"r_2", "r_1", true}, {"r_3", "r_2", true}, {"r_4", "r_3", true}, {"r_5", "r_0", false}, {"r_0", "", false}, {"", "", false}} {
+		if got := o.Covers(Target{Run: c.run, Parent: c.parent}); got != c.want {
+			t.Errorf("%s below %s: %v", c.run, c.parent, got)
+		}
+	}
+}
+
 func TestScopesThatMeanNothing(t *testing.T) {
 	for _, s := range []Scope{{}, {All, "x"}, {Agent, ""}, {Tool, "desk"}, {Tool, "/pay"}, {Tool, "desk/"}, {"galaxy", "x"}} {
 		if s.Check() == nil {

@@ -493,8 +493,9 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		if e.Time.Before(end.time) {
 			e.Time = end.time // the log's time never goes back, whatever the clock does
 		}
-		// Here, so that no intent in a kill's scope comes behind the kill's entry.
-		if e.Type == sallyport.Intent && !w.regardless && c.kills.Stops(kill.TargetOf(e)) != nil {
+		// Here, so that no intent in a kill's scope comes behind the kill's entry, and no
+		// question behind those that the kill ends.
+		if (e.Type == sallyport.Intent || e.Type == sallyport.Held) && !w.regardless && c.kills.Stops(kill.TargetOf(e)) != nil {
 			w.err = sallyport.ErrOvertaken
 			continue
 		}

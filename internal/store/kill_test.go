@@ -68,6 +68,14 @@ func TestRegardlessOfAKill(t *testing.T) {
 	if err := s.Commit(t.Context(), intent("c_1")); !errors.Is(err, sallyport.ErrOvertaken) {
 		t.Errorf("an intent: %v", err)
 	}
+	// Nor is anybody asked: what the kill has ended would not be all.
+	held := asks("c_4", "q")
+	if err := s.Commit(t.Context(), held); !errors.Is(err, sallyport.ErrOvertaken) {
+		t.Errorf("a question: %v", err)
+	}
+	if all, _, err := s.Approvals(t.Context()); err != nil || len(all) > 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
 	happened := intent("c_2")
 	happened.Regardless = true
 	if err := s.Commit(t.Context(), happened); err != nil {
