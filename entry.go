@@ -1,9 +1,6 @@
 package sallyport
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Entry is one line of the log. It says what was asked, decided, done or
 // changed, never the payload itself: arguments and results appear as salted
@@ -85,24 +82,6 @@ const (
 	OutcomeWithheld Outcome = "withheld"   // came back and was not released
 	OutcomeUnknown  Outcome = "unknown"    // the gateway died or gave up before it knew
 )
-
-// Unsupported reports whether no task or message of the user supports a call: it
-// is not one that the task needs, what it is done to has nothing to do with the
-// task, or it does more than read and there is no task. A call that went ahead
-// though nobody looked counts as one; reading needs no support.
-func (e *Entry) Unsupported() bool {
-	reads := e.Kind != KindTool && e.Kind != KindTask || slices.Equal(e.Effects, []Effect{Read})
-	switch {
-	case !e.Type.decides():
-		return false
-	case slices.Contains(e.Labels, LabelOutside), slices.Contains(e.Labels, LabelUnlinked):
-		return true
-	case len(e.Labels) == 0:
-		return e.Type == Intent && !reads
-	default:
-		return !reads && !slices.Contains(e.Labels, LabelTask)
-	}
-}
 
 // Record is an entry with the payloads that it commits to. A nil payload is
 // none.

@@ -186,7 +186,7 @@ func unsupported(log Log) func(context.Context, store.Filter) ([]store.Found, er
 				return all, err
 			}
 			for _, f := range page {
-				if filter.Before = f.Entry.Index; f.Entry.Unsupported() {
+				if filter.Before = f.Entry.Index; unasked(&f.Entry) {
 					all = append(all, f)
 				}
 				if len(all) == limit || filter.Before == 0 {
