@@ -121,6 +121,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/pinned": 3, // what scanners see in pins
 	"sallyport/internal/app/aside":  2, // pure: rules that wait for their servers
 
+	"sallyport/internal/app/around":       5, // finds what people want to know beside a question
 	"sallyport/internal/app/asks":         5, // how people are asked through the agent's client
 	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
@@ -169,6 +170,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/provenance", "sallyport/internal/provenance/plain"}:       "its own parts, which know nothing of runs",
 	{"sallyport/cmd/sallyport", "sallyport/internal/redteam"}:                      "a verb of the command line, with its output there",
 	{"sallyport/internal/redteam", "sallyport/internal/redteam/world"}:             "its own part, which knows nothing of attacks",
+	{"sallyport/internal/app", "sallyport/internal/app/around"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/asks"}:                      "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/chores"}:                    "its own part, which knows nothing of calls",

@@ -80,7 +80,13 @@ func (c *Card) compare(a *sallyport.Approval, past []sallyport.Approval) {
 	seen := map[string][]string{}
 	compared := 0
 	for _, p := range past[:min(len(past), MaxPast)] {
-		switch p.At(a.Asked).State {
+		state := p.At(a.Asked).State
+		by := p.By
+		if by == "" {
+			by = p.Approver()
+		}
+		c.Past.Last = append(c.Past.Last, Decision{p.ID, state.String(), Exact(by), Exact(p.Reason), p.Asked})
+		switch state {
 		case sallyport.Approved, sallyport.Spent:
 			c.Past.Approved++
 		case sallyport.Refused:
@@ -101,10 +107,15 @@ func (c *Card) compare(a *sallyport.Approval, past []sallyport.Approval) {
 	}
 	for i := range c.Arguments {
 		before := seen[anyIndex(c.Arguments[i].Path)]
-		if compared == 0 || slices.Contains(before, c.Arguments[i].Value) {
+		if slices.Contains(before, c.Arguments[i].Value) {
 			continue
 		}
-		c.Arguments[i].New, c.Arguments[i].Before = true, before[:min(len(before), maxBefore)]
+		if means := c.Arguments[i].Means; means != "" {
+			c.First = append(c.First, "First time: "+means+" "+c.Arguments[i].Value)
+		}
+		if compared > 0 {
+			c.Arguments[i].New, c.Arguments[i].Before = true, before[:min(len(before), maxBefore)]
+		}
 	}
 }
 

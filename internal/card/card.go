@@ -40,12 +40,15 @@ type Card struct {
 	Tenant string `json:"tenant,omitempty"`
 	Run    string `json:"run"`
 	Words  []Said `json:"words"` // of the user to the run, the task first
+	Chain  []Link `json:"chain"` // the runs above, the first one first
 
 	Arguments []Argument `json:"arguments"` // every leaf
 	Beside    []Argument `json:"beside"`    // what else goes to the server
 	Findings  []string   `json:"findings"`  // what scanners saw in the arguments
 	Unscanned bool       `json:"unscanned"` // no scanner has looked, since no rule asks what they see
 	Careful   []string   `json:"careful"`   // what can fool the eye here
+	First     []string   `json:"first"`     // whom and what nobody agreed to before
+	Costs     []Cost     `json:"costs"`     // what it takes of limits
 
 	Rules   []Rule    `json:"rules"` // that ask
 	Given   []Yes     `json:"given"` // so far
@@ -53,7 +56,7 @@ type Card struct {
 	Asked   time.Time `json:"asked"`
 	Expires time.Time `json:"expires"`
 
-	Past Past `json:"past"` // of the same agent and tool
+	Past Past `json:"past"` // of this shape: the same agent and tool
 
 	Narrows  string `json:"narrows,omitempty"`  // the question in whose place this one is
 	Narrower string `json:"narrower,omitempty"` // the one in place of this one
@@ -71,10 +74,33 @@ type Said struct {
 	Strength string `json:"strength"`
 }
 
+// Link is a run above the one that asks.
+type Link struct {
+	Run   string `json:"run"`
+	Agent string `json:"agent"`
+	User  string `json:"user,omitempty"`
+	Task  string `json:"task,omitempty"` // what its user said first
+}
+
+// Cost is what a call takes of a limit, and what is left there without it.
+type Cost struct {
+	Limit   string    `json:"limit"`
+	Account string    `json:"account,omitempty"`
+	Unit    string    `json:"unit"`
+	Takes   string    `json:"takes"`
+	Left    string    `json:"left"`
+	Cap     string    `json:"cap"`
+	Beyond  bool      `json:"beyond,omitempty"` // there is less left than it takes
+	Resets  time.Time `json:"resets,omitzero"`  // when some of what is taken is free again
+}
+
 // Argument is one leaf of what goes to the server.
 type Argument struct {
 	Path  string `json:"path"`
 	Value string `json:"value"` // as JSON
+	// Means is what it is for, as far as that is known: who gets something, or which
+	// thing is meant.
+	Means string `json:"means,omitempty"`
 	// Writer is who could have written it and Readers who may read it; both empty
 	// where the policy does not look. From says where it was seen.
 	Writer  string `json:"writer,omitempty"`
@@ -109,11 +135,44 @@ type Past struct {
 	Approved int `json:"approved"`
 	Refused  int `json:"refused"`
 	Expired  int `json:"expired"`
+	// Last are all of them, the newest first.
+	Last []Decision `json:"last"`
+}
+
+// Decision is what became of one question.
+type Decision struct {
+	ID     string    `json:"id"`
+	State  string    `json:"state"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	Asked  time.Time `json:"asked"`
+}
+
+// Text says it in one sentence.
+func (p Past) Text() string {
+	if len(p.Last) == 0 {
+		return "This is the first question of this agent about this tool."
+	}
+	answered := p.Approved + p.Refused
+	if answered == 0 {
+		return fmt.Sprintf("Nobody answered or used any of the last %d like this.", p.Expired)
+	}
+	text := fmt.Sprintf("Of the last %d like this %d were agreed to and %d refused (%d %% of the answers)", len(p.Last), p.Approved, p.Refused, 100*p.Refused/answered)
+	if p.Expired > 0 {
+		text += fmt.Sprintf("; %d were not answered or not used in time", p.Expired)
+	}
+	return text + "."
 }
 
 // Around is what a card shows beside the question itself.
 type Around struct {
 	Words []Said
+	Chain []Link
+	Costs []Cost
+	// Uncounted is why nobody knows the costs.
+	Uncounted string
+	// Means says what arguments are for, by path: see Argument.
+	Means map[string]string
 	// Past are earlier questions about the same tool by the same agent, with what
 	// they asked, the newest first. A card says what differs from them.
 	Past []sallyport.Approval
@@ -148,7 +207,20 @@ func New(a *sallyport.Approval, around Around) (Card, error) {
 	}
 	c.Findings, c.Careful = findings(a.Findings), careful(a)
 	c.Unscanned = slices.ContainsFunc(a.Findings, func(f sallyport.Finding) bool { return f.Rule == sallyport.Unasked })
+	for _, link := range around.Chain {
+		c.Chain = append(c.Chain, Link{Exact(link.Run), Exact(link.Agent), Exact(link.User), Exact(link.Task)})
+	}
+	for _, cost := range around.Costs {
+		cost.Account = Exact(cost.Account)
+		c.Costs = append(c.Costs, cost)
+	}
+	if around.Uncounted != "" {
+		c.Careful = append(c.Careful, Exact("What it takes of limits can't be told: "+around.Uncounted))
+	}
 	c.Arguments, c.Beside = arguments(q, a.Origins), beside(q)
+	for i := range c.Arguments {
+		c.Arguments[i].Means = around.Means[c.Arguments[i].Path]
+	}
 	c.compare(a, around.Past)
 	return c, nil
 }
@@ -159,7 +231,7 @@ func Bare(a *sallyport.Approval) Card {
 	p := &a.Principal
 	c := Card{
 		ID: a.ID, State: a.State.String(), Effects: []string{}, Class: int(a.Class.Known()), Takes: takes(a),
-		Agent: Exact(p.Agent), Role: Exact(p.Role), User: Exact(p.User), Tenant: Exact(p.Tenant), Run: Exact(a.Run), Words: []Said{},
+		Agent: Exact(p.Agent), Role: Exact(p.Role), User: Exact(p.User), Tenant: Exact(p.Tenant), Run: Exact(a.Run), Words: []Said{}, Chain: []Link{}, First: []string{}, Costs: []Cost{}, Past: Past{Last: []Decision{}},
 		Arguments: []Argument{}, Beside: []Argument{}, Findings: []string{}, Careful: []string{},
 		Rules: []Rule{}, Given: []Yes{}, Open: open(a), Asked: a.Asked, Expires: a.Expires, Narrows: a.Narrows, Narrower: a.Narrower,
 		Refuser: Exact(a.By), Reason: Exact(a.Reason), Spent: Exact(a.Spent), Digest: a.Digest.String(), DigestWords: a.Digest.Words(),

@@ -30,7 +30,8 @@ func asked(question string) sallyport.Approval {
 func TestCard(t *testing.T) {
 	a := asked(refund)
 	a.Principal.Agent = "somebody else" // what counts is what the digest covers
-	c, err := New(&a, Around{Words: []Said{{"refund ana", "human"}}})
+	c, err := New(&a, Around{Words: []Said{{"refund ana", "human"}}, Chain: []Link{{Run: "r_0", Agent: "boss", User: "ana", Task: "refunds"}}, Uncounted: "no database",
+		Costs: []Cost{{Limit: "day", Account: "user=ana", Unit: "USD", Takes: "250.5", Left: "100", Cap: "500", Beyond: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,9 @@ func TestCard(t *testing.T) {
 			{Path: "more", Value: "{}"},
 		},
 		Beside:   []Argument{{Path: "inputResponses.a.action", Value: `"accept"`}},
-		Findings: []string{"injection/order in note, bytes 3 to 9"}, Careful: []string{},
+		Findings: []string{"injection/order in note, bytes 3 to 9"}, Careful: []string{"What it takes of limits can't be told: no database"},
+		First: []string{}, Chain: []Link{{Run: "r_0", Agent: "boss", User: "ana", Task: "refunds"}}, Past: Past{Last: []Decision{}},
+		Costs: []Cost{{Limit: "day", Account: "user=ana", Unit: "USD", Takes: "250.5", Left: "100", Cap: "500", Beyond: true}},
 		Rules: []Rule{{"look", "p.cedar:3", "money", "amount is at most 100.0", []string{"finance", "legal"}}},
 		Given: []Yes{{"finance", "bo", "board", time.Unix(1500, 0), "secret"}}, Open: []string{"legal"},
 		Asked: time.Unix(1000, 0), Expires: time.Unix(2000, 0), Digest: a.Digest.String(), DigestWords: a.Digest.Words(),
@@ -106,7 +109,9 @@ func TestVerbs(t *testing.T) {
 
 func past(args string, state sallyport.ApprovalState) sallyport.Approval {
 	a := asked(`{"args":` + args + `}`)
-	a.State = state
+	if a.State = state; state == sallyport.Refused {
+		a.By = "cy"
+	}
 	return a
 }
 
@@ -122,8 +127,9 @@ func TestCardComparesWithThePast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Past != (Past{Approved: 2, Refused: 1, Expired: 1}) {
-		t.Errorf("%+v", c.Past)
+	if p := c.Past; p.Approved != 2 || p.Refused != 1 || p.Expired != 1 || len(p.Last) != 4 || p.Last[1].State != "refused" || p.Last[1].By != "cy" || p.Last[0].By != "bo" ||
+		p.Text() != "Of the last 4 like this 2 were agreed to and 1 refused (33 % of the answers); 1 were not answered or not used in time." {
+		t.Errorf("%+v: %s", p, p.Text())
 	}
 	amount, known, stranger := c.Arguments[0], c.Arguments[1], c.Arguments[2]
 	if !amount.New || strings.Join(amount.Before, " ") != "7 6" {
@@ -132,8 +138,19 @@ func TestCardComparesWithThePast(t *testing.T) {
 	if known.New || !stranger.New || strings.Join(stranger.Before, " ") != `"acct-2" "acct-9" "acct-3"` {
 		t.Errorf("%+v, %+v", known, stranger)
 	}
-	if first, _ := New(&a, Around{}); first.Arguments[0].New {
+	first, _ := New(&a, Around{Means: map[string]string{"to[0]": "recipient"}})
+	if first.Arguments[0].New || first.Past.Text() != "This is the first question of this agent about this tool." {
 		t.Error("without a past nothing is new")
+	}
+	if len(first.First) != 1 || first.First[0] != `First time: recipient "acct-9"` || first.Arguments[1].Means != "recipient" {
+		t.Errorf("%q %+v", first.First, first.Arguments)
+	}
+	known2, err := New(&a, Around{Means: map[string]string{"to[0]": "recipient", "to[1]": "recipient"}, Past: []sallyport.Approval{past(`{"amount":7,"to":["acct-9"]}`, sallyport.Spent)}})
+	if err != nil || len(known2.First) != 1 || known2.First[0] != `First time: recipient "acct-1"` {
+		t.Errorf("%q %v", known2.First, err)
+	}
+	if text := (Past{Expired: 2, Last: make([]Decision, 2)}).Text(); text != "Nobody answered or used any of the last 2 like this." {
+		t.Error(text)
 	}
 }
 

@@ -83,7 +83,9 @@ func TestNoOtherTextIsForged(t *testing.T) {
 		a.By, a.Reason, a.Spent, a.Amount = text, text, text, text
 		a.Findings = []sallyport.Finding{{Scanner: "s", Rule: "r", Path: text}}
 		a.Origins = []string{text}
-		c, err := New(&a, Around{Words: []Said{{text, "human"}}})
+		earlier := a
+		earlier.State = sallyport.Refused
+		c, err := New(&a, Around{Words: []Said{{text, "human"}}, Chain: []Link{{text, text, text, text}}, Costs: []Cost{{Account: text}}, Uncounted: text, Past: []sallyport.Approval{earlier}})
 		if err != nil {
 			t.Fatal(err)
 		}

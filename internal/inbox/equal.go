@@ -50,7 +50,12 @@ func (i *Inbox) Equal(ctx context.Context, id string) ([]Question, error) {
 	questions := []Question{}
 	for _, a := range kept {
 		if slices.Contains(group, a.ID) {
-			q := i.open(ctx, a, earlier)
+			around := card.Around{}
+			if len(questions) == 0 { // what is around one is around all of the same agent, user and tool
+				opened, _ := i.Store.OpenApproval(ctx, a.ID)
+				around = i.around(ctx, &opened)
+			}
+			q := i.open(ctx, a, around, earlier)
 			q.Equal = slices.DeleteFunc(slices.Clone(group), func(other string) bool { return other == a.ID })
 			questions = append(questions, q)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport"
 	"sallyport/internal/asking"
@@ -148,5 +149,29 @@ func TestAnswerEqualIsSigned(t *testing.T) {
 	}
 	if group, err := i.Equal(t.Context(), "a_1"); err != nil || len(group) != 0 {
 		t.Errorf("over, and equal to others: %+v %v", group, err)
+	}
+}
+
+// Who is asked is said by name, and to whom it goes on when nobody answers.
+func TestWhoIsAsked(t *testing.T) {
+	i, _ := opened(asks("a_1", `{"amount":7}`))
+	names := func(q Question) string {
+		var all []string
+		for _, p := range q.People {
+			all = append(all, p.Name+" for "+strings.Join(p.Groups, " "))
+		}
+		return strings.Join(all, ", ")
+	}
+	q, err := i.Show(t.Context(), "a_1")
+	if err != nil || names(q) != "bo for finance, cy for finance" || len(q.Later) != 1 || q.Later[0] != "board" || !q.Escalates.Equal(start.Add(i.Terms().After)) {
+		t.Errorf("%s, then %v at %v; %v", names(q), q.Later, q.Escalates, err)
+	}
+	i.Now = func() time.Time { return start.Add(i.Terms().After) }
+	if q, err := i.Show(t.Context(), "a_1"); err != nil || names(q) != "bo for finance, cy for finance, eve for finance" || len(q.Later) != 0 || q.Escalated[0] != "board" {
+		t.Errorf("%s, then %v; %v", names(q), q.Later, err)
+	}
+	i.Terms().Alone = "operator"
+	if q, err := i.Show(t.Context(), "a_1"); err != nil || !strings.Contains(names(q), "operator for finance") {
+		t.Errorf("%s; %v", names(q), err)
 	}
 }

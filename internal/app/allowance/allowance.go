@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/card"
 	"sallyport/internal/config"
 	"sallyport/internal/limits"
 	"sallyport/internal/store"
@@ -133,6 +134,43 @@ func state(account *limits.Account, whole sallyport.Amount, label string) limits
 		Account: label, Cap: whole.String(), Used: used.String(), Reserved: reserved.String(), Left: max(0, whole-account.Total()).String(),
 		Percent: percent, Resets: account.Parts[0].Until, Empty: last.Until,
 	}
+}
+
+// Costs says what a call would take of which limits, and what is left there
+// without it. An error means that nobody can say.
+func (a *Allowance) Costs(ctx context.Context, call *sallyport.Call, tool *sallyport.Definition) ([]card.Cost, error) {
+	set, now := a.Set(), time.Now()
+	charges, err := set.Charges(call, tool, before{ctx, a.store})
+	if err != nil || len(charges) == 0 {
+		return nil, err
+	}
+	accounts, err := a.store.Ledger().Accounts(ctx, charges, now)
+	if err != nil {
+		return nil, err
+	}
+	var costs []card.Cost
+	for i, charge := range charges {
+		at := slices.IndexFunc(set.All(), func(l *limits.Limit) bool { return l.Name == charge.Limit })
+		account := &accounts[i]
+		whole := set.All()[at].Whole(account.Since, now)
+		left := max(0, whole-account.Total())
+		cost := card.Cost{Limit: charge.Limit, Account: charge.Label, Unit: charge.Unit, Takes: charge.Amount.String(), Left: left.String(), Cap: whole.String(), Beyond: charge.Amount > left}
+		if len(account.Parts) > 0 {
+			cost.Resets = account.Parts[0].Until
+		}
+		costs = append(costs, cost)
+	}
+	return costs, nil
+}
+
+// before is what calls cost before.
+type before struct {
+	ctx   context.Context
+	store *store.Store
+}
+
+func (b before) Typical(limit, action string) (sallyport.Amount, bool, error) {
+	return b.store.Ledger().Typical(b.ctx, limit, action)
 }
 
 // about says which calls a limit is about itself.
