@@ -69,6 +69,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/store/approvals": 2, // rows of one table, and nothing else
 	"sallyport/internal/store/runs":      2, // rows of one table, and nothing else
+	"sallyport/internal/store/index":     2, // rows of index.db, and nothing else
 	"sallyport/internal/store/ledger":    2, // rows of its tables, and nothing else
 	"sallyport/internal/store/file":      1, // touches one file, and nothing else
 	"sallyport/internal/store/kills":     2, // touches one file, and nothing else

@@ -121,3 +121,17 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	b.ReportMetric(float64(size), "entries")
 }
+
+// BenchmarkReindex builds the projections of 50,000 entries anew. One iteration is
+// one entry.
+func BenchmarkReindex(b *testing.B) {
+	s := open(b, b.TempDir())
+	calls(b, s, 25_000)
+	for b.Loop() {
+		start := processorTime(b)
+		if err := s.Reindex(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64((processorTime(b)-start).Nanoseconds())/1e3/50_000, "cpu-µs/entry")
+	}
+}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"sallyport"
-	"sallyport/internal/store/database"
+	"sallyport/internal/store/index"
 )
 
 // project brings the projections up to date with the entries, of which recent
@@ -41,10 +41,8 @@ func (r *Reader) forget(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback()
-	for _, statement := range []string{"DELETE FROM position", "DELETE FROM records", "DELETE FROM runs"} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return err
-		}
+	if err := index.Forget(tx); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
@@ -70,7 +68,7 @@ func (r *Reader) projectBatch(ctx context.Context, recent []written) (more bool,
 	if err != nil || next == size {
 		return false, err
 	}
-	p := projection{runs: map[string]*runRow{}, open: map[string]*recordRow{}}
+	batch, leaf := index.NewBatch(tx, r.Entry), sallyport.Digest{}
 	for w, err := range r.written(ctx, next, min(size, next+maxBatch), recent) {
 		if err != nil {
 			return false, err
@@ -79,17 +77,17 @@ func (r *Reader) projectBatch(ctx context.Context, recent []written) (more bool,
 		if err != nil {
 			return false, err
 		}
-		if err := p.add(ctx, tx, entry); err != nil {
+		if err := batch.Add(ctx, entry); err != nil {
 			return false, err
 		}
-		next, p.leaf = w.index+1, sallyport.LeafHash(w.text)
+		next, leaf = w.index+1, sallyport.LeafHash(w.text)
 	}
-	if err := p.save(ctx, tx); err != nil {
+	if err := batch.Save(ctx); err != nil {
 		return false, err
 	}
 	_, err = tx.ExecContext(ctx,
 		"INSERT INTO position (one, next, leaf) VALUES (1, $1, $2) ON CONFLICT (one) DO UPDATE SET next = excluded.next, leaf = excluded.leaf",
-		int64(next), p.leaf[:])
+		int64(next), leaf[:])
 	if err != nil {
 		return false, err
 	}
@@ -121,102 +119,4 @@ func (r *Reader) position(ctx context.Context, tx *sql.Tx, size uint64) (uint64,
 		return 0, errOtherLog
 	}
 	return next, nil
-}
-
-// projection gathers what one batch changes.
-type projection struct {
-	records []*recordRow
-	open    map[string]*recordRow // intents of this batch without outcome, by call
-	runs    map[string]*runRow
-	leaf    sallyport.Digest
-}
-
-type recordRow struct {
-	entry   *sallyport.Entry
-	outcome sallyport.Outcome
-	closed  uint64
-}
-
-type runRow struct {
-	principal             sallyport.Principal
-	first, last           uint64
-	calls, denied, opened int
-}
-
-func (p *projection) add(ctx context.Context, tx *sql.Tx, e *sallyport.Entry) error {
-	if e.Run != "" {
-		p.run(e)
-	}
-	if e.Type != sallyport.Closed {
-		record := &recordRow{entry: e}
-		p.records = append(p.records, record)
-		if e.Type == sallyport.Intent {
-			p.open[e.Call] = record
-		}
-		return nil
-	}
-	if record := p.open[e.Call]; record != nil {
-		record.outcome, record.closed = e.Outcome, e.Index
-		delete(p.open, e.Call)
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, "UPDATE records SET outcome = $1, closed = $2 WHERE call = $3 AND type = 'intent' AND outcome = ''",
-		string(e.Outcome), int64(e.Index), e.Call)
-	return err
-}
-
-func (p *projection) run(e *sallyport.Entry) {
-	run := p.runs[e.Run]
-	if run == nil {
-		run = &runRow{principal: e.Principal, first: e.Index}
-		p.runs[e.Run] = run
-	}
-	run.last = e.Index
-	switch e.Type {
-	case sallyport.Intent:
-		run.calls++
-		run.opened++
-	case sallyport.Refusal, sallyport.Held:
-		run.calls++
-		run.denied++
-	case sallyport.Closed:
-		run.opened--
-	}
-}
-
-func (p *projection) save(ctx context.Context, tx *sql.Tx) error {
-	insert, err := tx.PrepareContext(ctx, database.Positional(`INSERT INTO records
-		(idx, type, call, agent, person, tenant, run, server, name, verdict, observed, subject, outcome, closed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`))
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for _, record := range p.records {
-		e := record.entry
-		verdict, observed := "", 0
-		if e.Type != sallyport.Change {
-			verdict = e.Verdict.String()
-		}
-		if e.Observed {
-			observed = 1
-		}
-		_, err := insert.ExecContext(ctx, int64(e.Index), string(e.Type), e.Call, e.Principal.Agent, e.Principal.User,
-			e.Principal.Tenant, e.Run, e.Server, e.Name, verdict, observed, e.Subject, string(record.outcome), int64(record.closed))
-		if err != nil {
-			return err
-		}
-	}
-	for name, run := range p.runs {
-		_, err := tx.ExecContext(ctx, `INSERT INTO runs (run, agent, person, tenant, first, last, calls, denied, opened)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (run) DO UPDATE SET last = excluded.last, calls = runs.calls + excluded.calls,
-				denied = runs.denied + excluded.denied, opened = runs.opened + excluded.opened`,
-			name, run.principal.Agent, run.principal.User, run.principal.Tenant, int64(run.first), int64(run.last),
-			run.calls, run.denied, run.opened)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

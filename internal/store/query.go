@@ -2,28 +2,18 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"sallyport"
+	"sallyport/internal/store/index"
 )
 
-// Filter says which records a query wants. A zero field does not matter.
-type Filter struct {
-	Agent, User, Tenant, Run, Server, Name string
-
-	Type     sallyport.EntryType // Intent, Refusal, Held or Change
-	Verdict  string              // "allow", "hold" or "deny", of the policy
-	Outcome  sallyport.Outcome
-	Observed bool // only what observe mode let through
-	Subject  string
-
-	Since, Until time.Time // until is not included
-	Before       uint64    // only entries with a smaller index, for the next page
-	Limit        int       // at most so many; 100 when zero
-}
+// Filter says which records a query wants.
+type Filter = index.Filter
 
 // Found is an intent, refusal, hold or change, with the outcome of an intent.
 type Found struct {
@@ -36,25 +26,15 @@ func (r *Reader) Query(ctx context.Context, f Filter) ([]Found, error) {
 	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
-	where, args, err := r.where(ctx, f)
+	span, err := r.span(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	limit := f.Limit
-	if limit == 0 {
-		limit = 100
-	}
-	places, err := r.places(ctx, "SELECT idx, closed FROM records"+where+" ORDER BY idx DESC LIMIT "+strconv.Itoa(limit), args...)
+	places, err := f.Places(ctx, r.index, span)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]Found, len(places))
-	for i, p := range places {
-		if all[i], err = r.found(ctx, p); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return r.found(ctx, places)
 }
 
 // Count is how many records fit, whatever the filter's limit.
@@ -62,92 +42,87 @@ func (r *Reader) Count(ctx context.Context, f Filter) (n int, err error) {
 	if err := r.project(ctx, nil); err != nil {
 		return 0, err
 	}
-	where, args, err := r.where(ctx, f)
+	span, err := r.span(ctx, f)
 	if err != nil {
 		return 0, err
 	}
-	return n, r.index.QueryRowContext(ctx, "SELECT count(*) FROM records"+where, args...).Scan(&n)
+	return f.Count(ctx, r.index, span)
 }
 
-// place is where a record lies in the log.
-type place struct{ index, closed uint64 } // closed is 0 without an outcome
+// span is the entries of the filter's time.
+func (r *Reader) span(ctx context.Context, f Filter) (span index.Span, err error) {
+	span.To = math.MaxInt64
+	if f.Before != 0 {
+		span.To = f.Before
+	}
+	if !f.Since.IsZero() {
+		if span.From, err = r.firstAt(ctx, f.Since); err != nil {
+			return span, err
+		}
+	}
+	if !f.Until.IsZero() {
+		before, err := r.firstAt(ctx, f.Until)
+		if err != nil {
+			return span, err
+		}
+		span.To = min(span.To, before)
+	}
+	return span, nil
+}
 
-// places reads them all before anything else is done, so that the projections
-// are not held.
-func (r *Reader) places(ctx context.Context, statement string, args ...any) ([]place, error) {
-	rows, err := r.index.QueryContext(ctx, statement, args...)
+// found are the entries at places, and their outcomes.
+func (r *Reader) found(ctx context.Context, places []index.Place) ([]Found, error) {
+	var wanted []uint64
+	for _, p := range places {
+		if wanted = append(wanted, p.Index); p.Closed != 0 {
+			wanted = append(wanted, p.Closed)
+		}
+	}
+	entries, err := r.several(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var all []place
-	for rows.Next() {
-		var p place
-		if err := rows.Scan(&p.index, &p.closed); err != nil {
+	all := make([]Found, len(places))
+	for i, p := range places {
+		all[i].Entry = *entries[p.Index]
+		if p.Closed != 0 {
+			all[i].Outcome = entries[p.Closed]
+		}
+	}
+	return all, nil
+}
+
+// several are entries by their indexes, all of which must be there.
+func (r *Reader) several(ctx context.Context, indexes []uint64) (map[uint64]*sallyport.Entry, error) {
+	all := make(map[uint64]*sallyport.Entry, len(indexes))
+	for some := range slices.Chunk(indexes, chunk) {
+		var list []byte
+		for _, index := range some {
+			list = strconv.AppendUint(append(list, ','), index, 10)
+		}
+		rows, err := r.db.QueryContext(ctx, "SELECT idx, entry FROM entries WHERE idx IN ("+string(list[1:])+")")
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, p)
-	}
-	return all, rows.Err()
-}
-
-func (r *Reader) found(ctx context.Context, p place) (Found, error) {
-	entry, err := r.Entry(ctx, p.index)
-	if err != nil || p.closed == 0 {
-		return Found{Entry: entry}, err
-	}
-	outcome, err := r.Entry(ctx, p.closed)
-	return Found{entry, &outcome}, err
-}
-
-func (r *Reader) where(ctx context.Context, f Filter) (where string, args []any, err error) {
-	var conditions []string
-	add := func(condition string, value any) {
-		args = append(args, value)
-		conditions = append(conditions, condition+" $"+strconv.Itoa(len(args)))
-	}
-	for _, c := range []struct{ column, value string }{
-		{"agent", f.Agent}, {"person", f.User}, {"tenant", f.Tenant}, {"run", f.Run}, {"server", f.Server}, {"name", f.Name},
-		{"verdict", f.Verdict}, {"outcome", string(f.Outcome)}, {"subject", f.Subject},
-	} {
-		if c.value != "" {
-			add(c.column+" =", c.value)
+		for rows.Next() {
+			var w written
+			if err = rows.Scan(&w.index, &w.text); err != nil {
+				break
+			}
+			if all[w.index], err = w.parsed(); err != nil {
+				break
+			}
+		}
+		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+			return nil, err
 		}
 	}
-	switch f.Type {
-	case "":
-	case sallyport.Refusal, sallyport.Held, sallyport.Change: // in so many words, or SQLite would not know that there is an index
-		conditions = append(conditions, "type = '"+string(f.Type)+"'")
-	default:
-		add("type =", string(f.Type))
-	}
-	if f.Run != "" {
-		add("idx >= (SELECT first FROM runs WHERE run =", f.Run)
-		conditions[len(conditions)-1] += ")"
-	}
-	if f.Observed {
-		add("observed =", 1)
-	}
-	if f.Before != 0 {
-		add("idx <", int64(f.Before))
-	}
-	for _, c := range []struct {
-		condition string
-		at        time.Time
-	}{{"idx >=", f.Since}, {"idx <", f.Until}} {
-		if c.at.IsZero() {
-			continue
+	for _, index := range indexes {
+		if all[index] == nil {
+			return nil, fmt.Errorf("%w: no entry %d", ErrNotFound, index)
 		}
-		index, err := r.firstAt(ctx, c.at)
-		if err != nil {
-			return "", nil, err
-		}
-		add(c.condition, int64(index))
 	}
-	if len(conditions) == 0 {
-		return "", nil, nil
-	}
-	return " WHERE " + strings.Join(conditions, " AND "), args, nil
+	return all, nil
 }
 
 // Show is everything about one call, or about the entry with an index: the
@@ -174,10 +149,10 @@ func (r *Reader) indexesOf(ctx context.Context, call string) (indexes []uint64, 
 	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
-	places, err := r.places(ctx, "SELECT idx, closed FROM records WHERE call = $1 ORDER BY idx", call)
+	places, err := index.Of(ctx, r.index, call)
 	for _, p := range places {
-		if indexes = append(indexes, p.index); p.closed != 0 {
-			indexes = append(indexes, p.closed)
+		if indexes = append(indexes, p.Index); p.Closed != 0 {
+			indexes = append(indexes, p.Closed)
 		}
 	}
 	if len(indexes) == 0 && err == nil {
@@ -191,15 +166,14 @@ func (r *Reader) openIntents(ctx context.Context) ([]sallyport.Entry, error) {
 	if err := r.project(ctx, nil); err != nil {
 		return nil, err
 	}
-	places, err := r.places(ctx, "SELECT idx, closed FROM records WHERE type = 'intent' AND outcome = '' ORDER BY idx")
+	places, err := index.Unclosed(ctx, r.index)
 	if err != nil {
 		return nil, err
 	}
-	intents := make([]sallyport.Entry, len(places))
-	for i, p := range places {
-		if intents[i], err = r.Entry(ctx, p.index); err != nil {
-			return nil, err
-		}
+	found, err := r.found(ctx, places)
+	intents := make([]sallyport.Entry, len(found))
+	for i := range found {
+		intents[i] = found[i].Entry
 	}
-	return intents, nil
+	return intents, err
 }

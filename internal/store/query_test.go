@@ -40,10 +40,18 @@ func varied(t *testing.T, s *Store, n int) []sallyport.Entry {
 		case 3:
 			e.Observed, e.Verdict = true, sallyport.Deny
 		}
+		if r.Entry.Type == sallyport.Intent && e.Name == "pay" {
+			r.Charges = []sallyport.Charge{{Limit: "pays", Unit: "EUR", Account: "user=" + e.Principal.User, Window: sallyport.Window{Kind: sallyport.Fixed, Length: 2 * time.Minute},
+				Amount: 5e6, Cap: sallyport.MaxAmount, Ceiling: sallyport.MaxAmount}}
+		}
 		commit(t, s, r)
 		if r.Entry.Type == sallyport.Intent && rand.IntN(4) > 0 {
 			answer := outcome(r)
 			answer.Entry.Time = e.Time
+			for _, c := range r.Charges {
+				c.Cost = sallyport.Amount(rand.IntN(3)) * 5e6
+				answer.Charges = append(answer.Charges, c)
+			}
 			answer.Entry.Outcome = sallyport.Outcome(pick("ok", "error"))
 			commit(t, s, answer)
 		}
@@ -154,8 +162,9 @@ func TestQueryFindsExactly(t *testing.T) {
 func dump(t *testing.T, r *Reader) []string {
 	t.Helper()
 	var all []string
-	for _, table := range []string{"position", "records", "runs"} {
-		rows, err := r.index.Query("SELECT * FROM " + table + " ORDER BY 1")
+	for _, table := range []string{"position", "runs", "course", "spent", "fired",
+		"(SELECT idx, call, run, name, subject, closed, type, agent, person, tenant, server, bucket, verdict, observed, outcome FROM records JOIN facets ON id = facet)"} {
+		rows, err := r.index.Query("SELECT * FROM " + table + "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,6 +191,7 @@ func dump(t *testing.T, r *Reader) []string {
 		}
 		rows.Close()
 	}
+	slices.Sort(all)
 	return all
 }
 

@@ -14,6 +14,7 @@ import (
 	"sallyport"
 	"sallyport/internal/store/approvals"
 	"sallyport/internal/store/database"
+	"sallyport/internal/store/index"
 	"sallyport/internal/store/segment"
 )
 
@@ -46,7 +47,7 @@ func OpenReader(dir string) (*Reader, error) {
 		r.Close()
 		return nil, err
 	}
-	if r.index, err = database.Open(filepath.Join(dir, "index.db"), database.Index, "NORMAL"); err != nil {
+	if r.index, err = index.Open(filepath.Join(dir, "index.db")); err != nil {
 		r.Close()
 		return nil, err
 	}

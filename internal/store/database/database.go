@@ -49,48 +49,6 @@ CREATE TABLE IF NOT EXISTS settings (
 	value BLOB NOT NULL
 );`
 
-// Index is the tables of index.db: projections of the entries, which
-// Reindex builds anew.
-const Index = `
-CREATE TABLE IF NOT EXISTS position (
-	one  INTEGER PRIMARY KEY CHECK (one = 1),
-	next INTEGER NOT NULL,   -- first entry that is not projected
-	leaf BLOB NOT NULL       -- leaf hash of the one before it
-);
-CREATE TABLE IF NOT EXISTS records (  -- every entry but outcomes, with its outcome
-	idx      INTEGER PRIMARY KEY,
-	type     TEXT NOT NULL,
-	call     TEXT NOT NULL,
-	agent    TEXT NOT NULL,
-	person   TEXT NOT NULL,
-	tenant   TEXT NOT NULL,
-	run      TEXT NOT NULL,
-	server   TEXT NOT NULL,
-	name     TEXT NOT NULL,
-	verdict  TEXT NOT NULL,
-	observed INTEGER NOT NULL,
-	subject  TEXT NOT NULL,
-	outcome  TEXT NOT NULL,
-	closed   INTEGER NOT NULL  -- index of the outcome, 0 for none
-);
--- Every index costs each call as much as a tenth of its commit, so there are
--- few: what is asked for most is new, and found by going back from the newest.
-CREATE INDEX IF NOT EXISTS records_call ON records (call);
-CREATE INDEX IF NOT EXISTS records_open ON records (idx) WHERE type = 'intent' AND outcome = '';
--- Of what is rare the newest may be old. This one costs an allowed call nothing.
-CREATE INDEX IF NOT EXISTS records_rare ON records (type, idx) WHERE type = 'refusal' OR type = 'hold' OR type = 'change';
-CREATE TABLE IF NOT EXISTS runs (
-	run    TEXT PRIMARY KEY,
-	agent  TEXT NOT NULL,
-	person TEXT NOT NULL,
-	tenant TEXT NOT NULL,
-	first  INTEGER NOT NULL,
-	last   INTEGER NOT NULL,
-	calls  INTEGER NOT NULL,
-	denied INTEGER NOT NULL,  -- refused or held
-	opened INTEGER NOT NULL   -- intents without outcome
-);`
-
 // Positional is a statement with SQLite's own placeholders: the driver looks
 // a numbered one up by trying, which costs more than the statement itself.
 // The placeholders must be in order, each once.
@@ -102,6 +60,19 @@ var numbered = regexp.MustCompile(`\$[0-9]+`)
 // first, since SQLite would make it readable for others; its WAL gets the
 // same mode.
 func Open(path, schema, synchronous string) (*sql.DB, error) {
+	return open(path, synchronous, func(db *sql.DB) error {
+		_, err := db.Exec(schema)
+		return err
+	})
+}
+
+// OpenVersion opens a database whose tables can be made again: those of another
+// version are dropped.
+func OpenVersion(path, schema, synchronous string, version int) (*sql.DB, error) {
+	return open(path, synchronous, func(db *sql.DB) error { return renew(db, schema, version) })
+}
+
+func open(path, synchronous string, tables func(*sql.DB) error) (*sql.DB, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -111,11 +82,33 @@ func Open(path, schema, synchronous string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.Exec(schema); err != nil {
+	if err := tables(db); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return db, nil
+}
+
+// renew is one transaction: two programs may open the file at once.
+func renew(db *sql.DB, schema string, version int) error {
+	tx, err := db.Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var has int
+	if err := tx.QueryRow("PRAGMA user_version").Scan(&has); err != nil || has == version {
+		return err
+	}
+	var drop string
+	err = tx.QueryRow("SELECT coalesce(group_concat('DROP TABLE ' || name, ';'), '') FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'").Scan(&drop)
+	if err == nil {
+		_, err = tx.Exec(fmt.Sprintf("%s; %s; PRAGMA user_version = %d", drop, schema, version))
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // DSN names a file for the driver; mode is "rw" or "ro".
