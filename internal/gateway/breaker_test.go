@@ -70,3 +70,30 @@ func TestBreakers(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// A call that a client carries out itself ends for breakers, too, when the client says
+// what came of it: it would stay the one that tries it again for ever.
+func TestBreakersHearOfWitnessed(t *testing.T) {
+	g, w := open(t)
+	w.observe = false
+	enforce(t, g, w, `permit (principal, action, resource);`)
+	g.Breakers = breaker.New()
+	g.Breakers.Configure([]breaker.Rule{{Per: breaker.Agent, On: breaker.Denials, Rate: 100, Calls: 1, Within: time.Minute, Open: 50 * time.Millisecond}})
+	g.Breakers.Denied(&sallyport.Entry{Type: sallyport.Refusal, Cause: sallyport.CausePolicy, Kind: sallyport.KindTool, Principal: sallyport.Principal{Agent: "bot"}})
+	_, err := g.Open(t.Context(), sallyport.Credential{}, pay())
+	refusedBecause(t, err, sallyport.CauseBreaker)
+	time.Sleep(60 * time.Millisecond)
+	ticket, err := g.Open(t.Context(), sallyport.Credential{}, pay())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ticket.Witness(t.Context(), sallyport.MustParse(`{"content":[]}`), false); err != nil {
+		t.Fatal(err)
+	}
+	if all := g.Breakers.All(); len(all) != 1 || all[0].State != "closed" {
+		t.Errorf("%+v", all)
+	}
+	if _, err := g.Open(t.Context(), sallyport.Credential{}, pay()); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}

@@ -61,5 +61,6 @@ func (t *Ticket) Witness(ctx context.Context, result sallyport.Value, failed boo
 	if j.modified != nil && !j.observed {
 		instead = j.value
 	}
+	t.left(ctx, &entry, nil)
 	return instead, refused, t.end(ctx, j.kept, entry, true, result)
 }
