@@ -15,8 +15,9 @@ import (
 
 func (c *cli) labCommand() *cobra.Command {
 	kit := lab.Kit{Out: c.out, Errs: c.errs, Open: openLab, Print: c.print, Usage: usage, Failed: &codeError{code: exitFailed}}
+	recorded := replay.Kit{Out: c.out, Errs: c.errs, Print: c.print, Usage: usage}
 	return group("lab", "Play attacks, and put recorded runs to a policy",
-		kit.Run(), kit.List(), replay.Verb(replay.Kit{Out: c.out, Errs: c.errs, Print: c.print, Usage: usage}))
+		kit.Run(), kit.List(), replay.Verb(recorded), replay.AttentionVerb(recorded, kit.Twins))
 }
 
 // openLab starts a gateway as "up" does, and returns when it has seen its servers.

@@ -229,24 +229,31 @@ func (g *gateway) noticed(ctx context.Context, server string) error {
 }
 
 // approve is a human who agrees to all that waits, and has read at the agent's end
-// which number it was told.
-func (g *gateway) approve(ctx context.Context) error {
+// which number it was told. It says how many looks that took: equal questions are one.
+func (g *gateway) approve(ctx context.Context) (looks int, err error) {
 	all, err := control.Get[[]inbox.Question](ctx, g.control, "/approvals")
 	if err != nil {
-		return err
+		return 0, err
 	}
+	looked := map[string]bool{}
 	for _, waiting := range all {
 		q, err := control.Get[inbox.Question](ctx, g.control, "/approvals/"+url.PathEscape(waiting.ID))
 		if err != nil {
-			return err
+			return looks, err
+		}
+		if !looked[q.ID] {
+			looks++
+		}
+		for _, equal := range q.Equal {
+			looked[equal] = true
 		}
 		asked := sallyport.Approval{ID: q.ID, Digest: sallyport.DigestOf([]byte(q.Question))}
 		answer := inbox.Answer{Digest: q.Digest, Approve: true, Proof: asking.Proof{Secret: secret, Typed: asked.Number()}}
 		if _, err := control.Post[inbox.Question](ctx, g.control, "/approvals/"+url.PathEscape(q.ID), answer); err != nil {
-			return err
+			return looks, err
 		}
 	}
-	return nil
+	return looks, nil
 }
 
 // run begins a run as a launcher does, and returns its token.

@@ -58,7 +58,7 @@ func Play(ctx context.Context, open scenario.Open, s *scenario.Scenario, scanner
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	began := time.Now()
-	p := play{open, s, scanners}
+	p := play{open, s, scanners, &scenario.Asked{}}
 	r := Result{Name: s.Name, Title: s.Title(), Needs: s.Open, State: Passed}
 	r.Attack = check(p.attack(ctx))
 	twin, stopped := p.behind(ctx)
@@ -95,11 +95,23 @@ func stillOpen(err error) Check {
 	}
 }
 
+// Twin plays the honest work of a scenario alone, as Play does, and counts how often
+// people are asked about it.
+func Twin(ctx context.Context, open scenario.Open, s *scenario.Scenario) (scenario.Asked, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	p := play{open: open, s: s, asked: &scenario.Asked{}}
+	var twin error
+	err := p.through(ctx, p.rules(false), s.Off, "", nil, func(b *bench, g *gateway) { twin = p.twin(ctx, b, g) })
+	return *p.asked, errors.Join(twin, err)
+}
+
 // play is one scenario being played.
 type play struct {
 	open     scenario.Open
 	s        *scenario.Scenario
 	scanners bool
+	asked    *scenario.Asked // about its twin
 }
 
 // attempt is one way in which an attack is tried.
@@ -290,6 +302,7 @@ func (p play) twin(ctx context.Context, b *bench, g *gateway) error {
 	if err := p.follow(ctx, played, task, script, ""); err != nil {
 		return err
 	}
+	p.asked.Add(scenario.Asked{Twins: 1, Calls: played.calls, Questions: len(played.held), Looks: played.looks})
 	if len(played.failed) > 0 {
 		return fmt.Errorf("the honest work is not done: %s", strings.Join(played.failed, "; "))
 	}

@@ -122,3 +122,22 @@ func TestJUnit(t *testing.T) {
 		t.Errorf("%+v\n%s", got, b.String())
 	}
 }
+
+// A twin that asks people is counted as often as its scenario says.
+func TestTwin(t *testing.T) {
+	all, err := scenario.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if s.Name != "S13-standing" {
+			continue
+		}
+		asked, err := lab.Twin(t.Context(), open(t), s)
+		if err != nil || asked.Twins != 1 || asked.Questions != 1 || asked.Looks != 1 || asked.Calls < 2 {
+			t.Errorf("%+v: %v", asked, err)
+		}
+		return
+	}
+	t.Fatal("there is no S13-standing any more")
+}

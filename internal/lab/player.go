@@ -26,6 +26,8 @@ type player struct {
 	token    string // of the run in which it acts
 	sessions map[string]*mcp.ClientSession
 
+	calls  int      // that were made
+	looks  int      // at what they asked
 	held   []string // calls about which people were asked
 	failed []string // that did not go through
 	read   []string // what the first agent has read
@@ -142,7 +144,7 @@ func (p *player) do(ctx context.Context, step puppet.Step) (read []string, err e
 		}
 	case "approve":
 		if p.gateway != nil {
-			err = p.gateway.approve(ctx)
+			_, err = p.gateway.approve(ctx)
 		}
 	default:
 		return nil, fmt.Errorf("there is no step %q", step.Verb)
@@ -175,12 +177,14 @@ func (p *player) changes(ctx context.Context, server string) ([]string, error) {
 
 // call calls a tool. Where people agree, a call that was held is made again.
 func (p *player) call(ctx context.Context, step puppet.Step) ([]string, error) {
+	p.calls++
 	result, err := p.callTool(ctx, step)
 	if err == nil && isHeld(result) {
 		p.held = append(p.held, fmt.Sprintf("%s: %s", step, strings.Join(texts(result), " ")))
 		if p.agrees {
-			if err := p.gateway.approve(ctx); err != nil {
-				return nil, err
+			looks, failed := p.gateway.approve(ctx)
+			if p.looks += looks; failed != nil {
+				return nil, failed
 			}
 			result, err = p.callTool(ctx, step)
 		}

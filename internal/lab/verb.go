@@ -113,6 +113,21 @@ func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	return names, cobra.ShellCompDirectiveDefault // files, too
 }
 
+// Twins plays the honest work of every scenario, and counts how often people are
+// asked about it.
+func (k Kit) Twins(ctx context.Context) (all scenario.Asked, err error) {
+	scenarios, err := scenario.All()
+	for i, s := range scenarios {
+		fmt.Fprintf(k.Errs, "%*d/%d %s\n", len(fmt.Sprint(len(scenarios))), i+1, len(scenarios), terminal.Visible(s.Name))
+		one, err := Twin(ctx, k.Open, s)
+		if err != nil {
+			return all, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		all.Add(one)
+	}
+	return all, err
+}
+
 // chosen finds scenarios by name, and reads those that are files.
 func (k Kit) chosen(args []string) ([]*scenario.Scenario, error) {
 	all, err := scenario.All()

@@ -156,7 +156,7 @@ func (g *gate) play(ctx context.Context, number int, o Options) ([]Line, error) 
 		l.Call, l.Tool, l.Args, l.Injected = i, c.Tool, cut(string(c.Args.AppendCanonical(nil))), c.Injected
 		l.Writes = slices.Contains(g.suite.Writes, c.Tool)
 		l.Again = c.Injected && slices.ContainsFunc(run.Calls[:i], func(before Call) bool {
-			return !before.Injected && before.Tool == c.Tool && string(before.Args.AppendCanonical(nil)) == string(c.Args.AppendCanonical(nil))
+			return !before.Injected && before.same(&c)
 		})
 		l.decided(entry, c)
 		lines = append(lines, l)
@@ -167,6 +167,11 @@ func (g *gate) play(ctx context.Context, number int, o Options) ([]Line, error) 
 	}
 	_, err = g.runs.End(ctx, identity.Operator(), begun.Run)
 	return lines, err
+}
+
+// same reports whether a call does what another one does.
+func (c *Call) same(other *Call) bool {
+	return c.Tool == other.Tool && string(c.Args.AppendCanonical(nil)) == string(other.Args.AppendCanonical(nil))
 }
 
 // decided fills in what the entry of the decision says.

@@ -18,3 +18,16 @@ type Open func(ctx context.Context, dir, config string) (Gate, error)
 // DemoServer is the one of the starter's servers whose tools its flow rules name. It is accepted as it comes with
 // Sallyport, and nobody calls it here.
 const DemoServer = "cloud"
+
+// Asked is how often people are asked about honest work.
+type Asked struct {
+	Twins     int `json:"twins"`
+	Calls     int `json:"calls"`
+	Questions int `json:"questions"`
+	Looks     int `json:"looks"` // at cards, where equal questions that wait together are one
+}
+
+// Add adds up.
+func (a *Asked) Add(b Asked) {
+	*a = Asked{a.Twins + b.Twins, a.Calls + b.Calls, a.Questions + b.Questions, a.Looks + b.Looks}
+}
