@@ -40,9 +40,6 @@ const (
 	argonKeySize = 32
 )
 
-// longestBackoff bounds how long one guesser can keep the human out.
-const longestBackoff = time.Minute
-
 // Human is the credentials of people. No agent holds one, no command prints one,
 // and nothing remembers that it was shown. The operator's may loosen and accept;
 // everybody's answers approvals.
@@ -52,14 +49,41 @@ type Human struct {
 
 	mu     sync.Mutex // one verification at a time: each takes 64 MiB
 	people map[string]*person
+	logins [2]guesses               // at the port, by strangers and by whoever is known there
 	names  atomic.Pointer[[]string] // of people, for who must not wait for a verification
 }
 
 // person is one credential, with the guesses at it.
 type person struct {
-	record   string
+	record string
+	guesses
+}
+
+// guesses are wrong secrets. After each the next is looked at only after a while,
+// twice as long each time.
+type guesses struct {
 	failures int
 	barred   time.Time // no guess is looked at before
+}
+
+// longestBackoff bounds how long one guesser can keep the human out, forgetAfter
+// says after how long without a guess the first wait is short again.
+const longestBackoff, forgetAfter = time.Minute, 10 * time.Minute
+
+func (g *guesses) tooSoon(now time.Time) error {
+	if wait := g.barred.Sub(now); wait > 0 {
+		return fmt.Errorf("%w: try again in %s", ErrTooSoon, wait.Round(time.Second)+time.Second)
+	}
+	return nil
+}
+
+func (g *guesses) wrong(now time.Time) error {
+	if now.Sub(g.barred) > forgetAfter {
+		g.failures = 0
+	}
+	g.failures++
+	g.barred = now.Add(min(time.Second<<min(g.failures-1, 10), longestBackoff))
+	return ErrWrongSecret
 }
 
 // Errors of the human's credential.
@@ -144,9 +168,8 @@ func (h *Human) mayEnroll(who, current string) error {
 	return h.verify(OperatorName, current)
 }
 
-// Verify checks the secret of a person. After each wrong guess the next is looked
-// at only after a while, twice as long each time, so that whoever reaches the
-// control socket can't try many. A guess at one person bars nobody else.
+// Verify checks the secret of a person at the control socket, where a guess at one
+// person bars nobody else.
 func (h *Human) Verify(who, secret string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -161,20 +184,54 @@ func (h *Human) verify(who, secret string) error {
 	case p == nil:
 		return ErrNoPerson
 	}
-	if wait := p.barred.Sub(h.now()); wait > 0 {
-		return fmt.Errorf("%w: try again in %s", ErrTooSoon, wait.Round(time.Second)+time.Second)
+	if err := p.tooSoon(h.now()); err != nil {
+		return err
 	}
-	salt, key, err := parsePHC(p.record)
+	right, err := p.is(secret)
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare(key, derive(secret, salt)) != 1 {
-		p.failures++
-		p.barred = h.now().Add(min(time.Second<<min(p.failures-1, 10), longestBackoff))
-		return ErrWrongSecret
+	if !right {
+		return p.wrong(h.now())
 	}
-	p.failures, p.barred = 0, time.Time{}
+	p.guesses = guesses{}
 	return nil
+}
+
+// Login checks the secret of a person at the port, which agents reach, too. Guesses
+// there bar nobody at the control socket, so that no agent can keep people from
+// answering. Known is who has shown a link before, which is had at the socket
+// alone: for them the guesses of strangers don't count.
+func (h *Human) Login(known bool, who, secret string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	door := &h.logins[0]
+	if known {
+		door = &h.logins[1]
+	}
+	if err := door.tooSoon(h.now()); err != nil {
+		return err
+	}
+	p, enrolled := h.people[who]
+	if !enrolled { // whoever asks learns neither by the answer nor by its time who has
+		p = &person{record: phc(make([]byte, 16), make([]byte, argonKeySize))}
+	}
+	right, err := p.is(secret)
+	if err != nil {
+		return err
+	}
+	if !right {
+		return door.wrong(h.now())
+	}
+	return nil
+}
+
+func (p *person) is(secret string) (bool, error) {
+	salt, key, err := parsePHC(p.record)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(key, derive(secret, salt)) == 1, nil
 }
 
 func derive(secret string, salt []byte) []byte {

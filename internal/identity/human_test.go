@@ -76,3 +76,54 @@ func TestPeople(t *testing.T) {
 		t.Error("enrolled a secret that is not saved")
 	}
 }
+
+// At the port guesses bar whoever guesses there, and neither people at the control
+// socket nor whoever has shown a link; nobody learns there who has enrolled.
+func TestLogin(t *testing.T) {
+	store, clock := &memory{}, &clock{time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	h, err := LoadHuman(t.Context(), store, clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const first, anas = "the operator's", "ana's own one"
+	if err := h.Enroll(t.Context(), OperatorName, first, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Enroll(t.Context(), "ana", anas, first); err != nil {
+		t.Fatal(err)
+	}
+	for _, known := range []bool{false, true} {
+		if err := h.Login(known, "ana", anas); err != nil {
+			t.Errorf("known %v: %v", known, err)
+		}
+	}
+	for _, who := range []string{"ana", "nobody"} {
+		if err := h.Login(false, who, "a wrong secret"); err == nil || err.Error() != ErrWrongSecret.Error() {
+			t.Errorf("%q: %v", who, err)
+		}
+		if err := h.Login(false, OperatorName, first); !errors.Is(err, ErrTooSoon) {
+			t.Errorf("right after a wrong one: %v", err)
+		}
+		if err := h.Login(true, OperatorName, first); err != nil {
+			t.Errorf("a stranger's guess at %q bars who is known: %v", who, err)
+		}
+		for person, secret := range map[string]string{"ana": anas, OperatorName: first} {
+			if err := h.Verify(person, secret); err != nil {
+				t.Errorf("a guess at the port bars %s: %v", person, err)
+			}
+		}
+		clock.time = clock.time.Add(longestBackoff)
+	}
+	if err := h.Login(false, "nobody", ""); !errors.Is(err, ErrWrongSecret) {
+		t.Errorf("the secret of nobody: %v", err)
+	}
+	// It takes twice as long each time, and after a while without any it is short again.
+	h.logins[1] = guesses{failures: 11, barred: clock.time}
+	if _ = h.Login(true, "ana", "wrong"); !h.logins[1].barred.Equal(clock.time.Add(longestBackoff)) {
+		t.Errorf("after 12: %v", h.logins[1].barred.Sub(clock.time))
+	}
+	clock.time = clock.time.Add(longestBackoff + forgetAfter + 1)
+	if _ = h.Login(true, "ana", "wrong"); !h.logins[1].barred.Equal(clock.time.Add(time.Second)) {
+		t.Errorf("after a while: %v", h.logins[1].barred.Sub(clock.time))
+	}
+}
