@@ -202,14 +202,17 @@ func (n *Notifier) Tell(e Event) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	room := maxWaiting
+	if e.Kind != Kill && e.Kind != Log { // which nothing that agents bring about may crowd out
+		room = maxWaiting / 2
+	}
 	for _, one := range n.targets {
-		if !one.target.wants(&e) {
-			continue
-		}
-		select {
-		case one.queue <- e:
+		switch {
+		case !one.target.wants(&e):
+		case len(one.queue) < room: // n.mu is held, so it does not grow meanwhile
+			one.queue <- e
 		default: // nothing that happens may wait for somebody to be told
-			one.lost(fmt.Errorf("more than %d messages wait", maxWaiting))
+			one.lost(fmt.Errorf("%d messages wait already", room))
 			n.log.Error("a notification is lost: too many wait", "target", one.target.Name, "event", e.Kind)
 		}
 	}

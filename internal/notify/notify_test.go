@@ -299,7 +299,7 @@ func TestNobodyWaits(t *testing.T) {
 	began := time.Now()
 	for range maxWaiting + 50 {
 		n.Tell(hostile)
-		if len(n.targets[1].queue) > maxWaiting/2 {
+		if len(n.targets[1].queue) > maxWaiting/4 {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
@@ -309,6 +309,33 @@ func TestNobodyWaits(t *testing.T) {
 	until(t, "the other is told", func() bool { return n.All()[1].Told == maxWaiting+50 })
 	if s := n.All()[0]; s.Lost < 45 || s.Waiting > maxWaiting {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Whatever agents bring about, there is room for what people do to stop them.
+func TestRoomForKills(t *testing.T) {
+	hang := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	defer server.Close()
+	defer close(hang)
+	n, _ := notifier(t, Target{Kind: Webhook, Name: "hangs", URL: server.URL, Key: key})
+	for _, kind := range []string{Asked, Expired, Escalated, Limit, Breaker, Quarantine} {
+		for range maxWaiting {
+			e := hostile
+			e.Kind = kind
+			n.Tell(e)
+		}
+	}
+	if s := n.All()[0]; s.Waiting > maxWaiting/2 {
+		t.Errorf("%+v", s)
+	}
+	lost := n.All()[0].Lost
+	for range maxWaiting / 4 {
+		n.Tell(Event{Kind: Kill, Title: "Killed"})
+		n.Tell(Event{Kind: Log, Title: "The log"})
+	}
+	if s := n.All()[0]; s.Lost != lost || s.Waiting < maxWaiting/2 {
+		t.Errorf("%d were lost before: %+v", lost, s)
 	}
 }
 

@@ -214,7 +214,7 @@ func (h *Herald) look(ctx context.Context, now time.Time, first bool) error {
 	for _, a := range all {
 		told, known := before[a.ID]
 		switch state := a.At(now).State; {
-		case state == sallyport.Expired && known:
+		case state == sallyport.Expired && known && a.By == "": // and nobody has closed it
 			events = append(events, about(notify.Expired, "Nobody has answered in time: the call is refused", &a, a.Groups()))
 		case state == sallyport.Pending:
 			more := h.Escalated(&a, now)

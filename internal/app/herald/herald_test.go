@@ -132,6 +132,21 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("what was answered: %s", got)
 	}
 
+	// What its agent has withdrawn, what a kill has ended and what a grant has answered
+	// is no silence of people.
+	closed := question("4", now)
+	w.asked = []sallyport.Approval{closed}
+	_ = w.look(t.Context(), now, false)
+	closed, err := closed.Withdraw("bot", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.asked = []sallyport.Approval{closed}
+	_ = w.look(t.Context(), now, false)
+	if got := w.next(); got != "" {
+		t.Errorf("what was withdrawn: %s", got)
+	}
+
 	again := begin(t)
 	again.asked = []sallyport.Approval{a}
 	_ = again.look(t.Context(), now.Add(2*time.Minute), true)
