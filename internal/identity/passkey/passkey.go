@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"sync"
@@ -32,8 +33,8 @@ const record = "passkeys "
 
 const (
 	// open is how long a ceremony may take, maxOpen how many there are of one
-	// person, or of nobody known.
-	open, maxOpen = 5 * time.Minute, 64
+	// person, and maxLogins of nobody known.
+	open, maxOpen, maxLogins = 5 * time.Minute, 64, 4096
 	// maxKeys is how many passkeys a person may have.
 	maxKeys = 16
 )
@@ -163,17 +164,9 @@ func (p *Passkeys) BeginEnrol(ctx context.Context, origin, person string) (id st
 	if err != nil {
 		return "", nil, err
 	}
-	all, err := p.load(ctx)
+	k, err := p.known(ctx, person)
 	if err != nil {
 		return "", nil, err
-	}
-	k := all[person]
-	if k == nil {
-		k = &kept{Handle: make([]byte, 32)}
-		rand.Read(k.Handle) // never fails (crypto/rand)
-		if err := p.save(ctx, person, k); err != nil {
-			return "", nil, err
-		}
 	}
 	if len(k.Keys) >= maxKeys {
 		return "", nil, fmt.Errorf("%s has %d passkeys already", person, len(k.Keys))
@@ -188,6 +181,36 @@ func (p *Passkeys) BeginEnrol(ctx context.Context, origin, person string) (id st
 		return "", nil, err
 	}
 	return p.begin(&ceremony{relying: w, session: session, person: person, enrols: true}, options.Response)
+}
+
+// known is a person's record, a fresh one where there is none.
+func (p *Passkeys) known(ctx context.Context, person string) (*kept, error) {
+	p.mu.Lock() // of two at once the second must not take the first's passkey away
+	defer p.mu.Unlock()
+	all, err := p.load(ctx)
+	if err != nil || all[person] != nil {
+		return all[person], err
+	}
+	return p.fresh(ctx, person)
+}
+
+func (p *Passkeys) fresh(ctx context.Context, person string) (*kept, error) {
+	k := &kept{Handle: make([]byte, 32)}
+	rand.Read(k.Handle) // never fails (crypto/rand)
+	return k, p.save(ctx, person, k)
+}
+
+// Forget forgets all passkeys of a person, and what is begun.
+func (p *Passkeys) Forget(ctx context.Context, person string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.ceremonies, func(_ string, one *ceremony) bool { return one.person == person })
+	all, err := p.load(ctx)
+	if err != nil || all[person] == nil {
+		return err
+	}
+	_, err = p.fresh(ctx, person)
+	return err
 }
 
 // FinishEnrol keeps the passkey.
@@ -320,16 +343,22 @@ func (p *Passkeys) begin(c *ceremony, options any) (id string, ask []byte, err e
 	c.until = p.now().Add(open)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	same := 0 // logins, which anybody can begin, must not keep people from answering
+	same, oldest := 0, ""
 	for old, one := range p.ceremonies {
-		if !p.now().Before(one.until) {
+		switch {
+		case !p.now().Before(one.until):
 			delete(p.ceremonies, old)
-		} else if one.person == c.person {
-			same++
+		case one.person == c.person:
+			if same++; oldest == "" || one.until.Before(p.ceremonies[oldest].until) {
+				oldest = old
+			}
 		}
 	}
-	if same >= maxOpen {
-		return "", nil, errors.New("too many people are at it at once: try again in some minutes")
+	switch {
+	case c.person == "" && same >= maxLogins: // anybody can begin one, and must not keep people from it
+		delete(p.ceremonies, oldest)
+	case c.person != "" && same >= maxOpen:
+		return "", nil, errors.New("this person is at it too often at once: try again in some minutes")
 	}
 	p.ceremonies[id] = c
 	return id, ask, nil

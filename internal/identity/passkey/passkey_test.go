@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -278,11 +279,60 @@ func TestEnrol(t *testing.T) {
 	if err := p.FinishEnrol(t.Context(), id, d.enrol(t, ask)); !errors.Is(err, ErrOver) {
 		t.Errorf("a login enrolled something: %v", err)
 	}
+	// Logins, which anybody can begin, keep nobody from logging in or answering.
 	for range maxOpen {
-		begin(t, p, "", sallyport.Digest{})
+		begin(t, p, "maren", sallyport.Digest{})
 	}
-	if _, _, err := p.BeginShow(t.Context(), site, "", sallyport.Digest{}); err == nil {
-		t.Error("logins without end")
+	if _, _, err := p.BeginShow(t.Context(), site, "maren", sallyport.Digest{}); err == nil {
+		t.Error("ceremonies of a person without end")
 	}
-	begin(t, p, "maren", sallyport.Digest{})
+	first, _ := begin(t, p, "", sallyport.Digest{})
+	for n := range maxLogins - 1 {
+		p.ceremonies[fmt.Sprint(n)] = &ceremony{until: p.ceremonies[first].until.Add(time.Duration(n+1) * time.Millisecond)}
+	}
+	id, ask = begin(t, p, "", sallyport.Digest{})
+	if p.ceremonies[first] != nil || len(p.ceremonies) != maxLogins+maxOpen {
+		t.Errorf("%d ceremonies", len(p.ceremonies))
+	}
+	if who, err := p.FinishShow(t.Context(), id, d.show(t, ask), sallyport.Digest{}); who != "maren" || err != nil {
+		t.Errorf("while others begin: %q, %v", who, err)
+	}
+}
+
+// With another secret the passkeys that somebody enrolled with the old one are no
+// more, nor what they had begun.
+func TestForget(t *testing.T) {
+	store := records{}
+	p := New(store, time.Now)
+	d, other := enrolled(t, p, "maren"), enrolled(t, p, "curtis")
+	id, ask := begin(t, p, "maren", sallyport.Digest{})
+	enrols, request, err := p.BeginEnrol(t.Context(), site, "maren")
+	if err == nil {
+		err = p.Forget(t.Context(), "maren")
+	}
+	if err == nil {
+		err = p.Forget(t.Context(), "nobody")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*Passkeys{p, New(store, time.Now)} {
+		if n, err := p.Has(t.Context(), site, "maren"); n != 0 || err != nil {
+			t.Errorf("%d left, %v", n, err)
+		}
+	}
+	if _, err := p.FinishShow(t.Context(), id, d.show(t, ask), sallyport.Digest{}); err == nil {
+		t.Error("what was begun before is good")
+	}
+	if err := p.FinishEnrol(t.Context(), enrols, newDevice(t).enrol(t, request)); err == nil {
+		t.Error("an enrolment that was begun before is good")
+	}
+	id, ask = begin(t, p, "", sallyport.Digest{})
+	if who, err := p.FinishShow(t.Context(), id, d.show(t, ask), sallyport.Digest{}); err == nil {
+		t.Errorf("it logs %q in", who)
+	}
+	id, ask = begin(t, p, "", sallyport.Digest{})
+	if who, err := p.FinishShow(t.Context(), id, other.show(t, ask), sallyport.Digest{}); who != "curtis" || err != nil {
+		t.Errorf("another person: %q, %v", who, err)
+	}
 }
