@@ -127,6 +127,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/allowance":    5, // the limits in force, with what was taken
+	"sallyport/internal/app/usage":        5, // which rules have decided
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
 	"sallyport/internal/app/chores":       5, // keeps the state tidy
 	"sallyport/internal/app/herald":       4, // tells breakers and people what is recorded
@@ -176,6 +177,7 @@ var sideways = map[[2]string]string{
 	{"sallyport/internal/app", "sallyport/internal/app/people"}:                    "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/chores"}:                    "its own part, which knows nothing of calls",
 	{"sallyport/internal/app", "sallyport/internal/app/ruling"}:                    "its own part, which knows nothing of a running gateway",
+	{"sallyport/internal/app", "sallyport/internal/app/usage"}:                     "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/app", "sallyport/internal/app/allowance"}:                 "its own part, which knows nothing of a running gateway",
 	{"sallyport/internal/policytest", "sallyport/internal/policy"}:                 "the offline verbs of policy run the decision itself",
 

@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/app/past"
 	"sallyport/internal/app/people"
 	"sallyport/internal/app/ruling"
+	"sallyport/internal/app/usage"
 	"sallyport/internal/app/watch"
 	"sallyport/internal/breaker"
 	"sallyport/internal/config"
@@ -430,7 +431,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
 		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Equal: a.Inbox(), Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
-		Runs: a, Changes: a, Sources: a, Kills: a.halt, Breakers: a.herald.Breakers, Console: a, Limits: a.allowance,
+		Runs: a, Changes: a, Sources: a, Kills: a.halt, Breakers: a.herald.Breakers, Console: a, Limits: a.allowance, Usage: usage.Usage{Store: a.store, Rules: a.rules.Load},
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})
 }

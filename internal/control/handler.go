@@ -31,6 +31,7 @@ type Parts struct {
 	Policy    Policy
 	Files     PolicyFiles
 	History   History
+	Usage     Usage
 	Payloads  Payloads
 	Limits    Limits
 	Runs      Runs
@@ -146,7 +147,7 @@ func Handler(p Parts) http.Handler {
 	mux.Handle("POST /policy/accept", answer(func(r *http.Request, accept Accept) (struct{}, error) {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
-	policyHandlers(mux, p.Files, p.History)
+	policyHandlers(mux, p.Files, p.History, p.Usage)
 	approvalHandlers(mux, p.Approvals)
 	equalHandlers(mux, p.Equal)
 	grantHandlers(mux, p.Grants)

@@ -19,6 +19,21 @@ type History interface {
 	Suggest(ctx context.Context, wanted Past) (Suggestion, error)
 }
 
+// Usage says which of the rules in force have decided calls.
+type Usage interface {
+	RuleUse(ctx context.Context) ([]RuleUse, error)
+}
+
+// RuleUse is one rule in force, and how often it has decided, by the log.
+type RuleUse struct {
+	Rule  string   `json:"rule"`
+	File  string   `json:"file"`
+	Line  int      `json:"line"`
+	Asks  []string `json:"asks,omitempty"`
+	Calls int      `json:"calls"`          // by whatever text that had its name
+	Last  *uint64  `json:"last,omitempty"` // entry, null for none
+}
+
 // Files are policies and suites; without any, those that the configuration
 // names are read.
 type Files struct {
@@ -148,7 +163,8 @@ type Suggestion struct {
 	Policy  string `json:"policy"`
 }
 
-func policyHandlers(mux *http.ServeMux, files PolicyFiles, history History) {
+func policyHandlers(mux *http.ServeMux, files PolicyFiles, history History, usage Usage) {
+	mux.Handle("GET /policy/rules", answer(func(r *http.Request, _ struct{}) ([]RuleUse, error) { return usage.RuleUse(r.Context()) }))
 	mux.Handle("POST /policy/check", answer(func(r *http.Request, f Files) (Checked, error) { return files.CheckPolicy(r.Context(), f) }))
 	mux.Handle("POST /policy/test", answer(func(r *http.Request, f Files) (Tested, error) { return files.TestPolicy(r.Context(), f) }))
 	mux.Handle("GET /policy/why/{id}", answer(func(r *http.Request, _ struct{}) (Why, error) {

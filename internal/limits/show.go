@@ -19,6 +19,16 @@ type Shown struct {
 	Fullest  int64 `json:"fullest"`
 }
 
+// Spent is what calls took of a unit, once for a call whatever limits count it,
+// and the limits that count it, the fullest first.
+type Spent struct {
+	Unit     string  `json:"unit"`
+	Calls    int     `json:"calls"`
+	Estimate string  `json:"estimate"` // what was reserved before
+	Settled  string  `json:"settled"`  // what it came to
+	Limits   []Shown `json:"limits"`
+}
+
 // ShownAll is a limit with all of its accounts, the fullest first.
 type ShownAll struct {
 	Limit    Shown          `json:"limit"`
@@ -28,6 +38,7 @@ type ShownAll struct {
 // ShownAccount is what is taken on one account.
 type ShownAccount struct {
 	Account  string `json:"account"`
+	Key      string `json:"key"` // the account as the log has it
 	Cap      string `json:"cap"` // of a new one that is ramped, a part of the limit's
 	Used     string `json:"used"`
 	Reserved string `json:"reserved"` // by calls that are under way

@@ -76,20 +76,25 @@ func (a *Allowance) Limits(ctx context.Context) ([]limits.Shown, error) {
 
 // Limit implements control.Limits.
 func (a *Allowance) Limit(ctx context.Context, name string) (limits.ShownAll, error) {
+	l, err := a.named(name)
+	if err != nil {
+		return limits.ShownAll{}, err
+	}
+	return a.accounts(ctx, l)
+}
+
+func (a *Allowance) named(name string) (*limits.Limit, error) {
 	for _, l := range a.Set().All() {
 		if l.Name == name {
-			return a.accounts(ctx, l)
+			return l, nil
 		}
 	}
-	return limits.ShownAll{}, fmt.Errorf("%w: no limit %s is in force (sallyport limits list)", store.ErrNotFound, name)
+	return nil, fmt.Errorf("%w: no limit %s is in force (sallyport limits list)", store.ErrNotFound, name)
 }
 
 func (a *Allowance) accounts(ctx context.Context, l *limits.Limit) (limits.ShownAll, error) {
 	now := time.Now()
-	shown := limits.ShownAll{Accounts: []limits.ShownAccount{}, Limit: limits.Shown{
-		Name: l.Name, Place: fmt.Sprintf("%s:%d", l.File, l.Line), Unit: l.Unit, Cap: l.Cap.String(), Window: l.Spell,
-		Per: slices.Concat([]string{}, l.Per), Within: l.Within, Groups: l.Ask, Applies: about(&l.Applies),
-	}}
+	shown := limits.ShownAll{Accounts: []limits.ShownAccount{}, Limit: shownAs(l)}
 	rows, err := a.store.Ledger().List(ctx, l.Name, now)
 	if err != nil {
 		return shown, err
@@ -111,7 +116,7 @@ func (a *Allowance) accounts(ctx context.Context, l *limits.Limit) (limits.Shown
 			}
 			account.Since = since[0].Since
 		}
-		shown.Accounts = append(shown.Accounts, state(&account, l.Whole(account.Since, now), of.Label))
+		shown.Accounts = append(shown.Accounts, state(&account, l.Whole(account.Since, now), of.Account, of.Label))
 	}
 	slices.SortStableFunc(shown.Accounts, func(x, y limits.ShownAccount) int { return cmp.Compare(y.Percent, x.Percent) })
 	if shown.Limit.Accounts = len(shown.Accounts); len(shown.Accounts) > 0 {
@@ -120,7 +125,14 @@ func (a *Allowance) accounts(ctx context.Context, l *limits.Limit) (limits.Shown
 	return shown, nil
 }
 
-func state(account *limits.Account, whole sallyport.Amount, label string) limits.ShownAccount {
+func shownAs(l *limits.Limit) limits.Shown {
+	return limits.Shown{
+		Name: l.Name, Place: fmt.Sprintf("%s:%d", l.File, l.Line), Unit: l.Unit, Cap: l.Cap.String(), Window: l.Spell,
+		Per: slices.Concat([]string{}, l.Per), Within: l.Within, Groups: l.Ask, Applies: about(&l.Applies),
+	}
+}
+
+func state(account *limits.Account, whole sallyport.Amount, key, label string) limits.ShownAccount {
 	var used, reserved sallyport.Amount
 	for _, p := range account.Parts {
 		used, reserved = used.Plus(p.Used), reserved.Plus(p.Reserved)
@@ -131,7 +143,7 @@ func state(account *limits.Account, whole sallyport.Amount, label string) limits
 	}
 	last := account.Parts[len(account.Parts)-1]
 	return limits.ShownAccount{
-		Account: label, Cap: whole.String(), Used: used.String(), Reserved: reserved.String(), Left: max(0, whole-account.Total()).String(),
+		Account: label, Key: key, Cap: whole.String(), Used: used.String(), Reserved: reserved.String(), Left: max(0, whole-account.Total()).String(),
 		Percent: percent, Resets: account.Parts[0].Until, Empty: last.Until,
 	}
 }
