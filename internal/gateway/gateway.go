@@ -23,6 +23,7 @@ type Gateway struct {
 	Parts
 	tasks    tasks
 	sessions sessions
+	told     limits.Told
 	revealed atomic.Pointer[revelations]
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport"
@@ -73,11 +74,27 @@ func beyond(facts *sallyport.Facts, decision sallyport.Decision) sallyport.Cause
 	return sallyport.CausePolicy
 }
 
+// dearer are charges that came to more than was reserved, as what they take besides.
+// Where nobody knows what there was, nothing is said of it.
+func (g *Gateway) dearer(ctx context.Context, settled []sallyport.Charge) []sallyport.Charge {
+	if !slices.ContainsFunc(settled, func(c sallyport.Charge) bool { return c.Cost > c.Amount }) {
+		return nil
+	}
+	accounts, err := g.Ledger.Accounts(context.WithoutCancel(ctx), settled, g.Now())
+	if err != nil {
+		return nil
+	}
+	return limits.Dearer(settled, accounts)
+}
+
 // alert puts on the record that limits are half, or four fifths, or wholly taken.
 // The call that did it is recorded already, so one that can't be written is lost.
 func (g *Gateway) alert(ctx context.Context, charges []sallyport.Charge) {
 	crossed, percent := limits.Crossed(charges)
 	for i, c := range crossed {
+		if !g.told.News(&c, percent[i], g.Now()) {
+			continue
+		}
 		entry := sallyport.Entry{Time: g.Now(), Type: sallyport.Change, Subject: fmt.Sprintf("limit %s at %d %%", c.Limit, percent[i]), By: "ledger",
 			Reason: fmt.Sprintf("%s of %s %s until %s", c.Before.Plus(c.Amount), c.Cap, c.Unit, c.Until.UTC().Format(time.RFC3339))}
 		if c.Account != "" {

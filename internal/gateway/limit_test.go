@@ -51,7 +51,7 @@ func (l *ledger) apply(record *sallyport.Record) error {
 		case l.total[key]+c.Amount > c.Ceiling:
 			return sallyport.ErrFull
 		default:
-			c.Before = l.total[key]
+			c.Before, c.Until = l.total[key], c.Window.Until(record.Entry.Time)
 			l.total[key] += c.Amount
 		}
 	}
@@ -276,6 +276,50 @@ func TestLimitSettles(t *testing.T) {
 		if total := w.taken.total["paymentsuser=ana"]; total != c.want {
 			t.Errorf("%s: %s are taken, want %s", c.name, total, c.want)
 		}
+	}
+}
+
+// A share is said once for as long as what took it counts, however often calls reach it
+// and give it back; the next share is said, too.
+func TestLimitAlertsOnce(t *testing.T) {
+	g, w := limited(t)
+	w.taken.total = map[string]sallyport.Amount{"paymentsuser=ana": 1_000_000}
+	fails := func(context.Context, *Ticket, Client) (Answer, error) {
+		return Answer{}, errors.New("connection refused")
+	}
+	for range 5 {
+		w.execute = fails
+		g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{})
+	}
+	if got := strings.Join(w.taken.alerts, ", "); got != "payments 50" {
+		t.Errorf("alerts: %s", got)
+	}
+	w.execute = nil
+	for range 2 {
+		if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(w.taken.alerts, ", "); got != "payments 50, payments 100" || strings.Count(w.entries(), "change limit payments at") != 2 {
+		t.Errorf("alerts: %s\n%s", got, w.entries())
+	}
+}
+
+// What a call came to beyond its estimate is said, as nothing may come behind it.
+func TestLimitAlertsOfCosts(t *testing.T) {
+	g, w := limited(t)
+	w.taken.set.All()[0].Cost, _ = limits.ParseExpression("result.price", "input", "result")
+	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
+		return Answer{Result: sallyport.MustParse(`{"content":[],"price":2.5}`)}, nil
+	}
+	if _, err := g.Call(t.Context(), sallyport.Credential{}, pay(), &agent{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(w.taken.alerts, ", "); got != "payments 80" || !strings.Contains(w.entries(), "change limit payments at 80") {
+		t.Errorf("alerts: %s\n%s", got, w.entries())
+	}
+	if last := w.records[len(w.records)-1].Entry; !strings.HasPrefix(last.Reason, "2.5 of 3 calls until ") || !strings.HasSuffix(last.Reason, ", of user=ana") {
+		t.Errorf("%+v", last)
 	}
 }
 

@@ -133,10 +133,12 @@ func (t *Ticket) end(ctx context.Context, kept sallyport.Value, entry sallyport.
 	if t.charges != nil {
 		record.Charges = t.gateway.Limits().Settle(t.charges, t.judged, entry.Outcome, answered, came)
 	}
+	dearer := t.gateway.dearer(ctx, record.Charges)
 	// The outcome is recorded even when the agent has hung up.
 	if err := t.gateway.Log.Append(context.WithoutCancel(ctx), record); err != nil {
 		return err
 	}
+	t.gateway.alert(ctx, dearer)
 	t.gateway.Watcher.Ended(&record.Entry)
 	return nil
 }
