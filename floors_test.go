@@ -46,11 +46,12 @@ var floors = map[string]int{
 	"sallyport/internal/inspect/model": 1, // pure: the trained model
 	"sallyport/internal/inspect/train": 2, // touches files: makes the model
 
-	"sallyport/internal/pin":      1, // what was accepted of servers, and what waits
-	"sallyport/internal/granting": 1, // pure: which calls a grant answers
-	"sallyport/internal/card":     1, // pure: what a person is shown of a question
-	"sallyport/internal/asking":   2, // pure: who may answer a question, and how surely
-	"sallyport/internal/limits":   1, // pure: what a call takes, and whether there is room
+	"sallyport/internal/pin":       1, // what was accepted of servers, and what waits
+	"sallyport/internal/granting":  1, // pure: which calls a grant answers
+	"sallyport/internal/card":      1, // pure: what a person is shown of a question
+	"sallyport/internal/asking":    2, // pure: who may answer a question, and how surely
+	"sallyport/internal/attention": 2, // pure: how people look at what they are asked
+	"sallyport/internal/limits":    1, // pure: what a call takes, and whether there is room
 
 	"sallyport/internal/kill":    1, // what is stopped, and what is under way
 	"sallyport/internal/breaker": 1, // what is cut off for a while
@@ -131,6 +132,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
 	"sallyport/internal/app/chores":       5, // keeps the state tidy
 	"sallyport/internal/app/herald":       4, // tells breakers and people what is recorded
+	"sallyport/internal/app/attend":       5, // measures how people look at questions, as it is recorded
 	"sallyport/internal/drill":            5, // measures with a gateway of its own
 	"sallyport/internal/app/past":         4, // translates what the record says
 	"sallyport/internal/app/follow":       3, // touches files: which have changed
@@ -199,7 +201,7 @@ var sideways = map[[2]string]string{
 var pure = map[string]bool{
 	"sallyport/internal/granting": true,
 	"sallyport":                   true, "sallyport/internal/wire": true, "sallyport/internal/manifest": true,
-	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/scope/english": true, "sallyport/internal/scope/listing": true, "sallyport/internal/card": true, "sallyport/internal/asking": true,
+	"sallyport/internal/policy": true, "sallyport/internal/tlog": true, "sallyport/internal/scope": true, "sallyport/internal/scope/english": true, "sallyport/internal/scope/listing": true, "sallyport/internal/card": true, "sallyport/internal/asking": true, "sallyport/internal/attention": true,
 	"sallyport/internal/policy/source": true, "sallyport/internal/policy/beside": true, "sallyport/internal/policy/shape": true,
 	"sallyport/internal/policytest": true, "sallyport/internal/policyhistory": true,
 	"sallyport/internal/importer/clientfile": true, "sallyport/internal/upstream/era": true,

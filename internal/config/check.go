@@ -208,6 +208,12 @@ func (r *reader) checkApprovals() {
 			r.declared(append(at, "escalate", "to", i), "group", group, r.config.groups())
 		}
 	}
+	if a.Load.Cap < 1 {
+		r.problem(append(at, "load", "cap"), "a load is a number of questions, at least 1: %d", a.Load.Cap)
+	}
+	if a.Load.Beyond != BeyondAsk && a.Load.Beyond != BeyondDeny {
+		r.problem(append(at, "load", "beyond"), "beyond a load calls are asked about (ask) or refused (deny), not %q", a.Load.Beyond)
+	}
 	for i, group := range a.Form {
 		r.declared(append(at, "form", i), "group", group, r.config.groups())
 	}

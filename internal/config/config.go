@@ -105,7 +105,27 @@ type Approvals struct {
 	// that the agent's own client shows. Default none: whoever has taken over the
 	// client can answer, too.
 	Form []string `yaml:"form"`
+	// Load is how many questions may reach one person on a day.
+	Load Load `yaml:"load"`
 }
+
+// Load is what a person can be asked on a day (UTC) and still look at.
+type Load struct {
+	// Cap is the number of questions. Default 20. Beyond it the operator is told.
+	Cap int `yaml:"cap"`
+	// Beyond is "ask" (default) or "deny": then a call is refused about which
+	// nobody could be asked who is not beyond the cap. Nothing is ever let through.
+	Beyond string `yaml:"beyond"`
+}
+
+// DefaultLoad is how many questions may reach a person on a day where nobody says.
+const DefaultLoad = 20
+
+// The values of Load.Beyond.
+const (
+	BeyondAsk  = "ask"
+	BeyondDeny = "deny"
+)
 
 // Escalate is who may answer, too, when those who are asked do not.
 type Escalate struct {
@@ -354,6 +374,8 @@ func (c *Config) defaults(base string) {
 	set(&c.Sizes.Body, 8<<20)
 	set(&c.Sizes.Result, 32<<20)
 	set(&c.Approvals.Expire, Duration(time.Hour))
+	set(&c.Approvals.Load.Cap, DefaultLoad)
+	set(&c.Approvals.Load.Beyond, BeyondAsk)
 	set(&c.Retention, Duration(90*24*time.Hour))
 	set(&c.Dir, ".sallyport")
 	if c.Policy == nil {

@@ -84,6 +84,9 @@ func looserAsking(old, next Approvals) []string {
 	if more := added(old.Form, next.Form); len(more) > 0 {
 		why = append(why, fmt.Sprintf("approvals: users can answer for %v in the client of their agent", more))
 	}
+	if was, is := old.Load, next.Load; was.Beyond == BeyondDeny && (is.Beyond != BeyondDeny || is.Cap > was.Cap) {
+		why = append(why, "approvals: people are asked more on a day")
+	}
 	if next.Escalate != nil && !reflect.DeepEqual(old.Escalate, next.Escalate) {
 		why = append(why, "approvals: others can answer than could before")
 	}
