@@ -4,6 +4,11 @@
 // belong to the machine they were taken on.
 //
 //	go run ./test/bench -binary bin/sallyport
+//	go run ./test/bench -binary bin/sallyport -limits 2
+//
+// With limits two more gateways take their turns: "limited", where each call takes
+// of so many limits and rules that ask people look at it, and "granted", where one
+// of these rules asks about every call and a grant answers.
 //
 // The proxy and the server are processes of their own (this program again,
 // with another role), so that CPU time per call is that of the process in the
@@ -33,7 +38,7 @@ func main() {
 	rounds := flag.Int("rounds", 5, "of each measurement")
 	calls := flag.Int("calls", 4000, "per round at 16 and 64 sessions")
 	only := flag.String("load", "", "measure only loads whose name contains this")
-	limits := flag.Int("limits", 0, "measure a second gateway, with so many limits on each call")
+	limits := flag.Int("limits", 0, "measure gateways with so many limits on each call and rules that ask, too")
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
 	var err error
@@ -107,7 +112,7 @@ func measure(binary, only string, rounds, calls, limits int, asJSON bool) error 
 		{"64 KiB result, 16 sessions", 16, calls / 2, "blob", `{"kib":64}`},
 	}
 	loads = slices.DeleteFunc(loads, func(l load) bool { return !strings.Contains(l.Name, only) })
-	results := map[string]map[string]figure{}
+	results, growth := map[string]map[string]figure{}, map[string]string{}
 	for _, l := range loads {
 		taken := map[string][]figure{}
 		for round := range rounds {
@@ -123,13 +128,14 @@ func measure(binary, only string, rounds, calls, limits int, asJSON bool) error 
 		results[l.Name] = map[string]figure{}
 		for name, figures := range taken {
 			results[l.Name][name] = median(figures)
+			growth[l.Name+name] = grown(figures, taken["sallyport"])
 		}
 	}
 	fmt.Fprint(os.Stderr, "\r\033[K")
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(results)
 	}
-	show(loads, peers.ways, results, only)
+	show(loads, peers.ways, results, growth, only)
 	return nil
 }
 
@@ -151,21 +157,35 @@ func median(figures []figure) figure {
 	}
 }
 
-func show(loads []load, ways []way, results map[string]map[string]figure, only string) {
+// grown is by how much CPU per call is more than that of the plain gateway in
+// the same round: the median of the rounds, and from where to where they go.
+func grown(figures, plain []figure) string {
+	percent := make([]float64, len(figures))
+	for i := range figures {
+		percent[i] = 100 * (float64(figures[i].CPUPerCall)/float64(plain[i].CPUPerCall) - 1)
+	}
+	slices.Sort(percent)
+	return fmt.Sprintf("%+.0f (%+.0f..%+.0f)", percent[len(percent)/2], percent[0], percent[len(percent)-1])
+}
+
+func show(loads []load, ways []way, results map[string]map[string]figure, growth map[string]string, only string) {
 	us := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/1e3) }
-	fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9s\n", "load", "way", "p50 µs", "p99 µs", "+p50 µs", "+p99 µs", "CPU/call µs", "×proxy", "calls/s")
+	fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9s  %s\n", "load", "way", "p50 µs", "p99 µs", "+p50 µs", "+p99 µs", "CPU/call µs", "×proxy", "calls/s", "CPU grows by %")
 	for _, l := range loads {
 		r := results[l.Name]
 		for _, way := range ways {
 			name := way.name
 			f := r[name]
-			ratio, cpu := "", ""
+			ratio, cpu, grows := "", "", ""
 			if name != "direct" {
 				ratio = fmt.Sprintf("%.2f", float64(f.CPUPerCall)/float64(r["proxy"].CPUPerCall))
 				cpu = us(f.CPUPerCall)
 			}
-			fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9.0f\n", l.Name, name, us(f.P50), us(f.P99),
-				us(f.P50-r["direct"].P50), us(f.P99-r["direct"].P99), cpu, ratio, f.CallsPerS)
+			if way.limits > 0 {
+				grows = growth[l.Name+name]
+			}
+			fmt.Printf("%-28s %-10s %9s %9s %9s %9s %11s %7s %9.0f  %s\n", l.Name, name, us(f.P50), us(f.P99),
+				us(f.P50-r["direct"].P50), us(f.P99-r["direct"].P99), cpu, ratio, f.CallsPerS, grows)
 		}
 	}
 	if only != "" {

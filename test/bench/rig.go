@@ -27,9 +27,11 @@ type peers struct {
 
 // way is one way to the server.
 type way struct {
-	name string
-	url  string
-	pid  int // of the process in the middle, 0 when there is none
+	name   string
+	url    string
+	pid    int // of the process in the middle, 0 when there is none
+	limits int
+	grants *granter // nil where nobody is asked
 }
 
 func start(binary string, limits int) (_ *peers, err error) {
@@ -54,23 +56,21 @@ func start(binary string, limits int) (_ *peers, err error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway, pid, err := r.gateway(binary, "http://"+server+"/mcp", 0)
-	if err != nil {
-		return nil, err
-	}
 	r.ways = []way{
-		{"direct", "http://" + server + "/mcp", 0},
-		{"proxy", "http://" + through + "/mcp", proxyPID},
-		{"sallyport", "http://" + gateway + "/mcp/bench", pid},
+		{name: "direct", url: "http://" + server + "/mcp"},
+		{name: "proxy", url: "http://" + through + "/mcp", pid: proxyPID},
+		{name: "sallyport"},
 	}
 	if limits > 0 {
-		limited, pid, err := r.gateway(binary, "http://"+server+"/mcp", limits)
-		if err != nil {
-			return nil, err
-		}
-		r.ways = append(r.ways, way{"limited", "http://" + limited + "/mcp/bench", pid})
+		r.ways = append(r.ways, way{name: "limited", limits: limits}, way{name: "granted", limits: limits, grants: &granter{binary: binary}})
 	}
-	for _, w := range r.ways {
+	for i := range r.ways {
+		w := &r.ways[i]
+		if w.url == "" {
+			if err = r.gateway(binary, "http://"+server+"/mcp", w); err != nil {
+				return nil, err
+			}
+		}
 		if err = waitFor(w.url); err != nil {
 			return nil, err
 		}
@@ -90,9 +90,10 @@ func (r *peers) run(command *exec.Cmd) (pid int, err error) {
 }
 
 // gateway starts Sallyport with everything on: 50 policies, strict parsing,
-// pins, the durable log; and so many limits, which all calls are within.
-func (r *peers) gateway(binary, server string, limits int) (address string, pid int, err error) {
-	dir := filepath.Join(r.dir, fmt.Sprint(limits))
+// pins, the durable log; and the limits of the way, which all calls are within,
+// with ten rules that ask, and people to answer them.
+func (r *peers) gateway(binary, server string, w *way) error {
+	dir := filepath.Join(r.dir, w.name)
 	policies := `@id("bench") permit(principal in Role::"tester", action in Action::"server:bench", resource);` + "\n"
 	for i := range 49 {
 		policies += fmt.Sprintf("@id(\"other-%d\") forbid(principal in Role::\"tester\", action == Action::\"bench/tool:other_%d\", resource) when { context.input has amount && context.input.amount > %d };\n", i, i, i*10)
@@ -105,44 +106,50 @@ servers:
   bench: {url: %q, effects: {"*": read}}
 roles: [tester]
 tenants: [acme]
-users: {ana: {tenant: acme}}
+users: {ana: {tenant: acme}, operator: {groups: [people]}}
 agents: {tester: {role: tester, for: ana, tenant: acme}}
 listeners: [{address: "127.0.0.1:0", agent: tester}]
 `, server)
-	if limits > 0 {
+	if w.limits > 0 {
+		policies += asking
 		config += "limits:\n"
 	}
-	for i := range limits {
+	if w.grants != nil {
+		policies += "@id(\"each\") @ask(\"people\") forbid(principal in Role::\"tester\", action in Action::\"server:bench\", resource);\n"
+		w.grants.dir = dir
+	}
+	for i := range w.limits {
 		config += fmt.Sprintf("  calls-%d: {unit: calls, cap: 1000000000, window: %s, per: [user, agent]}\n", i, []string{"day Europe/Berlin", "sliding 1m"}[i%2])
 	}
 	addresses := filepath.Join(dir, "addresses.json")
 	for name, text := range map[string]string{"sallyport.yaml": config, "policy/bench.cedar": policies} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-			return "", 0, err
+			return err
 		}
 	}
 	command := exec.Command(binary, "up", "--config", filepath.Join(dir, "sallyport.yaml"),
 		"--dir", filepath.Join(dir, "state"), "--addr-file", addresses)
 	said, err := os.Create(filepath.Join(dir, "gateway.log"))
 	if err != nil {
-		return "", 0, err
+		return err
 	}
 	defer said.Close()
 	command.Stdout, command.Stderr = said, said
-	if pid, err = r.run(command); err != nil {
-		return "", 0, err
+	if w.pid, err = r.run(command); err != nil {
+		return err
 	}
 	for range 200 {
 		var at struct {
 			Listeners map[string]string `json:"listeners"`
 		}
 		if text, err := os.ReadFile(addresses); err == nil && json.Unmarshal(text, &at) == nil && at.Listeners["tester"] != "" {
-			return at.Listeners["tester"], pid, nil
+			w.url = "http://" + at.Listeners["tester"] + "/mcp/bench"
+			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return "", 0, errors.New("the gateway did not say where it listens within 10 s")
+	return errors.New("the gateway did not say where it listens within 10 s")
 }
 
 func (r *peers) stop() {
@@ -193,6 +200,11 @@ func take(w way, l load) (figure, error) {
 		sessions[i] = s
 	}
 	each := l.Calls / l.Sessions
+	if w.grants != nil {
+		if err := w.grants.make(sessions[0], l, each*l.Sessions); err != nil {
+			return figure{}, err
+		}
+	}
 	times := make([][]time.Duration, l.Sessions)
 	errs := make([]error, l.Sessions)
 	before := cpu(w.pid)
@@ -217,10 +229,14 @@ func take(w way, l load) (figure, error) {
 	}, nil
 }
 
+func call(id int, tool, args string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, id, tool, args)
+}
+
 func calls(s *rig.Session, n int, l load) ([]time.Duration, error) {
 	times := make([]time.Duration, 0, n)
 	for i := range n {
-		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, i+10, l.Tool, l.Args)
+		body := call(i+10, l.Tool, l.Args)
 		at := time.Now()
 		answer, err := s.Post(body)
 		times = append(times, time.Since(at))
