@@ -308,6 +308,7 @@ func TestLimitAlertsOnce(t *testing.T) {
 // What a call came to beyond its estimate is said, as nothing may come behind it.
 func TestLimitAlertsOfCosts(t *testing.T) {
 	g, w := limited(t)
+	w.taken.total = map[string]sallyport.Amount{"paymentsuser=ana": 200_000}
 	w.taken.set.All()[0].Cost, _ = limits.ParseExpression("result.price", "input", "result")
 	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
 		return Answer{Result: sallyport.MustParse(`{"content":[],"price":2.5}`)}, nil
@@ -318,7 +319,7 @@ func TestLimitAlertsOfCosts(t *testing.T) {
 	if got := strings.Join(w.taken.alerts, ", "); got != "payments 80" || !strings.Contains(w.entries(), "change limit payments at 80") {
 		t.Errorf("alerts: %s\n%s", got, w.entries())
 	}
-	if last := w.records[len(w.records)-1].Entry; !strings.HasPrefix(last.Reason, "2.5 of 3 calls until ") || !strings.HasSuffix(last.Reason, ", of user=ana") {
+	if last := w.records[len(w.records)-1].Entry; !strings.HasPrefix(last.Reason, "2.7 of 3 calls until ") || !strings.HasSuffix(last.Reason, ", of user=ana") {
 		t.Errorf("%+v", last)
 	}
 }
