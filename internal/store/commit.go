@@ -115,6 +115,7 @@ type committer struct {
 type written struct {
 	index uint64
 	text  []byte
+	leaf  sallyport.Digest // of text
 	entry *sallyport.Entry // nil when it must be parsed
 }
 
@@ -517,8 +518,9 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 			}
 			e.Approval = w.asked.ID()
 		}
-		text := e.AppendCanonical(make([]byte, 0, 768))
-		c.rows = append(c.rows, written{e.Index, text, e})
+		text := e.AppendCanonical(make([]byte, 0, 1024))
+		leaf := sallyport.LeafHash(text)
+		c.rows = append(c.rows, written{e.Index, text, leaf, e})
 		var key, at, args, result int64
 		if w.key != nil {
 			key, at, args, result = w.key.id, w.at, int64(w.args), int64(len(*w.sealed)-w.args)
@@ -533,7 +535,7 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 		if _, err := c.insert.ExecContext(ctx, int64(e.Index), text, key, at, args, result); err != nil {
 			return end, err
 		}
-		end = head{end.next + 1, sallyport.LeafHash(text), e.Time}
+		end = head{end.next + 1, leaf, e.Time}
 	}
 	return end, c.ledger.Flush(ctx)
 }

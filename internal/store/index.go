@@ -80,7 +80,7 @@ func (r *Reader) projectBatch(ctx context.Context, recent []written) (more bool,
 		if err := batch.Add(ctx, entry); err != nil {
 			return false, err
 		}
-		next, leaf = w.index+1, sallyport.LeafHash(w.text)
+		next, leaf = w.index+1, w.leaf
 	}
 	if err := batch.Save(ctx); err != nil {
 		return false, err

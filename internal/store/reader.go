@@ -135,7 +135,7 @@ func (r *Reader) written(ctx context.Context, from, to uint64, recent []written)
 	return func(yield func(written, error) bool) {
 		read := func(until uint64) bool {
 			for row, err := range r.rows(ctx, from, until) {
-				if !yield(written{index: row.index, text: row.text}, err) || err != nil {
+				if !yield(written{index: row.index, text: row.text, leaf: sallyport.LeafHash(row.text)}, err) || err != nil {
 					return false
 				}
 				from = row.index + 1

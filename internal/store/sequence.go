@@ -48,9 +48,9 @@ type grower struct {
 	text      []byte
 }
 
-func (g *grower) add(entry []byte) error {
+func (g *grower) add(entry []byte, leaf sallyport.Digest) error {
 	g.bundle = tlog.AppendBundled(g.bundle, entry)
-	full := g.tree.Append(sallyport.LeafHash(entry))
+	full := g.tree.Append(leaf)
 	if len(full) > 0 {
 		number := g.tree.Size()/tlog.TileWidth - 1
 		if err := g.write(tlog.Tile{Level: tlog.Bundles, Number: number, Width: tlog.TileWidth}, g.bundle); err != nil {
@@ -248,7 +248,7 @@ func (s *sequencer) sequence(ctx context.Context, recent []written) (err error) 
 		if err != nil {
 			return err
 		}
-		if err := s.add(w.text); err != nil {
+		if err := s.add(w.text, w.leaf); err != nil {
 			return err
 		}
 	}
@@ -327,7 +327,7 @@ func (r *Reader) walkTiles(ctx context.Context, size uint64, each func(tlog.Tile
 		if err != nil {
 			return sallyport.Digest{}, err
 		}
-		if err := g.add(row.text); err != nil {
+		if err := g.add(row.text, sallyport.LeafHash(row.text)); err != nil {
 			return sallyport.Digest{}, err
 		}
 	}

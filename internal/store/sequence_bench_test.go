@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"testing"
 
+	"sallyport"
 	"sallyport/internal/tlog"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkSequence(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		rand.Read(text[:8])
-		if err := g.add(text); err != nil {
+		if err := g.add(text, sallyport.LeafHash(text)); err != nil {
 			b.Fatal(err)
 		}
 		if (i+1)%per == 0 || i+1 == b.N {
