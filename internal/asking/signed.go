@@ -16,14 +16,10 @@ func Narrowed(asked sallyport.Digest, args sallyport.Value) sallyport.Digest {
 	return sallyport.DigestOf(args.AppendCanonical([]byte("sallyport narrow " + asked.String() + "\n")))
 }
 
-// Together is what is signed of several questions at once: none can be added, left
-// out or changed behind it.
-func Together(questions []sallyport.Digest) sallyport.Digest {
-	lines := make([]string, len(questions))
-	for i, d := range questions {
-		lines[i] = d.String()
-	}
-	slices.Sort(lines)
+// Together is what is signed of several questions at once, by their digests as they
+// are written: none can be added, left out or changed behind it.
+func Together(questions []string) sallyport.Digest {
+	lines := slices.Sorted(slices.Values(questions))
 	text := []byte("sallyport together")
 	for _, line := range lines {
 		text = append(append(text, '\n'), line...)

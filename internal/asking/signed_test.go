@@ -10,7 +10,14 @@ import (
 // whatever order they are shown.
 func TestSigned(t *testing.T) {
 	a, b, c := sallyport.DigestOf([]byte("a")), sallyport.DigestOf([]byte("b")), sallyport.DigestOf([]byte("c"))
-	if Together([]sallyport.Digest{a, b}) != Together([]sallyport.Digest{b, a}) {
+	together := func(all ...sallyport.Digest) sallyport.Digest {
+		var texts []string
+		for _, d := range all {
+			texts = append(texts, d.String())
+		}
+		return Together(texts)
+	}
+	if together(a, b) != together(b, a) {
 		t.Error("the order of rows changes what is signed")
 	}
 	args := sallyport.MustParse(`{"amount":5,"x":1}`)
@@ -19,8 +26,7 @@ func TestSigned(t *testing.T) {
 	}
 	seen := map[sallyport.Digest]string{a: "a", b: "b", c: "c"}
 	for name, d := range map[string]sallyport.Digest{
-		"none": Together(nil), "a alone": Together([]sallyport.Digest{a}), "a twice": Together([]sallyport.Digest{a, a}),
-		"a and b": Together([]sallyport.Digest{a, b}), "a and c": Together([]sallyport.Digest{a, c}), "all": Together([]sallyport.Digest{a, b, c}),
+		"none": together(), "a alone": together(a), "a twice": together(a, a), "a and b": together(a, b), "a and c": together(a, c), "all": together(a, b, c),
 		"a narrowed": Narrowed(a, args), "b narrowed": Narrowed(b, args), "a to other arguments": Narrowed(a, sallyport.MustParse(`{"amount":5,"x":2}`)),
 	} {
 		if seen[d] != "" {

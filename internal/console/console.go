@@ -113,7 +113,7 @@ var files embed.FS
 func New(parts Parts, hosts []string, secure bool) (*Console, error) {
 	c := &Console{Parts: parts, hosts: hosts, secure: secure, mux: http.NewServeMux()}
 	c.sessions.Now, c.live.log = parts.Now, parts.Log
-	c.asked = &question.Pages{Gate: parts.Gate, Passkeys: parts.Passkeys, Sessions: &c.sessions, Who: c.session, Origin: c.origin, Base: Path}
+	c.asked = &question.Pages{Gate: parts.Gate, Passkeys: parts.Passkeys, Record: parts.Record, Sessions: &c.sessions, Who: c.session, Origin: c.origin, Base: Path}
 	var err error
 	if c.pages, err = parsePages(); err != nil {
 		return nil, err
@@ -141,6 +141,7 @@ func (c *Console) routes() {
 	c.page("home", "{$}", c.home)
 	c.page("approvals", "approvals", c.asked.List)
 	c.page("approval", "approvals/{id}", c.asked.Show)
+	c.page("equal", "approvals/{id}/equal", c.asked.Equal)
 	c.page("grants", "grants", c.asked.Grants)
 	c.page("runs", "runs", c.runs)
 	c.page("run", "runs/{id}", c.run)
@@ -163,6 +164,10 @@ func (c *Console) routes() {
 	c.act("account/passkey/shown", c.enrolShown)
 	c.act("approvals/{id}", c.asked.Answer)
 	c.act("approvals/{id}/narrow", c.asked.Narrow)
+	c.act("approvals/{id}/end", c.asked.End)
+	c.act("approvals/{id}/equal", c.asked.AnswerEqual)
+	c.act("approvals/{id}/equal/passkey", c.asked.EqualSign)
+	c.act("approvals/{id}/equal/passkey/shown", c.asked.EqualSigned)
 	c.act("approvals/{id}/grant", c.asked.Grant)
 	c.act("grants/{id}/revoke", c.asked.Revoke)
 	c.act("approvals/{id}/passkey", c.asked.AnswerSign)

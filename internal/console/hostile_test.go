@@ -42,7 +42,10 @@ func TestHostileTexts(t *testing.T) {
 	a := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf([]byte(text)), Question: []byte(text), Class: sallyport.ClassType,
 		Principal: sallyport.Principal{Agent: hostile, User: hostile}, Server: hostile, Name: hostile, Run: hostile, Reason: hostile, By: hostile, Origins: []string{"list[0]: " + hostile},
 		Rules: []sallyport.Rule{{ID: hostile, File: hostile, Because: hostile, Otherwise: hostile, Ask: []string{"finance"}}}, Expires: w.at.Add(time.Hour)}
-	shown, err := card.New(&a, card.Around{Words: []card.Said{{Text: hostile, Strength: hostile}}})
+	earlier := a
+	earlier.State = sallyport.Refused
+	shown, err := card.New(&a, card.Around{Words: []card.Said{{Text: hostile, Strength: hostile}}, Chain: []card.Link{{Run: hostile, Agent: hostile, User: hostile, Task: hostile}},
+		Costs: []card.Cost{{Limit: hostile, Account: hostile, Unit: hostile, Takes: hostile, Left: hostile, Cap: hostile}}, Uncounted: hostile, Past: []sallyport.Approval{earlier}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +55,8 @@ func TestHostileTexts(t *testing.T) {
 		one[name] = value
 	}
 	w.answers["/approvals"], w.answers["/approvals?all"], w.answers["/approvals/a_1"] = []any{one}, []any{one}, one
+	one["people"], one["later"], one["grant"] = []any{map[string]any{"name": hostile}}, []string{hostile}, hostile
+	w.answers["/approvals/a_1/equal"] = []any{one, one}
 	w.answers["/approvals/a_2"] = map[string]any{"id": "a_2", "state": hostile, "problem": hostile}
 	w.answers["/kills"] = []any{map[string]any{"id": hostile, "by": hostile, "reason": hostile, "scope": map[string]string{"kind": hostile, "name": hostile}}}
 	w.answers["/agents"] = []any{map[string]any{"name": hostile}}
@@ -75,7 +80,7 @@ func TestHostileTexts(t *testing.T) {
 	w.answers["/grants?all"] = []any{map[string]any{"id": hostile, "state": hostile, "text": hostile, "rules": []string{hostile}, "by": hostile, "approval": hostile, "until": w.at}}
 	w.answers["/limits"] = []any{limit, map[string]any{"name": "whole"}, map[string]any{"name": "part", "within": "whole"}}
 	w.answers["/limits/l"] = map[string]any{"limit": limit, "accounts": []any{map[string]any{"account": hostile, "cap": hostile, "used": hostile, "reserved": hostile, "left": hostile}}}
-	for _, path := range []string{"", "limits", "limits/l", "grants", "approvals", "approvals/a_1", "approvals/a_2", "runs", "runs/r_1", "map", "log", "log/1", "log/0/proof", "servers", "servers/desk", "policies", "policies/tests", "why/c_1", "account", "login",
+	for _, path := range []string{"", "limits", "limits/l", "grants", "approvals", "approvals/a_1", "approvals/a_1/equal", "approvals/a_2", "runs", "runs/r_1", "map", "log", "log/1", "log/0/proof", "servers", "servers/desk", "policies", "policies/tests", "why/c_1", "account", "login",
 		"log?agent=" + urlOf(hostile), "login?next=" + urlOf("/console/"+hostile), "servers/" + urlOf(hostile), "runs/" + urlOf(hostile)} {
 		answer := ask(c, "GET", Path+path, "", cookie)
 		page := answer.Body.String()

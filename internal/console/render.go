@@ -35,7 +35,7 @@ func (v view) Hears() string {
 	switch v.Page {
 	case "home", "map", "log", "run", "runs", "limits", "limit":
 		return grown
-	case "approvals", "approval", "grants", "servers", "server":
+	case "approvals", "approval", "equal", "grants", "servers", "server":
 		return asked
 	default:
 		return ""

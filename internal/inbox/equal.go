@@ -86,9 +86,9 @@ func (i *Inbox) AnswerEqual(ctx context.Context, given Together) ([]Outcome, err
 	if err != nil {
 		return nil, err
 	}
-	class, digests := sallyport.ClassTap, []sallyport.Digest{}
+	class, digests := sallyport.ClassTap, []string{}
 	for _, a := range asked {
-		digests = append(digests, a.Digest)
+		digests = append(digests, a.Digest.String())
 		if given.Approve {
 			class = max(class, a.Class.Known())
 		}

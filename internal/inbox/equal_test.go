@@ -121,12 +121,12 @@ func TestAnswerEqualIsSigned(t *testing.T) {
 		}
 		return said(got)
 	}
-	for _, wrong := range []sallyport.Digest{{}, a.Digest, asking.Together([]sallyport.Digest{a.Digest}), asking.Together([]sallyport.Digest{a.Digest, b.Digest, b.Digest})} {
+	for _, wrong := range []sallyport.Digest{{}, a.Digest, asking.Together([]string{a.Digest.String()}), asking.Together([]string{a.Digest.String(), b.Digest.String(), b.Digest.String()})} {
 		if signed = wrong; give("bo", true) != "something else was signed" {
 			t.Errorf("signed %s: %s", wrong, give("bo", true))
 		}
 	}
-	signed = asking.Together([]sallyport.Digest{b.Digest, a.Digest})
+	signed = asking.Together([]string{b.Digest.String(), a.Digest.String()})
 	if got := give("bo", true); got != "a_1 pending; a_2 pending" {
 		t.Fatal(got)
 	}

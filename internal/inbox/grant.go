@@ -192,6 +192,44 @@ func (i *Inbox) Grant(ctx context.Context, given Granting) (Grant, error) {
 	return i.grant(ctx, &g), nil
 }
 
+// giving is a grant that answers, with the question that people agreed to.
+type giving struct {
+	grant sallyport.Grant
+	of    sallyport.Approval
+}
+
+// live are the grants that answer now. What can't be read answers nothing: then
+// its questions are shown as if nobody had.
+func (i *Inbox) live(ctx context.Context) (all []giving) {
+	kept, _ := i.Store.Grants(ctx, "", "", "")
+	terms, now := i.Terms(), i.Now()
+	for _, g := range kept {
+		if granting.Live(&g, now) != nil {
+			continue
+		}
+		of, err := i.Store.OpenApproval(ctx, g.Approval)
+		// What a person or a kill ended is no yes any more: see gateway.granted.
+		ended := of.State == sallyport.Pending || of.State == sallyport.Refused || of.State == sallyport.Expired && of.Reason != ""
+		if of = terms.Standing(of, of.Class); err == nil && !ended && of.Complete() {
+			all = append(all, giving{g, of})
+		}
+	}
+	return all
+}
+
+// grantOf is the grant that lets the call of a question through, as the gateway
+// will find when it comes again; "" for none. asked is what is asked.
+func (i *Inbox) grantOf(grants []giving, a *sallyport.Approval, asked string) string {
+	for _, g := range grants {
+		about := g.grant.Agent == a.Principal.Agent && g.grant.Server == a.Server && g.grant.Name == a.Name
+		other := func(r sallyport.Rule) bool { return !answers(&g.of, &r) }
+		if about && a.Class.Known() <= g.of.Class.Known() && !slices.ContainsFunc(a.Rules, other) && granting.Fits(&g.grant, g.of.Question, []byte(asked)) == nil {
+			return g.grant.ID
+		}
+	}
+	return ""
+}
+
 // Revoke ends a grant at once. It only tightens: whoever has enrolled may do it.
 func (i *Inbox) Revoke(ctx context.Context, id, by, reason string, proof asking.Proof) (Grant, error) {
 	if _, err := i.Prove(ctx, by, sallyport.ClassTap, sallyport.Digest{}, proof); err != nil {

@@ -1,6 +1,8 @@
 package inbox
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +48,58 @@ func TestGrant(t *testing.T) {
 		}
 		if ended, err := i.Revoke(t.Context(), made.ID, "dee", "over", secretly("dee")); err != nil || ended.State != "revoked by dee" {
 			t.Errorf("%+v, %v", ended, err)
+		}
+	}
+}
+
+// What a grant answers waits for nobody, as long as the grant does; everything else
+// does.
+func TestGranted(t *testing.T) {
+	a, like, beyond := asks("a_1", `{"amount":7}`), asks("a_2", `{"amount":8}`), asks("a_3", `{"amount":10}`)
+	for name, c := range map[string]struct {
+		change func(i *Inbox, d *desk)
+		want   string // that waits
+	}{
+		"a grant":              {func(*Inbox, *desk) {}, "a_3"},
+		"revoked":              {func(_ *Inbox, d *desk) { d.grants[0].Revoked = "bo" }, "a_2 a_3"},
+		"used up":              {func(_ *Inbox, d *desk) { d.grants[0].Used = d.grants[0].Count }, "a_2 a_3"},
+		"out of its time":      {func(i *Inbox, d *desk) { d.grants[0].Until = i.Now() }, "a_2 a_3"},
+		"of another agent":     {func(_ *Inbox, d *desk) { d.kept[1].Principal.Agent = "bob" }, "a_2 a_3"},
+		"of another server":    {func(_ *Inbox, d *desk) { d.kept[1].Server = "x" }, "a_2 a_3"},
+		"of another tool":      {func(_ *Inbox, d *desk) { d.kept[1].Name = "x" }, "a_2 a_3"},
+		"of a higher class":    {func(_ *Inbox, d *desk) { d.kept[1].Class = sallyport.ClassPair }, "a_2 a_3"},
+		"of another rule":      {func(_ *Inbox, d *desk) { d.kept[1].Rules = []sallyport.Rule{{ID: "y", Ask: []string{"finance"}}} }, "a_2 a_3"},
+		"of a changed rule":    {func(_ *Inbox, d *desk) { d.kept[1].Rules = []sallyport.Rule{{ID: "x", Ask: []string{"finance"}}} }, "a_2 a_3"},
+		"whoever made it left": {func(i *Inbox, _ *desk) { delete(i.Terms().Groups, "bo") }, "a_2 a_3"},
+		"its question ended":   {func(_ *Inbox, d *desk) { d.kept[0].State, d.kept[0].Reason = sallyport.Expired, "killed" }, "a_2 a_3"},
+		"its question erased":  {func(_ *Inbox, d *desk) { d.unseen = map[string]error{"a_1": errors.New("erased")} }, "a_2 a_3"},
+		"the question erased":  {func(_ *Inbox, d *desk) { d.unseen = map[string]error{"a_2": errors.New("erased")} }, "a_2 a_3"},
+	} {
+		i, d := opened(a, like, beyond)
+		if _, err := i.Grant(t.Context(), Granting{ID: "a_1", By: "bo", Digest: a.Digest.String(), Free: []Free{{Path: "amount", Most: "9"}}, For: 3600, Count: 3, Proof: secretly("bo")}); err != nil {
+			t.Fatal(err)
+		}
+		c.change(i, d)
+		waiting := func(all bool) string {
+			list, err := i.List(t.Context(), all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ids []string
+			for _, q := range list {
+				if q.State == "pending" && q.Grant == "" {
+					ids = append(ids, q.ID)
+				}
+			}
+			slices.Sort(ids)
+			return strings.Join(ids, " ")
+		}
+		if waiting(false) != c.want || waiting(true) != c.want {
+			t.Errorf("%s: %q waits, of all %q; want %q", name, waiting(false), waiting(true), c.want)
+		}
+		q, err := i.Show(t.Context(), "a_2")
+		if want := map[bool]string{true: "g_1"}[c.want == "a_3"]; err != nil || q.Grant != want || q.State != "pending" {
+			t.Errorf("%s: %q answers it (%s), %v", name, q.Grant, q.State, err)
 		}
 	}
 }

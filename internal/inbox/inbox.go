@@ -76,6 +76,8 @@ type Question struct {
 	Escalates time.Time `json:"escalates,omitzero"`
 	// People are those who may agree to it now.
 	People []Person `json:"people"`
+	// Grant answers it, though it waits: the identical call goes through now.
+	Grant string `json:"grant,omitempty"`
 	// Short says that too few people have enrolled to agree to it now.
 	Short bool `json:"short,omitempty"`
 	// Equal are the other questions that wait and can be looked at with this one.
@@ -113,7 +115,8 @@ type Narrowing struct {
 }
 
 // List are the questions that wait or, with all, that are kept, the oldest first,
-// equal ones together. What is around each is left to Show.
+// equal ones together. One that a grant answers waits for nobody. What is around
+// each is left to Show.
 func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 	kept, damaged, err := i.Store.Approvals(ctx)
 	if err != nil {
@@ -126,6 +129,7 @@ func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 		list = append(list, q)
 	}
 	now, earlier := i.Now(), &past{kept: kept}
+	grants := i.live(ctx)
 	var waiting []card.Card
 	byID := map[string]Question{}
 	for _, a := range kept {
@@ -136,7 +140,14 @@ func (i *Inbox) List(ctx context.Context, all bool) ([]Question, error) {
 			continue
 		}
 		q := i.open(ctx, a, card.Around{}, earlier)
+		q.Grant = i.grantOf(grants, &a, q.Question)
 		q.Question = ""
+		if q.Grant != "" {
+			if all {
+				list = append(list, q)
+			}
+			continue
+		}
 		byID[q.ID], waiting = q, append(waiting, q.Card)
 	}
 	for _, group := range card.Group(waiting) {
@@ -165,6 +176,7 @@ func (i *Inbox) Show(ctx context.Context, id string) (Question, error) {
 	}
 	q := i.open(ctx, a.At(i.Now()), i.around(ctx, &a), &past{kept: kept})
 	if a.State == sallyport.Pending {
+		q.Grant = i.grantOf(i.live(ctx), &a, q.Question)
 		listed, err := i.List(ctx, false)
 		if err != nil {
 			return Question{}, err

@@ -64,7 +64,11 @@ func (k Kit) listApprovals(t *terminal.Table, listed []inbox.Question) {
 		if len(q.Escalated) > 0 {
 			asks += " or " + strings.Join(q.Escalated, ",")
 		}
-		t.Row(q.ID, q.State, fmt.Sprint(q.Class), q.Agent, q.User, call, asks, k.Minute(q.Expires), q.DigestWords, equal)
+		state := q.State
+		if q.Grant != "" {
+			state = "granted"
+		}
+		t.Row(q.ID, state, fmt.Sprint(q.Class), q.Agent, q.User, call, asks, k.Minute(q.Expires), q.DigestWords, equal)
 	}
 	for _, q := range listed {
 		if q.Problem != "" {

@@ -62,13 +62,78 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const fields = Object.fromEntries(new FormData(form, event.submitter));
   within(form, async () => {
-    const action = form.getAttribute("action");
-    if (form.dataset.act === "passkey" || (event.submitter && event.submitter.dataset.passkey !== undefined))
-      return go(await passkey(form.dataset.begin || action, form.dataset.shown || action + "/shown", fields));
-    const answer = await post(action, fields);
+    const action = event.submitter?.getAttribute("formaction") || form.getAttribute("action");
+    const signs = form.dataset.act === "passkey" || event.submitter?.dataset.passkey !== undefined;
+    const answer = signs ? await passkey(form.dataset.begin || action, form.dataset.shown || action + "/shown", fields) : await post(action, fields);
     if (answer.lines) say(form, answer.lines);
+    else if (answer.rows) outcomes(form, answer.rows);
     else go(answer);
   });
+});
+
+// outcomes says of each row what became of it. Those that were answered are done.
+function outcomes(form, rows) {
+  if (rows.every((row) => !row.said && row.state !== "pending")) return location.assign(base + "approvals");
+  for (const row of rows) {
+    const shown = document.getElementById("row-" + row.id);
+    if (!row.said || row.state !== "pending") leave(shown);
+    shown.querySelector(".outcome").textContent = row.said || (row.state === "pending" ? "your yes counts; it waits for " + (row.open.join(" and ") || "a second person") : row.state);
+  }
+  const failed = rows.filter((row) => row.said).length;
+  form.querySelector("[role=alert]").textContent = failed ? failed + " of " + rows.length + " were not answered: see there" : "";
+}
+
+// leave has a row take no part any more.
+function leave(row) {
+  row.classList.add("gone");
+  for (const input of row.querySelectorAll("input")) {
+    if (input.type === "checkbox") input.checked = false;
+    input.disabled = true;
+  }
+  choose();
+}
+
+// choose counts the rows that take part; what is excluded needs nothing typed.
+function choose() {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  let chosen = 0;
+  for (const row of rows) {
+    const pick = row.querySelector("input[type=checkbox]");
+    const typed = row.querySelector("input:not([type=checkbox])");
+    if (typed) typed.disabled = !pick.checked;
+    if (pick.checked) chosen++;
+  }
+  for (const count of document.querySelectorAll("[data-chosen]")) {
+    count.textContent = chosen;
+    count.closest("button").disabled = chosen === 0;
+  }
+}
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-row] input[type=checkbox]")) choose();
+});
+
+// Enter in a row goes on to the next: the first button of the form is no.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("[data-row] input")) return;
+  event.preventDefault();
+  const all = [...document.querySelectorAll("[data-row] input:enabled, button[data-approve]")];
+  all[all.indexOf(event.target) + 1]?.focus();
+});
+
+// A grant says what it would have done while it is put together.
+let asking;
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("[data-forecast]");
+  if (!form || event.target.name === "typed") return;
+  if (event.target.matches("select")) event.target.nextElementSibling.hidden = !["most", "like"].includes(event.target.value);
+  clearTimeout(asking);
+  asking = setTimeout(async () => {
+    try {
+      say(form, (await post(form.getAttribute("action"), { ...Object.fromEntries(new FormData(form)), sure: "" })).lines);
+    } catch (error) {
+      say(form, [error.message]);
+    }
+  }, 400);
 });
 
 // say shows in a form what its act has found out.
@@ -80,11 +145,20 @@ function say(form, lines) {
   }));
 }
 
-// Keys: j and k go through a list, Enter opens, a and d go to the answers, g
-// then a letter goes to a page.
+// toAnswer goes to an answer of a card: to yes, to no, or to less.
+function toAnswer(which) {
+  const element = document.querySelector("[data-" + which + "]");
+  if (!element) return false;
+  for (let folded = element.closest("details:not([open])"); folded; folded = element.closest("details:not([open])")) folded.open = true;
+  element.focus();
+  return true;
+}
+
+// Keys: j and k go through a list, Enter opens, a, d and n go to the answers, also
+// from the list; g then a letter goes to a page.
 let going = false;
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   const items = [...document.querySelectorAll("[data-item]")];
   const at = items.indexOf(document.activeElement);
   if (going) {
@@ -103,8 +177,12 @@ document.addEventListener("keydown", (event) => {
   switch (event.key) {
     case "j": if (items.length) items[Math.min(at + 1, items.length - 1)].focus(); break;
     case "k": if (items.length) items[Math.max(at - 1, 0)].focus(); break;
-    case "a": focus("[data-approve]"); break;
-    case "d": focus("[data-deny]"); break;
+    case "a": case "d": case "n": {
+      const which = { a: "approve", d: "deny", n: "narrow" }[event.key];
+      if (at >= 0 && items[at].href) location.assign(items[at].href.replace(/#.*/, "") + "#" + which);
+      else if (toAnswer(which)) event.preventDefault();
+      break;
+    }
     case "/": focus(".filter input"); break;
     case "r": refresh(true); break;
     case "g": going = true; setTimeout(() => (going = false), 1500); break;
@@ -125,11 +203,17 @@ async function refresh(anyway) {
     if (!response.ok || response.redirected) return;
     const next = new DOMParser().parseFromString(await response.text(), "text/html");
     document.title = next.title;
+    countdown(next);
+    countdown(document);
     for (const part of document.querySelectorAll("[data-live]")) {
       const now = next.getElementById(part.id);
-      if (!now || now.isEqualNode(part)) continue;
+      if (!now && part.dataset.row !== undefined && !part.classList.contains("gone")) {
+        leave(part);
+        part.querySelector(".outcome").textContent = "answered, closed or no longer equal meanwhile";
+      }
+      if (!now || now.isEqualNode(part) || part.classList.contains("gone")) continue;
       const active = document.activeElement;
-      const typed = [...part.querySelectorAll("input, textarea")].some((input) => input.value !== input.defaultValue);
+      const typed = [...part.querySelectorAll("input, textarea")].some((input) => input.value !== input.defaultValue || input.checked !== input.defaultChecked);
       const busy = typed || (part.contains(active) && active.matches("input, textarea, select"));
       if (busy && !anyway) {
         document.getElementById("stale").hidden = false;
@@ -140,7 +224,6 @@ async function refresh(anyway) {
       if (focused) now.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
     }
     if (anyway) document.getElementById("stale").hidden = true;
-    countdown();
   } finally {
     fetching = false;
     if (again) {
@@ -173,18 +256,26 @@ if (hears) {
 // On a phone the list of pages is wider than the window.
 document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
-// The answer that is at hand is no; the card stays where it is read from.
-document.querySelector("[data-deny]")?.focus({ preventScroll: true });
+// The answer that is at hand is no, unless another was asked for; the card stays
+// where it is read from.
+if (!/^#(approve|deny|narrow)$/.test(location.hash) || !toAnswer(location.hash.slice(1))) document.querySelector("[data-deny]")?.focus({ preventScroll: true });
 
-// countdown says how much time is left to answer.
-function countdown() {
-  for (const element of document.querySelectorAll("time[data-until]")) {
+// countdown says how much time is left to answer, or until others may. What is over
+// then is fetched.
+const over = new Set();
+function countdown(page) {
+  for (const element of page.querySelectorAll("time[data-until], time[data-from]")) {
     const left = Math.round((new Date(element.dateTime) - Date.now()) / 1000);
-    element.textContent = left <= 0 ? "over" : left < 90 ? left + " s left" : Math.round(left / 60) + " min left";
+    const time = left < 90 ? left + " s" : left < 5400 ? Math.round(left / 60) + " min" : Math.round(left / 3600) + " h";
+    const until = element.dataset.until !== undefined;
+    element.textContent = left <= 0 ? (until ? "over" : "now") : until ? time + " left" : "in " + time;
+    if (left > 0 || page !== document || over.has(element.dateTime)) continue;
+    over.add(element.dateTime);
+    setTimeout(refresh, 1000, false); // the gateway's clock counts
   }
 }
-countdown();
-setInterval(countdown, 1000);
+countdown(document);
+setInterval(countdown, 1000, document);
 
 // A view of the kill's name follows the choice, so that it is known what to type.
 const scope = document.querySelector("select[name=Scope]");

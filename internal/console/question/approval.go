@@ -32,10 +32,16 @@ type Passkeys interface {
 	FinishShow(ctx context.Context, ceremony string, answer []byte, bound sallyport.Digest) (person string, err error)
 }
 
+// Recorder puts on the record what people do here.
+type Recorder interface {
+	Record(ctx context.Context, subject, by string, before, after sallyport.Digest) error
+}
+
 // Pages are those of the questions and of the grants. Every field must be set.
 type Pages struct {
 	Gate     Gate
 	Passkeys Passkeys
+	Record   Recorder
 	Sessions *session.Sessions
 	Who      func(*http.Request) *session.Session
 	Origin   func(*http.Request) string // of the console's own pages
@@ -45,7 +51,9 @@ type Pages struct {
 // damaged is the state of a question that nobody can read.
 const damaged = "damaged"
 
-func waits(q inbox.Question) bool { return q.State == sallyport.Pending.String() || q.State == damaged }
+func waits(q inbox.Question) bool {
+	return q.State == sallyport.Pending.String() && q.Grant == "" || q.State == damaged
+}
 
 // Pending are the questions that wait, equal ones together.
 func (p *Pages) Pending(ctx context.Context) ([]inbox.Question, error) {
@@ -54,8 +62,14 @@ func (p *Pages) Pending(ctx context.Context) ([]inbox.Question, error) {
 }
 
 type listData struct {
-	Waiting []inbox.Question `json:"waiting"`
+	Waiting []waiting        `json:"waiting"`
 	Over    []inbox.Question `json:"over"` // the latest first
+}
+
+// waiting is a question that waits, with those that are equal to it: one card.
+type waiting struct {
+	inbox.Question
+	With []inbox.Question `json:"with"`
 }
 
 // shownOver is how many of those that are over are shown.
@@ -63,16 +77,20 @@ const shownOver = 20
 
 // List are those that wait, and the last that did.
 func (p *Pages) List(r *http.Request) (string, any, error) {
-	data := listData{Waiting: []inbox.Question{}, Over: []inbox.Question{}}
+	data := listData{Waiting: []waiting{}, Over: []inbox.Question{}}
 	var all []inbox.Question
 	if err := p.Gate.Get(r.Context(), "/approvals?all", &all); err != nil {
 		return "", nil, err
 	}
 	for _, q := range all {
-		if waits(q) {
-			data.Waiting = append(data.Waiting, q)
-		} else {
+		at := slices.IndexFunc(data.Waiting, func(w waiting) bool { return slices.Contains(w.Equal, q.ID) })
+		switch {
+		case !waits(q):
 			data.Over = append(data.Over, q)
+		case at >= 0:
+			data.Waiting[at].With = append(data.Waiting[at].With, q)
+		default:
+			data.Waiting = append(data.Waiting, waiting{q, []inbox.Question{}})
 		}
 	}
 	slices.SortStableFunc(data.Over, func(a, b inbox.Question) int { return b.Asked.Compare(a.Asked) })
@@ -125,7 +143,7 @@ func (p *Pages) Show(r *http.Request) (string, any, error) {
 // fetch gets a question. What it shows must be what its digest covers.
 func (p *Pages) fetch(ctx context.Context, id string) (q inbox.Question, err error) {
 	err = p.Gate.Get(ctx, "/approvals/"+url.PathEscape(id), &q)
-	if err == nil && q.Problem == "" && sallyport.DigestOf([]byte(q.Question)).String() != q.Digest {
+	if err == nil && q.Problem == "" && !covered(&q) {
 		q.Problem = "what it asks is not what its digest covers"
 	}
 	return q, err
