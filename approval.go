@@ -131,7 +131,7 @@ var (
 	// another.
 	ErrAnswered = errors.New("this person has said yes already: it takes another one")
 	// ErrCrowded says that an agent waits for as many answers as it may.
-	ErrCrowded = errors.New("this agent waits for as many answers as it may")
+	ErrCrowded = errors.New("this agent waits for as many answers as it may. Wait for those, or until their time is over")
 )
 
 // At is the approval as it stands at a time: silence denies, and so does a yes

@@ -132,7 +132,7 @@ var floors = map[string]int{
 	"sallyport/internal/app/halt":         4, // carries out what a person orders
 	"sallyport/internal/app/chores":       5, // keeps the state tidy
 	"sallyport/internal/app/herald":       4, // tells breakers and people what is recorded
-	"sallyport/internal/app/attend":       5, // measures how people look at questions, as it is recorded
+	"sallyport/internal/app/attend":       4, // measures how people look at questions, as it is recorded
 	"sallyport/internal/drill":            5, // measures with a gateway of its own
 	"sallyport/internal/app/past":         4, // translates what the record says
 	"sallyport/internal/app/follow":       3, // touches files: which have changed

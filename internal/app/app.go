@@ -20,6 +20,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/app/allowance"
+	"sallyport/internal/app/attend"
 	"sallyport/internal/app/chores"
 	"sallyport/internal/app/follow"
 	"sallyport/internal/app/halt"
@@ -91,6 +92,7 @@ type App struct {
 	gateway    *gateway.Gateway
 	halt       *halt.Halt
 	herald     *herald.Herald
+	attend     *attend.Attend
 	allowance  *allowance.Allowance
 	memories   *memory.Memories
 	judges     judge.Judges
@@ -198,9 +200,10 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now
 	a.herald = &herald.Herald{Log: a.store, Watcher: a.sink, Breakers: breaker.New(), Notifier: notify.New(a.log), Health: a.store.Health,
 		Approvals: a.store.Approvals, Escalated: func(asked *sallyport.Approval, at time.Time) []string { return a.terms().Escalated(asked, at) }, Err: a.log}
+	a.attend = &attend.Attend{Log: a.herald, Store: a.store, Terms: a.terms, People: a.human.People, Err: a.log}
 	a.gateway, err = gateway.New(gateway.Parts{
 		Limits: a.allowance.Set, Ledger: a.store.Ledger(), Alert: a.alert,
-		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.herald, Upstream: a.servers, Watcher: a.herald, Breakers: a.herald.Breakers,
+		Identifier: a.runs, Pins: a.pins, Rules: a.rules.Load, Log: a.attend, Upstream: a.servers, Watcher: a.herald, Breakers: a.herald.Breakers,
 		Now: time.Now, NewID: newCallID, Observe: a.observe.Load, Deadline: ticketDeadline,
 		Approvals: a.store, Kills: a.store.Kills, Memories: narrowed{a.memories, &a.judges}, Inspector: &a.judges, Asking: a.terms,
 	})
@@ -430,7 +433,7 @@ func (a *App) Settle(ctx context.Context) bool { return a.watch.Settle(ctx) }
 // Control answers every verb of the command line.
 func (a *App) Control() http.Handler {
 	return control.Handler(control.Parts{
-		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Equal: a.Inbox(), Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
+		Door: a, Doctor: a, Servers: a, Pins: a, Agents: a, Human: a, Approvals: a.Inbox(), Equal: a.Inbox(), Attention: a.attend, Grants: a.Inbox(), Policy: a, Files: a, History: a, Payloads: a,
 		Runs: a, Changes: a, Sources: a, Kills: a.halt, Breakers: a.herald.Breakers, Console: a, Limits: a.allowance, Usage: usage.Usage{Store: a.store, Rules: a.rules.Load},
 		Log: control.LogHandler(a.store, a.store, a.store, a.store),
 	})

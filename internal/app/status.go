@@ -174,9 +174,11 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	a.examineAgents(add)
 	a.examineHooks(add)
 	a.examineLog(ctx, add)
-	a.herald.Examine(func(bad bool, do, what string, args ...any) {
+	told := func(bad bool, do, what string, args ...any) {
 		add(map[bool]control.Level{true: control.Warning, false: control.OK}[bad], do, what, args...)
-	})
+	}
+	a.herald.Examine(told)
+	a.attend.Examine(ctx, told)
 	return report
 }
 

@@ -26,6 +26,10 @@ type Terms struct {
 	// which on a payment is of the highest class; "" for none.
 	Classes map[sallyport.Effect]sallyport.Class
 	Large   string
+	// Load is how many questions may reach a person on a day; Never is that none
+	// reaches those who were asked so many: the call is refused.
+	Load  int
+	Never bool
 	// Means says what the arguments of a tool are for, as far as the operator does.
 	Means func(server, tool string) map[string]scope.Role
 

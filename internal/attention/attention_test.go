@@ -63,25 +63,36 @@ func TestLooks(t *testing.T) {
 
 func TestLoads(t *testing.T) {
 	var l Loads
-	if above := l.Add([]string{"bo", "cy"}, noon, 2); above != nil || l.Full([]string{"bo"}, noon, 2) {
-		t.Error(above)
+	bo, both, late := []string{"bo"}, []string{"bo", "cy"}, noon.Add(12*time.Hour)
+	for i, c := range []struct {
+		people []string
+		at     time.Time
+		most   int
+		never  bool
+		above  []string
+		ok     bool
+		count  int // of bo
+	}{
+		{both, noon, 2, true, nil, true, 1},
+		{bo, noon, 2, true, nil, true, 2},
+		{bo, noon, 2, true, nil, false, 2},
+		{both, noon, 2, true, bo, true, 3}, // cy has room
+		{bo, noon, 2, false, nil, true, 4}, // said once
+		{nil, noon, 2, true, nil, true, 4}, // nobody is not everybody
+		{bo, noon, 0, true, nil, true, 5},  // no cap
+		{bo, late, 2, true, nil, true, 1},  // another day
+		{bo, noon, 2, true, nil, true, 2},  // a day that is over is not gone back to
+		{bo, noon, 2, true, nil, false, 2},
+	} {
+		above, ok := l.Ask(c.people, c.at, c.most, c.never)
+		if !slices.Equal(above, c.above) || ok != c.ok || l.Of("bo", c.at) != c.count {
+			t.Errorf("%d: above %v, %v, %d", i, above, ok, l.Of("bo", c.at))
+		}
 	}
-	l.Add([]string{"bo"}, noon, 2)
-	if !l.Full([]string{"bo"}, noon, 2) || l.Full([]string{"bo", "cy"}, noon, 2) || l.Full(nil, noon, 2) || l.Full([]string{"bo"}, noon, 0) {
-		t.Error("full")
-	}
-	if above := l.Add([]string{"bo", "cy"}, noon, 2); !slices.Equal(above, []string{"bo"}) {
-		t.Errorf("above: %v", above)
-	}
-	if above := l.Add([]string{"bo"}, noon, 2); above != nil { // said once
-		t.Errorf("above: %v", above)
-	}
-	if above := l.Add([]string{"bo"}, noon, 0); above != nil || l.Of("bo", noon) != 5 {
-		t.Error("no cap")
-	}
-	tomorrow := noon.Add(12 * time.Hour)
-	if l.Of("bo", tomorrow) != 0 || l.Of("bo", noon) != 0 {
-		t.Error("a day that is over is gone back to")
+	l.TakeBack(bo, late)
+	l.TakeBack(bo, noon) // of a day that is over
+	if n := l.Of("bo", late); n != 1 {
+		t.Errorf("taken back: %d", n)
 	}
 }
 

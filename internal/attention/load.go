@@ -16,18 +16,36 @@ type Loads struct {
 	asks map[string]int
 }
 
-// Add counts one question to people, and names those for whom it is the first one
-// above a cap; a cap of 0 is none.
-func (l *Loads) Add(people []string, at time.Time, most int) (above []string) {
+// Ask counts one question to people, and names those for whom it is the first one
+// above a cap; a cap of 0 is none. It is not asked, and not ok, where it must not be
+// beyond the cap and that would be so for all of them. Nobody at all is not beyond
+// anything: who is to answer is another matter.
+func (l *Loads) Ask(people []string, at time.Time, most int, never bool) (above []string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.turn(at)
+	below := func(who string) bool { return l.asks[who] < most }
+	if never && most > 0 && len(people) > 0 && !slices.ContainsFunc(people, below) {
+		return nil, false
+	}
 	for _, who := range people {
 		if l.asks[who]++; most > 0 && l.asks[who] == most+1 {
 			above = append(above, who)
 		}
 	}
-	return above
+	return above, true
+}
+
+// TakeBack takes back a question that was not asked after all.
+func (l *Loads) TakeBack(people []string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turn(at); l.day != Day(at) {
+		return
+	}
+	for _, who := range people {
+		l.asks[who]--
+	}
 }
 
 // Of is how many questions a person was asked on the day of a time.
@@ -36,12 +54,6 @@ func (l *Loads) Of(who string, at time.Time) int {
 	defer l.mu.Unlock()
 	l.turn(at)
 	return l.asks[who]
-}
-
-// Full reports whether all of some people were asked as much as a cap says; a cap of
-// 0 is none. Nobody at all is not full: who is to answer is another matter.
-func (l *Loads) Full(people []string, at time.Time, most int) bool {
-	return most > 0 && len(people) > 0 && !slices.ContainsFunc(people, func(who string) bool { return l.Of(who, at) < most })
 }
 
 // turn begins another day. One that is over is not gone back to.

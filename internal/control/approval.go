@@ -25,9 +25,13 @@ type Equal interface {
 	AnswerEqual(ctx context.Context, given inbox.Together) ([]inbox.Outcome, error)
 }
 
-func equalHandlers(mux *http.ServeMux, equal Equal) {
+func equalHandlers(mux *http.ServeMux, equal Equal, look Attention) {
 	mux.Handle("GET /approvals/{id}/equal", answer(func(r *http.Request, _ struct{}) ([]inbox.Question, error) {
-		return equal.Equal(r.Context(), r.PathValue("id"))
+		all, err := equal.Equal(r.Context(), r.PathValue("id"))
+		for _, q := range all {
+			look.Shown(r.Context(), r.URL.Query().Get("to"), q.ID)
+		}
+		return all, err
 	}))
 	mux.Handle("POST /approvals/equal", answer(func(r *http.Request, given inbox.Together) ([]inbox.Outcome, error) {
 		given.By = cmp.Or(given.By, identity.OperatorName)
@@ -35,12 +39,16 @@ func equalHandlers(mux *http.ServeMux, equal Equal) {
 	}))
 }
 
-func approvalHandlers(mux *http.ServeMux, approvals Approvals) {
+func approvalHandlers(mux *http.ServeMux, approvals Approvals, look Attention) {
 	mux.Handle("GET /approvals", answer(func(r *http.Request, _ struct{}) ([]inbox.Question, error) {
 		return approvals.List(r.Context(), r.URL.Query().Has("all"))
 	}))
 	mux.Handle("GET /approvals/{id}", answer(func(r *http.Request, _ struct{}) (inbox.Question, error) {
-		return approvals.Show(r.Context(), r.PathValue("id"))
+		q, err := approvals.Show(r.Context(), r.PathValue("id"))
+		if err == nil {
+			look.Shown(r.Context(), r.URL.Query().Get("to"), q.ID)
+		}
+		return q, err
 	}))
 	mux.Handle("POST /approvals/{id}", answer(func(r *http.Request, given inbox.Answer) (inbox.Question, error) {
 		given.ID, given.By = r.PathValue("id"), cmp.Or(given.By, identity.OperatorName)

@@ -27,6 +27,7 @@ type Parts struct {
 	Human     Human
 	Approvals Approvals
 	Equal     Equal
+	Attention Attention
 	Grants    Grants
 	Policy    Policy
 	Files     PolicyFiles
@@ -148,8 +149,9 @@ func Handler(p Parts) http.Handler {
 		return struct{}{}, p.Policy.AcceptPolicy(r.Context(), accept)
 	}))
 	policyHandlers(mux, p.Files, p.History, p.Usage)
-	approvalHandlers(mux, p.Approvals)
-	equalHandlers(mux, p.Equal)
+	approvalHandlers(mux, p.Approvals, p.Attention)
+	attentionHandler(mux, p.Attention)
+	equalHandlers(mux, p.Equal, p.Attention)
 	grantHandlers(mux, p.Grants)
 	killHandlers(mux, p.Kills)
 	mux.Handle("GET /breakers", answer(func(*http.Request, struct{}) ([]breaker.Status, error) { return p.Breakers.All(), nil }))

@@ -178,7 +178,7 @@ func (g *Gateway) refuse(ctx context.Context, call *sallyport.Call, facts *sally
 		return err
 	case errors.Is(err, sallyport.ErrCrowded):
 		refused.Cause, refused.Approval = sallyport.CauseLimit, sallyport.Approval{}
-		refused.Decision.Reason = "Refused: " + err.Error() + ". Wait for those, or until their time is over."
+		refused.Decision.Reason = "Refused: " + err.Error() + "."
 		return g.refuse(ctx, call, facts, refused)
 	case err != nil && refused.Approval.ID != "": // it may be the question alone: then nobody is asked
 		refused.Cause, refused.Approval = sallyport.CauseLog, sallyport.Approval{}

@@ -34,7 +34,9 @@ const (
 	Asked      = "approval.asked"
 	Escalated  = "approval.escalated"
 	Expired    = "approval.expired"
-	Kill       = "kill" // and pause, resume and drain
+	Hasty      = "approval.hasty" // a yes that came faster than what was asked can be read
+	Load       = "load"           // a person is asked more than they can look at
+	Kill       = "kill"           // and pause, resume and drain
 	Breaker    = "breaker"
 	Limit      = "limit"
 	Quarantine = "quarantine"
@@ -42,7 +44,7 @@ const (
 )
 
 // Events lists it.
-var Events = [...]string{Asked, Escalated, Expired, Kill, Breaker, Limit, Quarantine, Log}
+var Events = [...]string{Asked, Escalated, Expired, Hasty, Load, Kill, Breaker, Limit, Quarantine, Log}
 
 // Event is something that has happened. Title is in our own words. The values of
 // facts may be an agent's or a server's: they are shown as quotations.

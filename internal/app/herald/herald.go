@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"sallyport"
+	"sallyport/internal/attention"
 	"sallyport/internal/breaker"
 	"sallyport/internal/gateway"
 	"sallyport/internal/notify"
@@ -38,8 +39,9 @@ type Herald struct {
 	site atomic.Pointer[string] // of the console
 
 	mu      sync.Mutex
-	failing bool            // the log could not be written
-	known   map[string]bool // open questions, and whether it was told that others may answer
+	failing bool              // the log could not be written
+	known   map[string]bool   // open questions, and whether it was told that others may answer
+	hasty   map[string]string // by person, the last day on which it was told that they answer faster than they can read
 }
 
 // At says where the console is. Until then nothing is linked.
@@ -129,9 +131,11 @@ var changes = map[string]struct{ kind, title string }{
 	"quarantine": {notify.Quarantine, "What a server says of itself is new or has changed, and can't be used until somebody has looked"},
 	"limit":      {notify.Limit, "A limit is being used up"},
 	"breaker":    {notify.Breaker, "A breaker has changed"},
+	"load":       {notify.Load, "A person is asked more than they can look at"},
 }
 
 func (h *Herald) changed(e *sallyport.Entry) {
+	h.hurried(e)
 	word, rest, _ := strings.Cut(e.Subject, " ")
 	what, told := changes[word]
 	if !told {
@@ -142,6 +146,27 @@ func (h *Herald) changed(e *sallyport.Entry) {
 		facts = append(facts, notify.Fact{Name: "reason", Value: e.Reason})
 	}
 	h.tell(notify.Event{Kind: what.kind, At: e.Time, Title: what.title, Facts: append(facts, notify.Fact{Name: "by", Value: e.By})})
+}
+
+// hurried tells once a day of a person who says yes faster than they can read.
+func (h *Herald) hurried(e *sallyport.Entry) {
+	if !attention.Hasty(e) {
+		return
+	}
+	day := attention.Day(e.Time)
+	h.mu.Lock()
+	told := h.hasty[e.By] == day
+	if h.hasty == nil {
+		h.hasty = map[string]string{}
+	}
+	h.hasty[e.By] = day
+	h.mu.Unlock()
+	if told {
+		return
+	}
+	h.tell(notify.Event{Kind: notify.Hasty, At: e.Time, Title: "A yes came faster than what was asked can be read", Link: "/console/attention",
+		Facts: []notify.Fact{{Name: "by", Value: e.By}, {Name: "question", Value: e.Approval},
+			{Name: "looked for", Value: e.Took.Round(time.Millisecond).String()}, {Name: "to read", Value: e.Read.String()}}})
 }
 
 // about are the facts of a question. Arguments are not among them: whoever reads

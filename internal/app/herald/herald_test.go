@@ -172,7 +172,8 @@ func TestChanges(t *testing.T) {
 		"kill k_1 agent bot": "kill Killed by the operator https://gate.example/console  kill=k_1 agent bot reason=because by=somebody",
 		"pause k_1 all":      "kill Paused", "resume k_1 all": "kill A kill or a pause is lifted", "drain drain everything": "kill The gateway finishes",
 		"quarantine desk tool:pay": "quarantine What a server says", "limit refunds at 80 %": "limit A limit", "breaker open server desk on errors": "breaker A breaker",
-		"policy": "", "in force: kill k_1 agent bot": "", "start": "", "killed k_1": "",
+		"load of bo above 20 on 2026-11-30": "load A person is asked more than they can look at",
+		"policy":                            "", "in force: kill k_1 agent bot": "", "start": "", "killed k_1": "",
 	} {
 		if got := change(subject); got == "" != (want == "") || !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q", subject, got)
@@ -181,6 +182,35 @@ func TestChanges(t *testing.T) {
 	w.err = errors.New("no")
 	if got := change("kill k_1 agent bot"); got != "" {
 		t.Errorf("not on record: %s", got)
+	}
+}
+
+// A person who says yes faster than they can read is told of once a day.
+func TestHasty(t *testing.T) {
+	w := begin(t)
+	yes := func(by, subject string, took time.Duration, day int) string {
+		_ = w.Herald.Commit(t.Context(), &sallyport.Record{Entry: sallyport.Entry{Type: sallyport.Change, Subject: subject, Approval: "a_1", By: by,
+			Time: time.Date(2026, 11, day, 12, 0, 0, 0, time.UTC), Took: took, Read: 5 * time.Second}})
+		return w.next()
+	}
+	if got := yes("bo", "approval approved a_1", time.Second, 29); got != "approval.hasty A yes came faster than what was asked can be read https://gate.example/console/attention  by=bo question=a_1 looked for=1s to read=5s" {
+		t.Errorf("%q", got)
+	}
+	for i, c := range []struct {
+		by, subject string
+		took        time.Duration
+		day         int
+		want        bool
+	}{
+		{"bo", "grant made g_1", time.Second, 29, false}, // told today
+		{"cy", "approval approved a_1", 5 * time.Second, 29, false},
+		{"cy", "approval refused a_1", time.Second, 29, false},
+		{"cy", "grant made g_1", time.Second, 29, true},
+		{"bo", "approval approved a_1", 0, 30, true},
+	} {
+		if got := yes(c.by, c.subject, c.took, c.day); (got != "") != c.want {
+			t.Errorf("%d: %q", i, got)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ func Terms(c *config.Config, enrolled []string, owner func(agent string) string)
 	t := &asking.Terms{
 		Expire: time.Duration(c.Approvals.Expire), Large: c.Approvals.Large, Classes: map[sallyport.Effect]sallyport.Class{},
 		Means: c.Meanings, Groups: map[string][]string{}, Owner: owner,
+		Load: c.Approvals.Load.Cap, Never: c.Approvals.Load.Beyond == config.BeyondDeny,
 	}
 	if e := c.Approvals.Escalate; e != nil {
 		t.After, t.To = time.Duration(e.After), e.To

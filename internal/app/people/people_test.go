@@ -16,7 +16,7 @@ func TestTerms(t *testing.T) {
 users: {ana: {groups: [finance]}, bo: {groups: [finance, board]}, operator: {groups: [board]}}
 roles: [support]
 agents: {bot: {role: support, for: ana}}
-approvals: {expire: 30m, escalate: {after: 10m, to: [board]}, classes: {delete: 3}, large: "1000"}
+approvals: {expire: 30m, escalate: {after: 10m, to: [board]}, classes: {delete: 3}, large: "1000", load: {cap: 7, beyond: deny}}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ approvals: {expire: 30m, escalate: {after: 10m, to: [board]}, classes: {delete: 
 		t.Errorf("%v, alone %q", terms.Groups, terms.Alone)
 	}
 	if terms.Expire != 30*time.Minute || terms.After != 10*time.Minute || !slices.Equal(terms.To, []string{"board"}) ||
-		terms.Classes[sallyport.Delete] != sallyport.ClassPair || terms.Large != "1000" {
+		terms.Classes[sallyport.Delete] != sallyport.ClassPair || terms.Load != 7 || !terms.Never || terms.Large != "1000" {
 		t.Errorf("%+v", terms)
 	}
 	for _, enrolled := range [][]string{{"gone", "operator"}, {"ana"}, nil} {
