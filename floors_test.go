@@ -112,6 +112,7 @@ var floors = map[string]int{
 	"sallyport/internal/console/question": 4, // shows people what waits for them
 	"sallyport/internal/console/form":     4, // translates what pages send, and what they are answered
 	"sallyport/internal/console/session":  3, // touches connections: what browsers have shown
+	"sallyport/internal/console/burn":     2, // pure: the picture of how a limit was used up
 	"sallyport/internal/console/flow":     1, // pure: the picture of what went where
 	"sallyport/internal/identity/passkey": 3, // touches credentials: what people's devices sign
 

@@ -1,7 +1,10 @@
 package console
 
 import (
+	"context"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
 	"sallyport/internal/inbox"
+	"sallyport/internal/limits"
 	"sallyport/internal/store"
 )
 
@@ -51,7 +55,9 @@ type homeData struct {
 	Asked   int              `json:"held_today"`
 	Recent  []call           `json:"blocked"`
 	Log     logHealth        `json:"log"`
-	Checks  []check          `json:"checks"` // what is not in order
+	Checks  []check          `json:"checks"`      // what is not in order
+	Spent   []limits.Spent   `json:"spent_today"` // of what money is counted in first, the fullest first
+	Rules   rules            `json:"rules"`
 	Stopped []order          `json:"stopped"`
 	Scopes  []scope          `json:"scopes"`
 }
@@ -98,6 +104,12 @@ func (c *Console) home(r *http.Request) (string, any, error) {
 		data.Recent = append(data.Recent, callOf(found))
 	}
 	data.Log = c.health(r)
+	if data.Spent, err = c.spent(ctx, today); err != nil {
+		return "", nil, err
+	}
+	if data.Rules, err = c.rules(r); err != nil {
+		return "", nil, err
+	}
 	var report struct {
 		Checks []check `json:"checks"`
 	}
@@ -114,6 +126,20 @@ func (c *Console) home(r *http.Request) (string, any, error) {
 	}
 	data.Scopes, err = c.scopes(r)
 	return "Home", data, err
+}
+
+// spent is what calls took since a time: of what counts calls and bytes only where
+// nothing else is counted.
+func (c *Console) spent(ctx context.Context, since time.Time) ([]limits.Spent, error) {
+	var all []limits.Spent
+	if err := c.Gate.Get(ctx, "/spent?"+url.Values{"since": {since.Format(time.RFC3339)}}.Encode(), &all); err != nil {
+		return nil, err
+	}
+	plain := func(s limits.Spent) bool { return s.Unit == "calls" || s.Unit == "bytes" }
+	if !slices.ContainsFunc(all, func(s limits.Spent) bool { return !plain(s) }) {
+		return all, nil
+	}
+	return slices.DeleteFunc(all, plain), nil
 }
 
 func (c *Console) health(r *http.Request) (h logHealth) {

@@ -4,7 +4,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"time"
 
+	"sallyport/internal/console/burn"
 	"sallyport/internal/console/form"
 	"sallyport/internal/limits"
 )
@@ -58,8 +61,68 @@ func tree(all []limits.Shown) []limitLine {
 	return lines
 }
 
+// onLimit is how many accounts of a limit are shown.
+const onLimit = 100
+
+type limitData struct {
+	limits.ShownAll
+	More    int            `json:"more,omitempty"`   // accounts that are not shown
+	Course  *limits.Course `json:"course,omitempty"` // of one account
+	Picture *burn.Picture  `json:"-"`
+}
+
 func (c *Console) limit(r *http.Request) (string, any, error) {
-	var data limits.ShownAll
-	err := c.Gate.Get(r.Context(), "/limits/"+url.PathEscape(r.PathValue("name")), &data)
-	return "Limit", data, form.Missing(err)
+	var data limitData
+	path := "/limits/" + url.PathEscape(r.PathValue("name"))
+	if err := c.Gate.Get(r.Context(), path, &data.ShownAll); err != nil {
+		return "", nil, form.Missing(err)
+	}
+	key, chosen := r.URL.Query().Get("account"), r.URL.Query().Has("account")
+	if !chosen && len(data.Accounts) > 0 {
+		key, chosen = data.Accounts[0].Key, true // the fullest
+	}
+	if chosen {
+		var course limits.Course
+		if err := c.Gate.Get(r.Context(), path+"/course?"+url.Values{"account": {key}}.Encode(), &course); err != nil {
+			return "", nil, form.Missing(err)
+		}
+		for _, account := range data.Accounts {
+			if account.Key == key {
+				course.Account = account // with its name as people read it
+			}
+		}
+		picture := burn.Draw(&course, time.Local)
+		data.Course, data.Picture = &course, &picture
+	}
+	if data.More = max(0, len(data.Accounts)-onLimit); data.More > 0 {
+		data.Accounts = data.Accounts[:onLimit]
+	}
+	return "Limit", data, nil
+}
+
+// Shows reports whether an account is the one whose course is shown.
+func (d limitData) Shows(key string) bool { return d.Course != nil && d.Course.Account.Key == key }
+
+// amount is an exact decimal with its thousands apart.
+func amount(text string) string {
+	whole, rest, fraction := strings.Cut(text, ".")
+	var b strings.Builder
+	for i, digit := range whole {
+		if i > 0 && (len(whole)-i)%3 == 0 && whole[i-1] != '-' {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	if fraction {
+		b.WriteString("." + rest)
+	}
+	return b.String()
+}
+
+// short is a time of today without the day.
+func short(t time.Time) string {
+	if t = t.Local(); t.Format(time.DateOnly) == time.Now().Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("2 Jan 15:04")
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"sallyport/internal/console/form"
 	"sallyport/internal/console/session"
@@ -30,9 +31,95 @@ type file struct {
 // Lines are the file's, for numbers beside them.
 func (f file) Lines() []string { return strings.Split(strings.TrimSuffix(f.Text, "\n"), "\n") }
 
+// rule is one in force, and how often it has decided.
+type rule struct {
+	Rule   string   `json:"rule"`
+	File   string   `json:"file"`
+	Line   int      `json:"line"`
+	Asks   []string `json:"asks,omitempty"`
+	Calls  int      `json:"calls"`
+	Last   *uint64  `json:"last,omitempty"`   // entry
+	Tested *int     `json:"tested,omitempty"` // how often tests made it matter; null while they were not run
+}
+
+// Place is where it stands.
+func (r rule) Place() string { return r.File + ":" + strconv.Itoa(r.Line) }
+
+// Untested reports whether tests were run, and none made it matter.
+func (r rule) Untested() bool { return r.Tested != nil && *r.Tested == 0 }
+
+type rules []rule
+
+// Decided counts those that have decided a call.
+func (all rules) Decided() (n int) {
+	for _, one := range all {
+		if one.Calls > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Percent is which part of them that is.
+func (all rules) Percent() int { return 100 * all.Decided() / max(1, len(all)) }
+
+// Never are those that have decided none.
+func (all rules) Never() (never []rule) {
+	for _, one := range all {
+		if one.Calls == 0 {
+			never = append(never, one)
+		}
+	}
+	return never
+}
+
+// Covered counts those that tests made matter.
+func (all rules) Covered() (n int) {
+	for _, one := range all {
+		if one.Tested != nil && *one.Tested > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// rules reads how often each rule in force has decided.
+func (c *Console) rules(r *http.Request) (rules, error) {
+	all := rules{}
+	if err := c.Gate.Get(r.Context(), "/policy/rules", &all); err != nil {
+		return nil, err
+	}
+	if last := c.tested.Load(); last != nil {
+		for i := range all {
+			fired := last.fired[all[i].Rule]
+			all[i].Tested = &fired
+		}
+	}
+	return all, nil
+}
+
+// tested is how the tests went when they were run here last.
+type tested struct {
+	At            time.Time      `json:"at"`
+	Passed, Total int            `json:"-"`
+	fired         map[string]int // by rule
+}
+
 type policiesData struct {
 	policyStatus
-	Files []file `json:"files"` // in force
+	Files []file  `json:"files"` // in force
+	Use   rules   `json:"rule_use"`
+	Last  *tested `json:"tests,omitempty"`
+}
+
+// At is the rule that begins in a line, counted from 0.
+func (p policiesData) At(file string, line int) *rule {
+	for i := range p.Use {
+		if p.Use[i].File == file && p.Use[i].Line == line+1 {
+			return &p.Use[i]
+		}
+	}
+	return nil
 }
 
 // Waiting is the difference that waits for a human, as lines.
@@ -53,7 +140,12 @@ func (c *Console) policies(r *http.Request) (string, any, error) {
 	if err := c.Gate.Get(r.Context(), "/policy", &data.policyStatus); err != nil {
 		return "", nil, err
 	}
-	err := c.Gate.Get(r.Context(), "/policy/files", &data.Files)
+	if err := c.Gate.Get(r.Context(), "/policy/files", &data.Files); err != nil {
+		return "", nil, err
+	}
+	var err error
+	data.Use, err = c.rules(r)
+	data.Last = c.tested.Load()
 	return "Policies", data, err
 }
 
@@ -92,8 +184,15 @@ func (c *Console) tests(r *http.Request) (string, any, error) {
 	}
 	defer c.testing.Unlock()
 	var data testsData
-	err := c.Gate.Post(r.Context(), "/policy/test", struct{}{}, &data)
-	return "Policy tests", data, err
+	if err := c.Gate.Post(r.Context(), "/policy/test", struct{}{}, &data); err != nil {
+		return "", nil, err
+	}
+	last := &tested{At: c.Now(), Passed: data.Passed(), Total: len(data.Results), fired: map[string]int{}}
+	for _, one := range data.Coverage {
+		last.fired[one.Rule] = one.Fired
+	}
+	c.tested.Store(last)
+	return "Policy tests", data, nil
 }
 
 type whyData struct {

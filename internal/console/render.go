@@ -197,6 +197,8 @@ var functions = template.FuncMap{
 	"ago":     ago,
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"comma":   func(n any) string { return commas(n) },
+	"amount":  amount,
+	"short":   short,
 	"join":    strings.Join,
 	"args":    func(pairs ...any) map[string]any { return pairsOf(pairs) },
 	"first":   func(n int, text string) string { return cut(text, n) },

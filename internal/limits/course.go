@@ -106,7 +106,8 @@ func (l *Limit) forecast(c *Course, account *Account, steps []Step, whole sallyp
 		}
 	}
 	rate := float64(max(recent, 0)) / float64(c.Now.Sub(c.Since)) // a nanosecond
-	c.Pace = sallyport.Amount(min(rate*float64(time.Hour), float64(sallyport.MaxAmount))).String()
+	const cent = 1e4 // for the eye
+	c.Pace = (sallyport.Amount(min(rate*float64(time.Hour), float64(sallyport.MaxAmount))+cent/2) / cent * cent).String()
 	level, at := float64(account.Total()), c.Now
 	for _, part := range account.Parts { // each makes room when it stops to count
 		if level >= float64(whole) {
@@ -114,7 +115,7 @@ func (l *Limit) forecast(c *Course, account *Account, steps []Step, whole sallyp
 			return
 		}
 		if left := (float64(whole) - level) / rate; rate > 0 && left < float64(part.Until.Sub(at)) {
-			c.Full = at.Add(time.Duration(left)).Truncate(time.Second)
+			c.Full = at.Add(time.Duration(left)).Truncate(time.Minute)
 			return
 		}
 		level += rate*float64(part.Until.Sub(at)) - float64(part.Used.Plus(part.Reserved))
