@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sallyport"
@@ -104,7 +103,6 @@ type Console struct {
 	asked    *question.Pages
 	live     hub
 	testing  sync.Mutex // while the policies' tests run
-	tested   atomic.Pointer[tested]
 }
 
 //go:embed asset page
@@ -145,6 +143,7 @@ func (c *Console) routes() {
 	c.page("approval", "approvals/{id}", c.asked.Show)
 	c.page("equal", "approvals/{id}/equal", c.asked.Equal)
 	c.page("grants", "grants", c.asked.Grants)
+	c.page("attention", "attention", c.asked.Attention)
 	c.page("runs", "runs", c.runs)
 	c.page("run", "runs/{id}", c.run)
 	c.page("map", "map", c.flowMap)

@@ -35,6 +35,7 @@ type world struct {
 
 func (w *world) Get(_ context.Context, path string, out any) error {
 	asked, _, _ := strings.Cut(path, "?since=") // of a time
+	asked, _, _ = strings.Cut(asked, "?to=")    // shown to somebody
 	answer, known := w.answers[asked]
 	if !known {
 		return errors.New("the gate knows nothing of " + path)
@@ -118,7 +119,7 @@ func (nobody) FinishShow(context.Context, string, []byte, sallyport.Digest) (str
 func newWorld() *world {
 	return &world{at: time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC), grown: make(chan sallyport.Entry), answers: map[string]any{
 		"/human": map[string]bool{"enrolled": true}, "/approvals": []any{}, "/approvals?all": []any{}, "/grants?all": []any{}, "/kills": []any{}, "/servers": []any{},
-		"/tools": []any{}, "/agents": []any{}, "/runs": []any{}, "/doctor": map[string]any{}, "/policy": map[string]any{}, "/policy/files": []any{}, "/policy/rules": []any{}, "/spent": []any{},
+		"/tools": []any{}, "/agents": []any{}, "/runs": []any{}, "/doctor": map[string]any{}, "/policy": map[string]any{}, "/policy/files": []any{},
 	}}
 }
 

@@ -35,6 +35,11 @@ func equalHandlers(mux *http.ServeMux, equal Equal, look Attention) {
 	}))
 	mux.Handle("POST /approvals/equal", answer(func(r *http.Request, given inbox.Together) ([]inbox.Outcome, error) {
 		given.By = cmp.Or(given.By, identity.OperatorName)
+		var questions []string
+		for _, row := range given.Rows {
+			questions = append(questions, row.ID)
+		}
+		look.Together(given.By, questions)
 		return equal.AnswerEqual(r.Context(), given)
 	}))
 }

@@ -1,22 +1,36 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"time"
 
 	"sallyport/internal/attention"
+	"sallyport/internal/identity"
 )
 
 // Attention is how people look at what they are asked. Shown says that a person was
-// shown questions; whoever has not enrolled is nobody.
+// shown questions, Together that they answer some at once; whoever has not enrolled
+// is nobody.
 type Attention interface {
 	Shown(ctx context.Context, who string, questions ...string)
+	Together(who string, questions []string)
 	Stats(ctx context.Context, since, until time.Time) (attention.Stats, error)
 }
 
+// Together are questions that a person answers at once.
+type Together struct {
+	Who       string   `json:"who"` // "" for the operator
+	Questions []string `json:"questions"`
+}
+
 func attentionHandler(mux *http.ServeMux, look Attention) {
+	mux.Handle("POST /attention/together", answer(func(r *http.Request, t Together) (struct{}, error) {
+		look.Together(cmp.Or(t.Who, identity.OperatorName), t.Questions)
+		return struct{}{}, nil
+	}))
 	mux.Handle("GET /attention", answer(func(r *http.Request, _ struct{}) (attention.Stats, error) {
 		var between [2]time.Time
 		for i, name := range []string{"since", "until"} {

@@ -15,13 +15,14 @@ import (
 	"sallyport"
 	"sallyport/internal/card"
 	"sallyport/internal/control"
+	"sallyport/internal/identity"
 	"sallyport/internal/inbox"
 	"sallyport/internal/terminal"
 )
 
 // Approvals is "sallyport approvals".
 func (k Kit) Approvals() *cobra.Command {
-	return k.Group("approvals", "Calls that wait for a human", k.approvalsList(), k.approvalsShow(), k.approvalsApprove(), k.approvalsDeny(), k.approvalsNarrow())
+	return k.Group("approvals", "Calls that wait for a human", k.approvalsList(), k.approvalsShow(), k.approvalsApprove(), k.approvalsDeny(), k.approvalsNarrow(), k.approvalsStats())
 }
 
 func (k Kit) approvalsList() *cobra.Command {
@@ -81,11 +82,12 @@ func (k Kit) listApprovals(t *terminal.Table, listed []inbox.Question) {
 }
 
 func (k Kit) approvalsShow() *cobra.Command {
-	return &cobra.Command{
+	var as string
+	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show exactly what a call that waits would do", Args: k.Exactly("ID"), ValidArgsFunction: k.completeApprovals,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-				q, err := approval(ctx, gate, args[0])
+				q, err := approval(ctx, gate, args[0], as)
 				if err != nil {
 					return err
 				}
@@ -93,6 +95,8 @@ func (k Kit) approvalsShow() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&as, "as", "", "who looks, of those who have enrolled (default: the operator)")
+	return cmd
 }
 
 // answering is what all answers have in common.
@@ -176,7 +180,7 @@ func (k Kit) answerFlags(cmd *cobra.Command, a *answering, yes bool) {
 // answerApproval shows each question, asks for what its class takes, and answers it.
 func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering) error {
 	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-		asked, err := k.look(ctx, gate, id)
+		asked, err := k.look(ctx, gate, id, a.as)
 		if err != nil {
 			return err
 		}
@@ -186,7 +190,7 @@ func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering
 				if slices.Contains(a.except, other) {
 					continue
 				}
-				q, err := k.look(ctx, gate, other)
+				q, err := k.look(ctx, gate, other, a.as)
 				if err != nil {
 					return err
 				}
@@ -198,6 +202,9 @@ func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering
 		}
 		given := inbox.Answer{By: a.as, Approve: yes, Reason: a.reason}
 		if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
+			return err
+		}
+		if err := k.together(ctx, gate, given.By, questions); err != nil {
 			return err
 		}
 		answered := []inbox.Question{}
@@ -220,7 +227,7 @@ func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering
 
 func (k Kit) narrowApproval(cmd *cobra.Command, id, args string, a answering) error {
 	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-		asked, err := k.look(ctx, gate, id)
+		asked, err := k.look(ctx, gate, id, a.as)
 		if err != nil {
 			return err
 		}
@@ -240,8 +247,8 @@ func (k Kit) narrowApproval(cmd *cobra.Command, id, args string, a answering) er
 }
 
 // look shows a question that waits, whatever is printed for machines.
-func (k Kit) look(ctx context.Context, gate *control.Client, id string) (inbox.Question, error) {
-	q, err := approval(ctx, gate, id)
+func (k Kit) look(ctx context.Context, gate *control.Client, id, as string) (inbox.Question, error) {
+	q, err := approval(ctx, gate, id, as)
 	if err != nil {
 		return q, err
 	}
@@ -289,8 +296,9 @@ func (k Kit) printAnswered(answered []inbox.Question, yes bool) error {
 
 // approval fetches an approval. What it shows must be what its digest covers,
 // whoever is at the other end of the socket.
-func approval(ctx context.Context, gate *control.Client, id string) (inbox.Question, error) {
-	q, err := control.Get[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(id))
+func approval(ctx context.Context, gate *control.Client, id, as string) (inbox.Question, error) {
+	to := url.Values{"to": {cmp.Or(as, identity.OperatorName)}} // from now on the time counts that they take to answer
+	q, err := control.Get[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(id)+"?"+to.Encode())
 	if err == nil && q.Problem == "" && sallyport.DigestOf([]byte(q.Question)).String() != q.Digest {
 		err = fmt.Errorf("what %s asks is not what its digest covers: don't answer it", id)
 	}

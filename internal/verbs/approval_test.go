@@ -24,15 +24,15 @@ func TestApprovalShowsWhatItsDigestCovers(t *testing.T) {
 	served := inbox.Question{Card: card.Card{ID: "a_1", State: "pending"}, Question: `{"agent":"bot"}`}
 	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(served) }))
 	served.Digest = sallyport.DigestOf([]byte(served.Question)).String()
-	if a, err := approval(t.Context(), gate, "a_1"); err != nil || a.Question != served.Question {
+	if a, err := approval(t.Context(), gate, "a_1", ""); err != nil || a.Question != served.Question {
 		t.Errorf("%+v, %v", a, err)
 	}
 	served.Question = `{"agent":"bot","args":{"amount":1}}`
-	if _, err := approval(t.Context(), gate, "a_1"); err == nil || !strings.Contains(err.Error(), "don't answer it") {
+	if _, err := approval(t.Context(), gate, "a_1", ""); err == nil || !strings.Contains(err.Error(), "don't answer it") {
 		t.Errorf("%v", err)
 	}
 	served.Question, served.Problem = "", "erased"
-	if _, err := approval(t.Context(), gate, "a_1"); err != nil {
+	if _, err := approval(t.Context(), gate, "a_1", ""); err != nil {
 		t.Errorf("what can't be shown can still be refused: %v", err)
 	}
 }
@@ -152,7 +152,15 @@ func TestApproveEqual(t *testing.T) {
 	}
 	class := sallyport.ClassTap
 	var given []inbox.Answer
+	var together control.Together
 	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/attention/together" {
+			if err := json.NewDecoder(r.Body).Decode(&together); err != nil || len(given) > 0 {
+				t.Errorf("after %d answers: %v", len(given), err)
+			}
+			w.Write([]byte("{}"))
+			return
+		}
 		q := asked(strings.TrimPrefix(r.URL.Path, "/approvals/"), class, "a_2", "a_3", "a_4")
 		if r.Method == http.MethodPost {
 			var in inbox.Answer
@@ -196,6 +204,12 @@ func TestApproveEqual(t *testing.T) {
 	}
 	if got := strings.Join(ids, " "); got != "a_1 a_2 a_4" {
 		t.Errorf("answered %s", got)
+	}
+	if got := together.Who + ": " + strings.Join(together.Questions, " "); got != "bo: a_1 a_2 a_4" { // looked at as one
+		t.Errorf("together %s", got)
+	}
+	if together = (control.Together{}); run("a_1") != nil || together.Questions != nil {
+		t.Errorf("one is together with %q", together.Questions)
 	}
 	if err := run("a_1"); err != nil || len(given) != 1 {
 		t.Errorf("one alone: %v, %d answers", err, len(given))

@@ -105,7 +105,7 @@ those that you set free.`,
 // for anything.
 func (k Kit) makeGrant(cmd *cobra.Command, wanted inbox.Granting, a answering) error {
 	return k.With(cmd, func(ctx context.Context, gate *control.Client) error {
-		asked, err := k.look(ctx, gate, wanted.ID)
+		asked, err := k.look(ctx, gate, wanted.ID, wanted.By)
 		if err != nil {
 			return err
 		}

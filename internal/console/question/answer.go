@@ -133,7 +133,7 @@ func (p *Pages) narrowed(r *http.Request, in *answered) (sallyport.Digest, error
 
 // shown is the digest of a question that is still the one that was shown.
 func (p *Pages) shown(r *http.Request, digest string) (sallyport.Digest, error) {
-	q, err := p.fetch(r.Context(), r.PathValue("id"))
+	q, err := p.fetch(r.Context(), r.PathValue("id"), "")
 	if err != nil {
 		return sallyport.Digest{}, err
 	}

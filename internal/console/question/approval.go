@@ -129,7 +129,7 @@ func takesPasskey(q inbox.Question) bool { return q.Class >= int(sallyport.Class
 
 // Show is one question.
 func (p *Pages) Show(r *http.Request) (string, any, error) {
-	q, err := p.fetch(r.Context(), r.PathValue("id"))
+	q, err := p.fetch(r.Context(), r.PathValue("id"), p.to(r))
 	if err != nil {
 		return "", nil, form.Missing(err)
 	}
@@ -140,9 +140,19 @@ func (p *Pages) Show(r *http.Request) (string, any, error) {
 	return "Approval", data, err
 }
 
-// fetch gets a question. What it shows must be what its digest covers.
-func (p *Pages) fetch(ctx context.Context, id string) (q inbox.Question, err error) {
-	err = p.Gate.Get(ctx, "/approvals/"+url.PathEscape(id), &q)
+// to says whom a page is shown, from when on the time counts that they take to
+// answer; "" where nobody can answer.
+func (p *Pages) to(r *http.Request) string {
+	if who := p.Who(r); who.Person() {
+		return "?" + url.Values{"to": {who.Who}}.Encode()
+	}
+	return ""
+}
+
+// fetch gets a question, to be shown to somebody. What it shows must be what its
+// digest covers.
+func (p *Pages) fetch(ctx context.Context, id, to string) (q inbox.Question, err error) {
+	err = p.Gate.Get(ctx, "/approvals/"+url.PathEscape(id)+to, &q)
 	if err == nil && q.Problem == "" && !covered(&q) {
 		q.Problem = "what it asks is not what its digest covers"
 	}

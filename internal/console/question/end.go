@@ -23,7 +23,7 @@ func (p *Pages) End(w http.ResponseWriter, r *http.Request, who *session.Session
 	if err := form.Read(w, r, &in); err != nil {
 		return nil, err
 	}
-	q, err := p.fetch(r.Context(), r.PathValue("id"))
+	q, err := p.fetch(r.Context(), r.PathValue("id"), "")
 	if err != nil {
 		return nil, form.Missing(err)
 	}

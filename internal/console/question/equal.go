@@ -46,7 +46,7 @@ func (p *Pages) Equal(r *http.Request) (string, any, error) {
 // group gets equal questions. What each shows must be what its digest covers.
 func (p *Pages) group(r *http.Request) ([]inbox.Question, error) {
 	var group []inbox.Question
-	err := p.Gate.Get(r.Context(), "/approvals/"+form.Escaped(r, "id")+"/equal", &group)
+	err := p.Gate.Get(r.Context(), "/approvals/"+form.Escaped(r, "id")+"/equal"+p.to(r), &group)
 	return slices.DeleteFunc(group, func(q inbox.Question) bool { return q.Problem != "" || !covered(&q) }), err
 }
 
