@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +209,184 @@ func TestKillEndsQuestions(t *testing.T) {
 	}
 }
 
+// Whoever agrees while a kill ends what waits has agreed to nothing.
+func TestKillEndsWhatIsBeingAnswered(t *testing.T) {
+	a, _ := asked(t)
+	first, err := a.store.OpenApproval(t.Context(), "a_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		next := first
+		next.ID, next.Question = fmt.Sprintf("a_2%02d", i), fmt.Appendf(nil, `{"agent":"bot","n":%d}`, i)
+		next.Digest = sallyport.DigestOf(next.Question)
+		err := a.store.Commit(t.Context(), &sallyport.Record{Approval: &next,
+			Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Held, Verdict: sallyport.Hold, Call: "c" + next.ID, Run: "r_1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	open, _, err := a.store.Approvals(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreed := make(chan int)
+	go func() {
+		n := 0
+		for _, q := range slices.Backward(open) {
+			if next, err := q.Approve("operator", time.Now()); err == nil && a.gateway.Answer(context.Background(), next, "operator") == nil {
+				n++
+			}
+		}
+		agreed <- n
+	}()
+	killed(t, a, kill.All, "")
+	n := <-agreed
+	all, _, err := a.store.Approvals(t.Context())
+	if err != nil || n == 0 {
+		t.Fatalf("%d were agreed to, %v", n, err)
+	}
+	for _, q := range all {
+		if q.State == sallyport.Pending || q.State == sallyport.Approved {
+			t.Errorf("%s is %s behind the kill", q.ID, q.State)
+		}
+	}
+}
+
+// grantedTo puts a question of an agent that was agreed to and used, and the grant
+// that was made of it.
+func grantedTo(t *testing.T, s *store.Store, id, agent, run string) {
+	t.Helper()
+	question := fmt.Appendf(nil, `{"agent":%q,"n":%q}`, agent, id)
+	q := sallyport.Approval{ID: "a_" + id, State: sallyport.Pending, Digest: sallyport.DigestOf(question), Question: question, Run: run, Call: "c_" + id, Class: sallyport.ClassTap,
+		Principal: sallyport.Principal{Agent: agent, User: "ana"}, Server: "crm", Name: "refund", Kind: sallyport.KindTool,
+		Rules: []sallyport.Rule{{ID: "x", Ask: []string{"finance"}, Digest: sallyport.DigestOf([]byte("x"))}}, Asked: time.Now(), Expires: time.Now().Add(time.Hour)}
+	entry := sallyport.Entry{Time: time.Now(), Call: "c_" + id, Run: run}
+	put := func(change sallyport.Approval, what sallyport.EntryType, g *sallyport.Grant) {
+		t.Helper()
+		e := entry
+		e.Type, e.Subject = what, "x"
+		if err := s.Commit(context.Background(), &sallyport.Record{Entry: e, Approval: &change, Grant: g}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(q, sallyport.Held, nil)
+	yes, err := q.Approve("ana", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(yes, sallyport.Change, &sallyport.Grant{ID: "g_" + id, Approval: q.ID, Agent: agent, Server: "crm", Name: "refund", Made: time.Now(), Until: time.Now().Add(time.Hour), Count: 5})
+	yes.Seen = len(yes.Answers)
+	used, err := yes.Spend("c_"+id, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(used, sallyport.Intent, nil)
+}
+
+// revoked are the grants that were, and by whom.
+func revoked(t *testing.T, a *App) string {
+	t.Helper()
+	all, err := a.store.Grants(t.Context(), "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended []string
+	for _, g := range all {
+		if g.Revoked != "" {
+			ended = append(ended, g.ID+" by "+g.Revoked)
+		}
+	}
+	return strings.Join(ended, ", ")
+}
+
+// What was granted in a kill's scope has ended, also where the yes was used long ago:
+// once the kill is over, people are asked again. A pause ends nothing.
+func TestKillEndsGrants(t *testing.T) {
+	for _, c := range []struct {
+		scope kill.Scope
+		want  string
+	}{
+		{kill.Scope{Kind: kill.All}, "g_1 by control socket, g_2 by control socket, g_3 by control socket"},
+		{kill.Scope{Kind: kill.Agent, Name: "bot"}, "g_1 by control socket, g_2 by control socket"},
+		{kill.Scope{Kind: kill.User, Name: "ana"}, "g_1 by control socket, g_2 by control socket, g_3 by control socket"},
+		{kill.Scope{Kind: kill.Run, Name: "r_2"}, "g_2 by control socket"},
+		{kill.Scope{Kind: kill.Server, Name: "crm"}, "g_1 by control socket, g_2 by control socket, g_3 by control socket"},
+		{kill.Scope{Kind: kill.Tool, Name: "crm/refund"}, "g_1 by control socket, g_2 by control socket, g_3 by control socket"},
+		{kill.Scope{Kind: kill.Tool, Name: "crm/other"}, ""},
+	} {
+		dir := t.TempDir()
+		options := Options{Dir: filepath.Join(dir, "state"), Config: starterIn(t, dir)}
+		a := startedWith(t, options)
+		grantedTo(t, a.store, "1", "bot", "r_1")
+		grantedTo(t, a.store, "2", "bot", "r_2")
+		grantedTo(t, a.store, "3", "other", "r_3")
+		for _, pause := range []bool{true, false} {
+			stop(t, a)
+			o := kill.Order{ID: fmt.Sprint("k_", pause), Scope: c.scope, By: "control socket", Reason: "because", At: time.Now(), Pause: pause}
+			if err := kills.Write(options.Dir, []kill.Order{o}); err != nil {
+				t.Fatal(err)
+			}
+			a = startedWith(t, options)
+			if want := map[bool]string{false: c.want}[pause]; revoked(t, a) != want {
+				t.Errorf("%s, a pause %v: %s, want %s", c.scope, pause, revoked(t, a), want)
+			}
+		}
+		if all := subjects(t, a); c.want != "" && !strings.Contains(all, "grant revoked g_2") {
+			t.Errorf("on the record:\n%s", all)
+		}
+	}
+}
+
+// A run's kill reaches all runs below it at once: those of which it is not the parent,
+// too, while the log can't be written yet.
+func TestKillOfARunReachesThoseBelow(t *testing.T) {
+	w, _, _ := slowShop(t)
+	if err := w.Enroll(t.Context(), control.Enrolment{Secret: approver}); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(wanted control.NewRun) string {
+		t.Helper()
+		wanted.Secret = approver
+		begun, err := w.BeginRun(t.Context(), wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return begun.Run
+	}
+	top := begin(control.NewRun{Agent: "one", Task: "x"})
+	beside := begin(control.NewRun{Agent: "one", Task: "x"})
+	child := begin(control.NewRun{Parent: top})
+	below := begin(control.NewRun{Parent: child})
+	under := func(run, parent string) context.Context {
+		ctx, _, err := w.store.Kills.Enter(t.Context(), kill.Target{Run: run, Parent: parent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ctx
+	}
+	deep, other := under(below, child), under(beside, "")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.Dir(), "sallyport.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.Exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := w.Halt().Kill(t.Context(), kill.Wanted{Scope: kill.Scope{Kind: kill.Run, Name: top}})
+	if err != nil || kill.Cause(deep) == nil || kill.Cause(other) != nil {
+		t.Errorf("%+v, %v: deep %v, other %v", done, err, kill.Cause(deep), kill.Cause(other))
+	}
+	if w.store.Kills.Stops(kill.Target{Run: below, Parent: child}) == nil || w.store.Kills.Stops(kill.Target{Run: beside}) != nil {
+		t.Error("the deepest run goes on, or another one does not")
+	}
+	if _, err := db.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A damaged row is named, and keeps a kill from no other question.
 func TestKillEndsQuestionsBesideADamagedOne(t *testing.T) {
 	a, _ := asked(t)
@@ -280,11 +460,24 @@ func TestKillWhileTheDatabaseIsSlow(t *testing.T) {
 func TestKilledBetweenFileAndRecord(t *testing.T) {
 	dir := t.TempDir()
 	config, state := starterIn(t, dir), filepath.Join(dir, "state")
-	stop(t, startedWith(t, Options{Dir: state, Config: config}))
+	before := startedWith(t, Options{Dir: state, Config: config})
+	grantedTo(t, before.store, "1", "bot", "r_1")
+	question := []byte(`{"agent":"bot"}`)
+	if err := before.store.Commit(t.Context(), &sallyport.Record{
+		Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Held, Verdict: sallyport.Hold, Call: "c_2", Run: "r_1"},
+		Approval: &sallyport.Approval{ID: "a_2", State: sallyport.Pending, Digest: sallyport.DigestOf(question), Question: question,
+			Rules: []sallyport.Rule{{ID: "x", Ask: []string{"legal"}, Digest: sallyport.DigestOf(nil)}}, Asked: time.Now(), Expires: time.Now().Add(time.Hour)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, before)
 	if err := kills.Write(state, []kill.Order{{ID: "k_1", Scope: kill.Scope{Kind: kill.All}, Reason: "x", By: "control socket", At: time.Now().UTC()}}); err != nil {
 		t.Fatal(err)
 	}
 	a := startedWith(t, Options{Dir: state, Config: config})
+	if now, err := a.Inbox().Show(t.Context(), "a_2"); err != nil || now.State != "refused" || revoked(t, a) != "g_1 by control socket" {
+		t.Errorf("what it had not come to end: %s, grants %q, %v", now.State, revoked(t, a), err)
+	}
 	if a.store.Kills.Stops(kill.Target{}) == nil || !strings.Contains(subjects(t, a), "in force: kill k_1 everything") {
 		t.Errorf("on the record:\n%s", subjects(t, a))
 	}
@@ -419,7 +612,7 @@ func TestKilledThoughTheFileIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	a = startedWith(t, Options{Dir: state, Config: config})
-	if orders := a.Halt().Kills(); len(orders) != 1 || orders[0] != done.Order {
+	if orders := a.Halt().Kills(); len(orders) != 1 || !reflect.DeepEqual(orders[0], done.Order) {
 		t.Errorf("in force: %+v", orders)
 	}
 	if text, err := os.ReadFile(filepath.Join(state, kills.File)); err != nil || !strings.Contains(string(text), done.ID) {

@@ -142,11 +142,17 @@ func TestGrantsEnd(t *testing.T) {
 	}
 	for _, damage := range []string{"count = 1000", "until = until + 1", "agent = 'bob'", "record = x'7b7d'"} {
 		s := open(t, t.TempDir())
-		granted(t, s, 3)
+		beside := granted(t, s, 3)
 		if _, err := s.state.Exec("UPDATE grants SET " + damage); err != nil {
 			t.Fatal(err)
 		}
-		if all, err := s.Grants(t.Context(), "", "", ""); !errors.Is(err, approvals.ErrUnusable) {
+		beside.ID = "g_2"
+		change := &sallyport.Record{Grant: &beside, Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Change, Subject: "grant made g_2", By: "ana"}}
+		if err := s.Commit(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+		// Those beside it can still be ended.
+		if all, err := s.Grants(t.Context(), "", "", ""); !errors.Is(err, approvals.ErrUnusable) || len(all) != 1 || all[0].ID != "g_2" {
 			t.Errorf("%s: %+v, %v", damage, all, err)
 		}
 	}

@@ -79,12 +79,27 @@ func (h *Halt) Start(ctx context.Context) error {
 		if o.ID == kills.Unreadable {
 			return nil // what can't be read is not overwritten until a human has looked
 		}
+		// The process may have ended before all that the order ends had.
+		if err := h.end(ctx, o); err != nil {
+			h.Log.Error(unended, "kill", o.ID, "error", err)
+		}
 	}
 	if len(h.Kills()) == 0 {
 		return nil
 	}
 	return errors.Join(h.writeFile(), h.writeDatabase(ctx))
 }
+
+// EndTasks ends the tasks of before a restart that are in the scope of a kill.
+func (h *Halt) EndTasks(ctx context.Context) {
+	for _, o := range h.Kills() {
+		if err := h.Gateway.EndTasks(ctx, o); !o.Pause && err != nil {
+			h.Log.Error(unended, "kill", o.ID, "error", err)
+		}
+	}
+}
+
+const unended = "not everything in a kill's scope could be ended"
 
 // Wait waits for what is still being done.
 func (h *Halt) Wait() { h.behind.Wait() }
@@ -108,7 +123,7 @@ func (h *Halt) Kill(ctx context.Context, wanted kill.Wanted) (kill.Done, error) 
 	if err := errors.Join(wanted.Scope.Check(), h.there(wanted.Scope)); err != nil {
 		return kill.Done{}, fmt.Errorf("nothing was stopped: %w", err)
 	}
-	o := kill.Order{ID: "k_" + ulid.Make().String(), Pause: wanted.Pause, Scope: wanted.Scope, Reason: strings.TrimSpace(wanted.Reason),
+	o := kill.Order{ID: "k_" + ulid.Make().String(), Pause: wanted.Pause, Scope: wanted.Scope, Below: h.below(wanted.Scope), Reason: strings.TrimSpace(wanted.Reason),
 		By: socket, At: time.Now().UTC().Truncate(time.Millisecond)}
 	flights := h.Store.Kills.Stop(o)
 	h.Tell(Headline(o))
@@ -153,12 +168,40 @@ func (h *Halt) follow(o kill.Order) error {
 	err := h.writeDatabase(ctx)
 	if !o.Pause {
 		// Tasks first: they are cancelled in the runs that opened them.
-		err = errors.Join(err, h.Gateway.EndTasks(ctx, o), h.endApprovals(ctx, o), h.endRuns(ctx, o))
+		err = errors.Join(err, h.Gateway.EndTasks(ctx, o), h.end(ctx, o))
 	}
 	if err != nil {
-		h.Log.Error("not everything in a kill's scope could be ended", "kill", o.ID, "error", err)
+		h.Log.Error(unended, "kill", o.ID, "error", err)
 	}
 	return err
+}
+
+// end ends for good what a kill covers beside calls and tasks: what waits for people,
+// what they have granted, and the runs. A pause ends nothing.
+func (h *Halt) end(ctx context.Context, o kill.Order) error {
+	if o.Pause {
+		return nil
+	}
+	// Questions before grants, which are made of them.
+	return errors.Join(h.endApprovals(ctx, o), h.endGrants(ctx, o), h.endRuns(ctx, o))
+}
+
+// below are the runs that go on below that of a scope, however deep.
+func (h *Halt) below(scope kill.Scope) (below []string) {
+	if scope.Kind != kill.Run {
+		return nil
+	}
+	runs, above := h.Runs.List(identity.AtSocket()), []string{scope.Name}
+	for len(above) > 0 {
+		var next []string
+		for _, r := range runs {
+			if slices.Contains(above, r.Parent) {
+				next = append(next, r.Run)
+			}
+		}
+		below, above = append(below, next...), next
+	}
+	return below
 }
 
 // until is a context that ends with the gateway; a short one where none runs.
@@ -226,23 +269,54 @@ func (h *Halt) known(scope kill.Scope) bool {
 }
 
 // endApprovals refuses what waits for people, with the reason, and uses up what
-// they have agreed to and nobody has used.
+// they have agreed to and nobody has used. What somebody answers meanwhile is looked
+// at again: nothing new is put that the kill covers.
 func (h *Halt) endApprovals(ctx context.Context, o kill.Order) error {
-	asked, damaged, err := h.Store.Approvals(ctx)
-	errs := []error{err}
-	if len(damaged) > 0 {
-		errs = append(errs, fmt.Errorf("these approvals are damaged, and answer nothing: %s", strings.Join(damaged, ", ")))
+	for {
+		asked, damaged, err := h.Store.Approvals(ctx)
+		errs := []error{err}
+		if len(damaged) > 0 {
+			errs = append(errs, fmt.Errorf("these approvals are damaged, and answer nothing: %s", strings.Join(damaged, ", ")))
+		}
+		again := false
+		for _, a := range asked {
+			if !o.Covers(target(&a)) {
+				continue
+			}
+			ended, err := a.End(o.By, o.Refusal().Error(), time.Now())
+			if err != nil {
+				continue // it is over already
+			}
+			if err := h.Gateway.Answer(ctx, ended, o.By); errors.Is(err, sallyport.ErrOvertaken) {
+				again = true
+			} else {
+				errs = append(errs, err)
+			}
+		}
+		if !again {
+			return errors.Join(errs...)
+		}
 	}
-	for _, a := range asked {
-		call := sallyport.Call{Kind: a.Kind, Server: a.Server, Name: a.Name}
-		if !o.Covers(kill.Target{Principal: a.Principal, Run: a.Run, Server: a.Server, Action: call.Action()}) {
+}
+
+// target is what a question is about.
+func target(a *sallyport.Approval) kill.Target {
+	call := sallyport.Call{Kind: a.Kind, Server: a.Server, Name: a.Name}
+	return kill.Target{Principal: a.Principal, Run: a.Run, Server: a.Server, Action: call.Action()}
+}
+
+// endGrants revokes what people have granted. A grant whose question is gone answers
+// nothing as it is.
+func (h *Halt) endGrants(ctx context.Context, o kill.Order) error {
+	grants, damaged := h.Store.Grants(ctx, "", "", "") // those that are not are ended
+	asked, _, err := h.Store.Approvals(ctx)
+	errs := []error{damaged, err}
+	for _, g := range grants {
+		at := slices.IndexFunc(asked, func(a sallyport.Approval) bool { return a.ID == g.Approval })
+		if at < 0 || g.Revoked != "" || !o.Covers(target(&asked[at])) {
 			continue
 		}
-		ended, err := a.End(o.By, o.Refusal().Error(), time.Now())
-		if err != nil {
-			continue // it is over already
-		}
-		if err := h.Gateway.Answer(ctx, ended, o.By); !errors.Is(err, sallyport.ErrOvertaken) {
+		if err := h.Gateway.Revoke(ctx, g, o.By, o.Refusal().Error()); !errors.Is(err, sallyport.ErrOvertaken) { // then somebody else did
 			errs = append(errs, err)
 		}
 	}

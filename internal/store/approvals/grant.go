@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,8 +52,8 @@ func grant(ctx context.Context, conn Conn, g *sallyport.Grant, at time.Time) err
 }
 
 // Grants are all that were made for calls of an agent of one thing of a server, or
-// with agent "" all there are, the oldest first. A damaged one is an error: it
-// answers nothing.
+// with agent "" all there are, the oldest first. A damaged one is an error, and
+// answers nothing; those beside it come with the error.
 func (r Rows) Grants(ctx context.Context, agent, server, name string) (all []sallyport.Grant, err error) {
 	rows, err := r.DB.QueryContext(ctx, `SELECT id, agent, server, name, until, count, used, last, revoked, record FROM grants
 		WHERE $1 = '' OR agent = $1 AND server = $2 AND name = $3 ORDER BY id`, agent, server, name)
@@ -60,6 +61,7 @@ func (r Rows) Grants(ctx context.Context, agent, server, name string) (all []sal
 		return nil, err
 	}
 	defer rows.Close()
+	var damaged error
 	for rows.Next() {
 		var row, g sallyport.Grant
 		var until, last int64
@@ -70,12 +72,13 @@ func (r Rows) Grants(ctx context.Context, agent, server, name string) (all []sal
 		// The columns are what the transaction looks at.
 		if err := json.Unmarshal(record, &g); err != nil || g.ID != row.ID || g.Agent != row.Agent || g.Server != row.Server || g.Name != row.Name ||
 			g.Count != row.Count || g.Until.UnixMilli() != until {
-			return nil, fmt.Errorf("%w: grant %s is damaged", ErrUnusable, row.ID)
+			damaged = errors.Join(damaged, fmt.Errorf("%w: grant %s is damaged", ErrUnusable, row.ID))
+			continue
 		}
 		if g.Used, g.Revoked = row.Used, row.Revoked; last != 0 {
 			g.Last = time.UnixMilli(last)
 		}
 		all = append(all, g)
 	}
-	return all, rows.Err()
+	return all, errors.Join(damaged, rows.Err())
 }

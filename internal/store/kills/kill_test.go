@@ -3,6 +3,7 @@ package kills
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestWritten(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if got := Load(dir, nil, time.Now()).Orders(); len(got) != 2 || got[0] != bot || got[1] != desk {
+	if got := Load(dir, nil, time.Now()).Orders(); len(got) != 2 || !reflect.DeepEqual(got[0], bot) || !reflect.DeepEqual(got[1], desk) {
 		t.Errorf("%+v", got)
 	}
 	if err := Write(filepath.Join(dir, "missing"), nil); err == nil {
