@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sallyport"
@@ -103,6 +104,7 @@ type Console struct {
 	asked    *question.Pages
 	live     hub
 	testing  sync.Mutex // while the policies' tests run
+	tested   atomic.Pointer[tested]
 }
 
 //go:embed asset page
