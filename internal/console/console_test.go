@@ -119,7 +119,7 @@ func (nobody) FinishShow(context.Context, string, []byte, sallyport.Digest) (str
 func newWorld() *world {
 	return &world{at: time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC), grown: make(chan sallyport.Entry), answers: map[string]any{
 		"/human": map[string]bool{"enrolled": true}, "/approvals": []any{}, "/approvals?all": []any{}, "/grants?all": []any{}, "/kills": []any{}, "/servers": []any{},
-		"/tools": []any{}, "/agents": []any{}, "/runs": []any{}, "/doctor": map[string]any{}, "/policy": map[string]any{}, "/policy/files": []any{},
+		"/tools": []any{}, "/agents": []any{}, "/runs": []any{}, "/doctor": map[string]any{}, "/policy": map[string]any{}, "/policy/files": []any{}, "/policy/rules": []any{}, "/spent": []any{},
 	}}
 }
 
