@@ -79,7 +79,11 @@ func TestHostileTexts(t *testing.T) {
 	limit := map[string]any{"name": hostile, "place": hostile, "unit": hostile, "cap": hostile, "window": hostile, "per": []string{hostile}, "within": hostile, "groups": []string{hostile}, "applies": hostile}
 	w.answers["/grants?all"] = []any{map[string]any{"id": hostile, "state": hostile, "text": hostile, "rules": []string{hostile}, "by": hostile, "approval": hostile, "until": w.at}}
 	w.answers["/limits"] = []any{limit, map[string]any{"name": "whole"}, map[string]any{"name": "part", "within": "whole"}}
-	w.answers["/limits/l"] = map[string]any{"limit": limit, "accounts": []any{map[string]any{"account": hostile, "cap": hostile, "used": hostile, "reserved": hostile, "left": hostile}}}
+	w.answers["/limits/l"] = map[string]any{"limit": limit, "accounts": []any{map[string]any{"account": hostile, "key": hostile, "cap": hostile, "used": hostile, "reserved": hostile, "left": hostile}}}
+	w.answers["/limits/l/course?"+urlValues{"account": {hostile}}.Encode()] = map[string]any{"limit": limit, "account": map[string]any{"account": hostile, "key": hostile, "reserved": hostile}, "now": w.at, "full": w.at.Add(time.Hour),
+		"estimate": hostile, "settled": hostile, "pace": hostile, "points": []any{map[string]any{"at": w.at, "settled": 12}}}
+	w.answers["/spent"] = []any{map[string]any{"unit": hostile, "settled": hostile, "limits": []any{limit}}}
+	w.answers["/policy/rules"] = []any{map[string]any{"rule": hostile, "file": hostile, "line": 1, "calls": 1, "last": 3}, map[string]any{"rule": hostile, "file": hostile, "line": 2}}
 	for _, path := range []string{"", "limits", "limits/l", "grants", "approvals", "approvals/a_1", "approvals/a_1/equal", "approvals/a_2", "runs", "runs/r_1", "map", "log", "log/1", "log/0/proof", "servers", "servers/desk", "policies", "policies/tests", "why/c_1", "account", "login",
 		"log?agent=" + urlOf(hostile), "login?next=" + urlOf("/console/"+hostile), "servers/" + urlOf(hostile), "runs/" + urlOf(hostile)} {
 		answer := ask(c, "GET", Path+path, "", cookie)

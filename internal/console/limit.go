@@ -106,6 +106,9 @@ func (d limitData) Shows(key string) bool { return d.Course != nil && d.Course.A
 // amount is an exact decimal with its thousands apart.
 func amount(text string) string {
 	whole, rest, fraction := strings.Cut(text, ".")
+	if strings.Trim(whole, "-0123456789") != "" {
+		return text
+	}
 	var b strings.Builder
 	for i, digit := range whole {
 		if i > 0 && (len(whole)-i)%3 == 0 && whole[i-1] != '-' {

@@ -106,7 +106,7 @@ func (l *Limit) forecast(c *Course, account *Account, steps []Step, whole sallyp
 		}
 	}
 	rate := float64(max(recent, 0)) / float64(c.Now.Sub(c.Since)) // a nanosecond
-	const cent = 1e4 // for the eye
+	const cent = 1e4                                              // for the eye
 	c.Pace = (sallyport.Amount(min(rate*float64(time.Hour), float64(sallyport.MaxAmount))+cent/2) / cent * cent).String()
 	level, at := float64(account.Total()), c.Now
 	for _, part := range account.Parts { // each makes room when it stops to count

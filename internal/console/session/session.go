@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -89,16 +88,13 @@ func (s *Sessions) Begin(who string) (cookie, key string) {
 	return cookie, key
 }
 
-// drop forgets what is over and, when there are too many, the one that was seen
-// the longest ago. Links cost nothing to whoever reaches the control socket: they
-// push nobody out who has logged in.
+// drop forgets what is over, and the oldest when there are too many.
 func (s *Sessions) drop() {
 	var oldest *Session
 	for hash, one := range s.all {
-		switch {
-		case s.over(one):
+		if s.over(one) {
 			delete(s.all, hash)
-		case oldest == nil || one.Person() != oldest.Person() && oldest.Person() || one.Person() == oldest.Person() && one.seen.Before(oldest.seen):
+		} else if oldest == nil || one.seen.Before(oldest.seen) {
 			oldest = one
 		}
 	}
@@ -154,13 +150,6 @@ func (s *Sessions) Notable() bool {
 	}
 	s.noted = s.Now()
 	return true
-}
-
-// EndAll forgets all sessions of a person.
-func (s *Sessions) EndAll(who string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maps.DeleteFunc(s.all, func(_ sallyport.Digest, one *Session) bool { return one.Who == who })
 }
 
 // End forgets a session.
@@ -222,13 +211,6 @@ func (s *Sessions) vouch(v voucher) string {
 	}
 	s.vouched[hash] = v
 	return text
-}
-
-// Whose is whose voucher a secret is, which stays one; "" when it is none.
-func (s *Sessions) Whose(secret string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.vouched[sha256.Sum256([]byte(secret))].who
 }
 
 // Vouched says what a person has shown whose voucher it is, which is used up, and
