@@ -15,7 +15,10 @@
 //                                   texts of forms) are what came before
 //
 // A driver exits non-zero only when it broke itself, not when it was refused.
+import { Console } from 'node:console';
 import { parseArgs } from 'node:util';
+
+globalThis.console = new Console(process.stderr); // what libraries say is no answer
 
 export const { values: options } = parseArgs({
   options: {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,8 @@ func needsBrowser(t testing.TB) context.Context {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // people and browsers wait more than they work
 	code := m.Run()
 	if ctx, err := chromium(); err == nil {
 		_ = chromedp.Cancel(ctx)

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,33 +25,62 @@ import (
 // secretOf is a person's secret in these tests.
 func secretOf(who string) string { return "the secret of " + who + ", for tests" }
 
-// gate is a built gateway that runs, with the starter's servers, people, agents
-// and policies, and one server more.
+// gate is a built gateway that runs in a directory of its own.
 type gate struct {
+	*rig.Gate
 	binary, dir string
+	listen      string // the same after a restart: browsers know it by its port
 	origin      string // http://localhost:PORT
-	command     *exec.Cmd
+	servers     int    // that are pinned once it is up
 	tokens      map[string]string
 	notes       *notes
 }
 
 var build = sync.OnceValues(func() (string, error) { return rig.Build(context.Background()) })
 
-// start starts a gateway. more is added to its configuration.
-func start(t testing.TB, more string, people ...string) *gate {
+// begin starts a gateway with these files; $LISTEN in the configuration is where it
+// is to listen. The operator enrolls.
+func begin(t testing.TB, servers int, files map[string]string) *gate {
 	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{binary: binary, dir: t.TempDir(), tokens: map[string]string{}, notes: newNotes(t)}
+	g := &gate{binary: binary, dir: t.TempDir(), servers: servers, tokens: map[string]string{}}
+	if g.listen, err = rig.FreeAddress(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := strings.Cut(g.listen, ":")
+	g.origin = "http://localhost:" + port
+	for name, text := range files {
+		g.write(t, name, strings.Replace(text, "$LISTEN", g.listen, 1))
+	}
+	g.up(t)
+	t.Cleanup(func() {
+		g.Kill()
+		if t.Failed() {
+			t.Logf("the gateway said:\n%s", g.Output())
+		}
+	})
+	g.enroll(t, "operator")
+	return g
+}
+
+// start starts a gateway with the starter's servers, people, agents and policies, and
+// one server more. more is added to its configuration.
+func start(t testing.TB, more string, people ...string) *gate {
+	t.Helper()
+	notes := newNotes(t)
 	config, err := starter.Files.ReadFile("sallyport.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(config), "listen: 127.0.0.1:7717", "listen: 127.0.0.1:0", 1)
-	text = strings.Replace(text, "servers:\n", fmt.Sprintf("servers:\n  notes:\n    url: %s\n    effects: {search_notes: read}\n", g.notes.url), 1)
-	g.write(t, "sallyport.yaml", text+"\n"+more)
+	text := strings.Replace(string(config), "listen: 127.0.0.1:7717", "listen: $LISTEN", 1)
+	text = strings.Replace(text, "servers:\n", fmt.Sprintf("servers:\n  notes:\n    url: %s\n    effects: {search_notes: read}\n", notes.url), 1)
+	files := map[string]string{
+		"sallyport.yaml":     text + "\n" + more,
+		"policy/notes.cedar": "@id(\"notes-read\")\npermit (principal, action in Action::\"effect:read\", resource == Server::\"notes\");\n",
+	}
 	entries, err := starter.Files.ReadDir("policy")
 	if err != nil {
 		t.Fatal(err)
@@ -62,23 +90,27 @@ func start(t testing.TB, more string, people ...string) *gate {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.write(t, "policy/"+entry.Name(), string(policy))
+		files["policy/"+entry.Name()] = string(policy)
 	}
-	g.write(t, "policy/notes.cedar", "@id(\"notes-read\")\npermit (principal, action in Action::\"effect:read\", resource == Server::\"notes\");\n")
-	g.up(t)
-	for _, who := range append([]string{"operator"}, people...) {
-		g.write(t, who+".secret", secretOf(who)+"\n")
-		args := []string{"enroll", "--secret-file", g.path(who + ".secret")}
-		if who != "operator" {
-			args = append(args, "--as", who, "--current-secret-file", g.path("operator.secret"))
-		}
-		g.sallyport(t, args...)
+	g := begin(t, 2, files) // the built-in ones are known
+	g.notes = notes
+	for _, who := range people {
+		g.enroll(t, who)
 	}
-	for _, server := range []string{"notes"} { // the built-in ones are known
-		g.wait(t, server+" to be seen", func() bool { return g.waits(t, server) > 0 })
-		g.sallyport(t, "servers", "pin", server, "--secret-file", g.path("operator.secret"))
-	}
+	g.wait(t, "notes to be seen", func() bool { return g.waits(t, "notes") > 0 })
+	g.sallyport(t, "servers", "pin", "notes", "--secret-file", g.path("operator.secret"))
 	return g
+}
+
+// enroll has a person of the configuration enroll.
+func (g *gate) enroll(t testing.TB, who string) {
+	t.Helper()
+	g.write(t, who+".secret", secretOf(who)+"\n")
+	args := []string{"enroll", "--secret-file", g.path(who + ".secret")}
+	if who != "operator" {
+		args = append(args, "--as", who, "--current-secret-file", g.path("operator.secret"))
+	}
+	g.sallyport(t, args...)
 }
 
 func (g *gate) path(name string) string { return filepath.Join(g.dir, name) }
@@ -95,31 +127,16 @@ func (g *gate) write(t testing.TB, name, text string) {
 
 func (g *gate) up(t testing.TB) {
 	t.Helper()
-	os.Remove(g.path("addresses.json"))
-	g.command = exec.Command(g.binary, "up", "--quiet", "--config", g.path("sallyport.yaml"), "--dir", g.path("state"), "--addr-file", g.path("addresses.json"))
-	g.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	g.command.Stderr = os.Stderr
-	if err := g.command.Start(); err != nil {
+	var err error
+	if g.Gate, err = rig.Up(context.Background(), g.binary, g.dir, g.servers); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		g.command.Process.Signal(syscall.SIGTERM)
-		g.command.Wait()
-	})
-	var at struct{ Listen string }
-	g.wait(t, "the gateway to listen", func() bool {
-		text, err := os.ReadFile(g.path("addresses.json"))
-		return err == nil && json.Unmarshal(text, &at) == nil
-	})
-	_, port, _ := strings.Cut(at.Listen, ":")
-	g.origin = "http://localhost:" + port
 }
 
 // restart ends the gateway as a loss of power would, and starts it again.
 func (g *gate) restart(t testing.TB) {
 	t.Helper()
-	g.command.Process.Kill()
-	g.command.Wait()
+	g.Kill()
 	g.up(t)
 }
 

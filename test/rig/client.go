@@ -89,7 +89,7 @@ func (c Client) run(ctx context.Context, to Target, args []string, calls []Call)
 	out, err := cmd.Output()
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	if err != nil || len(lines) != wanted {
-		return nil, fmt.Errorf("%s %q broke: %w\n%s%s", c.Script, args, err, out, &stderr)
+		return nil, fmt.Errorf("%s %q broke: %v\n%s%s", c.Script, args, err, out, &stderr)
 	}
 	answers := make([]Answer, wanted)
 	for i, line := range lines {

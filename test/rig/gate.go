@@ -70,8 +70,8 @@ listeners: [{address: "127.0.0.1:0", agent: tester}]
 }
 
 // Up runs binary with the sallyport.yaml in dir, its state below, and waits
-// until it listens and so many servers are pinned. It may be run again on a
-// directory whose gateway has ended, however that ended.
+// until it listens and at least so many servers are pinned. It may be run again on
+// a directory whose gateway has ended, however that ended.
 func Up(ctx context.Context, binary, dir string, servers int) (*Gate, error) {
 	addresses, state := filepath.Join(dir, "addresses.json"), filepath.Join(dir, "state")
 	if err := os.Remove(addresses); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -115,7 +115,7 @@ func pinned(ctx context.Context, binary, state string, servers int) bool {
 			n++
 		}
 	}
-	return n == servers
+	return n >= servers
 }
 
 // declare writes servers as the config has them. Effects are the operator's

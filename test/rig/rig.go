@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -161,14 +162,18 @@ func (p *Process) fail(what string) error {
 	return fmt.Errorf("%s %s:\n%s", filepath.Base(p.cmd.Path), what, p.Output())
 }
 
-// FreeAddress is a loopback address that nothing listens on just now.
+// FreeAddress is a loopback address that nothing listens on just now, and whose
+// port the system gives to nobody who asks for any: it is still free for a gateway
+// that is started again.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no port is free below those that the system gives away")
 }
 
 // serve starts cmd, which is to listen on address, and waits until it does.
