@@ -58,6 +58,7 @@ var floors = map[string]int{
 	"sallyport/internal/notify":  3, // touches other people's servers: tells them what happens
 
 	"sallyport/internal/gateway": 2, // the order of things
+	"sallyport/internal/install": 3, // touches the machine: its users, services, and whose files are
 	"sallyport/internal/inbox":   3, // what people see of questions, and how they answer
 
 	"sallyport/internal/upstream/remote": 2, // one URL of a server, and nothing else

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/control"
+	"sallyport/internal/install"
 	"sallyport/internal/store"
 	"sallyport/internal/verbs"
 )
@@ -21,11 +23,23 @@ import (
 // with runs a verb against the gateway that runs in the state directory or,
 // when none does, against the directory itself.
 func (c *cli) with(cmd *cobra.Command, verb func(ctx context.Context, gate *control.Client) error) error {
-	dir, err := app.StateDir(c.dir, "")
+	dir, err := c.stateDir()
 	if err != nil {
 		return err
 	}
 	return c.withDir(cmd.Context(), dir, verb)
+}
+
+// stateDir is the directory that a verb is about: the one named, that of the
+// gateway that is installed here, or the one below this directory. The installed
+// one goes before what lies about where an agent may write: a secret is typed
+// into it.
+func (c *cli) stateDir() (string, error) {
+	dir, err := app.StateDir(cmp.Or(c.dir, install.Here()), "")
+	if err != nil {
+		return "", err
+	}
+	return dir, install.BecomeOwner(dir)
 }
 
 // inUseFor is how long a directory may be in use by nobody who answers: another
@@ -55,7 +69,7 @@ func (c *cli) withDir(ctx context.Context, dir string, verb func(ctx context.Con
 // kit is what the verbs that have a package of their own are made of.
 func (c *cli) kit() verbs.Kit {
 	return verbs.Kit{
-		In: c.in, Out: c.out, Errs: c.errs, With: c.with, Dir: func() (string, error) { return app.StateDir(c.dir, "") },
+		In: c.in, Out: c.out, Errs: c.errs, With: c.with, Dir: c.stateDir,
 		Endpoint: c.endpoint, Secret: c.humanSecret, SecretFlag: c.secretFlag, SecretFrom: c.secretFrom, NewSecret: c.newSecret, Print: c.print, Minute: minute,
 		Group: group, Exactly: exactly, Usage: usage, CompleteAgents: c.completeAgents,
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport"
-	"sallyport/internal/app"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
 	"sallyport/internal/store"
@@ -37,7 +36,7 @@ func (c *cli) logCommand() *cobra.Command {
 // none does, on the files alone, which takes no lock and changes nothing that
 // is proved.
 func (c *cli) withLog(cmd *cobra.Command, verb func(ctx context.Context, gate *control.Client) error) error {
-	dir, err := app.StateDir(c.dir, "")
+	dir, err := c.stateDir()
 	if err != nil {
 		return err
 	}

@@ -164,7 +164,7 @@ human or timed out.`,
 		id       string
 		commands []*cobra.Command
 	}{
-		{"run", []*cobra.Command{c.upCommand(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
+		{"run", []*cobra.Command{c.upCommand(), kit.Install(), kit.Uninstall(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
 		{"steer", []*cobra.Command{kit.Kill(c.drill), kit.Pause(), kit.Resume(), kit.Drain(), kit.Breakers(), kit.Approvals(), kit.Grants(), kit.Limits(), c.serversCommand(), c.policyCommand(), c.redteamCommand(), kit.Agents(), kit.Runs(), kit.Sources(), kit.Hook(), kit.EnrollVerb()}},
 		{"look", []*cobra.Command{kit.Console(), c.toolsCommand(), c.policyWhy(), c.logCommand(), c.labCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sallyport/internal/app"
 	"sallyport/internal/control"
 	"sallyport/internal/demo/cloud"
 	"sallyport/internal/demo/desk"
+	"sallyport/internal/install"
 	"sallyport/internal/shim"
 	"sallyport/internal/terminal"
 )
@@ -67,9 +67,12 @@ func shimToken(file string) (string, error) {
 }
 
 func (c *cli) endpoint(ctx context.Context) (string, error) {
-	dir, err := app.StateDir(c.dir, "")
+	dir, err := c.stateDir()
 	if err != nil {
 		return "", err
+	}
+	if here := install.Here(); here != "" && !control.Running(dir) {
+		dir = here // where this one may have been moved to
 	}
 	if !control.Running(dir) {
 		return "", fmt.Errorf("no gateway runs in %s: start it with \"sallyport up --dir %s\"", dir, dir)

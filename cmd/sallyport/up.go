@@ -34,6 +34,7 @@ const stopWithin = 10 * time.Second
 
 type upFlags struct {
 	config, addrFile string
+	view             string
 	observe, quiet   bool
 }
 
@@ -61,6 +62,7 @@ server that is put behind it besides the configured ones, as "local".`,
 	cmd.Flags().StringVar(&flags.config, "config", "", "configuration file (default: sallyport.yaml in the state directory)")
 	cmd.Flags().BoolVar(&flags.observe, "observe", false, "let calls through whatever the policy says, and record what it would have said")
 	cmd.Flags().StringVar(&flags.addrFile, "addr-file", "", "write where it listens to this file, as JSON")
+	cmd.Flags().StringVar(&flags.view, "view-socket", "", "let the group of this socket's directory look, and answer with the human's secret (what sallyport install sets up uses it)")
 	cmd.Flags().BoolVar(&flags.quiet, "quiet", false, "log only what was refused or went wrong")
 	return cmd
 }
@@ -80,7 +82,7 @@ func (c *cli) up(ctx context.Context, flags upFlags, command []string) error {
 	lines := terminal.NewLines(c.errs)
 	defer lines.Close()
 	options := app.Options{
-		Dir: dir, Config: flags.config, Version: version(), Observe: flags.observe, Command: command,
+		Dir: dir, Config: flags.config, View: flags.view, Version: version(), Observe: flags.observe, Command: command,
 		Log: c.logger(lines, flags.quiet), Tell: show.Tell,
 	}
 	if options.Config, err = filepath.Abs(options.Config); err != nil {

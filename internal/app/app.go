@@ -59,6 +59,7 @@ const ticketDeadline = 10 * time.Minute
 type Options struct {
 	Dir     string // state directory
 	Config  string // configuration file; "" for the one that was used last
+	View    string // socket for people who may look; "" for none
 	Version string
 	Log     *slog.Logger
 

@@ -32,6 +32,7 @@ type doors struct {
 	main    *way
 	bound   map[config.Listener]*way
 	control net.Listener
+	view    net.Listener // nil where nobody but the gateway's user may come
 }
 
 // way is one listening port with its door.
@@ -86,11 +87,19 @@ func (a *App) open(ctx context.Context, c *config.Config) error {
 	if a.doors.control, err = control.Listen(a.options.Dir); err != nil {
 		return err
 	}
-	go func() {
-		if err := control.Serve(a.doors.control, a.Control()); err != nil {
+	serve := func(serve func(net.Listener, http.Handler) error, listener net.Listener, handler http.Handler) {
+		if err := serve(listener, handler); err != nil {
 			a.log.Error("the control socket has failed", "error", err)
 		}
-	}()
+	}
+	go serve(control.Serve, a.doors.control, a.Control())
+	if a.options.View == "" {
+		return nil
+	}
+	if a.doors.view, err = control.ListenView(a.options.View); err != nil {
+		return err
+	}
+	go serve(control.ServeView, a.doors.view, control.View(a.Control(), a))
 	return nil
 }
 
@@ -212,6 +221,9 @@ func (d *doors) close(ctx context.Context) {
 	defer d.mu.Unlock()
 	if d.control != nil {
 		d.control.Close()
+	}
+	if d.view != nil {
+		d.view.Close()
 	}
 	var wait sync.WaitGroup
 	for _, w := range d.ways() {

@@ -79,6 +79,9 @@ func (a *App) reload(ctx context.Context) {
 func (a *App) consider(ctx context.Context, next *ruling.Ruling, rules *policy.Rules) {
 	if next.Digest() == a.law.inForce.Digest() && !a.law.first {
 		a.law.pending = nil
+		if err := a.moved(ctx, next); err != nil {
+			a.log.Error("where the configuration lies now can't be kept", "error", err)
+		}
 		// A secret may have been put where the configuration refers to it.
 		if err := errors.Join(a.rule(rules), a.configure(ctx, a.config())); err != nil {
 			a.log.Error("the configuration in force can't be applied", "error", err)
@@ -105,6 +108,20 @@ func (a *App) consider(ctx context.Context, next *ruling.Ruling, rules *policy.R
 	a.law.pending = &pending{next, rules, reasons}
 	a.record(ctx, "policy waits for a human", "files", a.law.inForce.Digest(), next.Digest())
 	a.tell("The changed configuration or policy is not provably tighter and waits: sallyport policy status, sallyport policy accept")
+}
+
+// moved takes the files in force from where they lie now: what they name, they
+// name from there. The caller holds changing.
+func (a *App) moved(ctx context.Context, next *ruling.Ruling) error {
+	if next.Name == a.law.inForce.Name {
+		return nil
+	}
+	a.law.inForce = next
+	record, err := next.Keep()
+	if err != nil {
+		return err
+	}
+	return a.store.SaveSettings(ctx, map[string][]byte{rulingSetting: record})
 }
 
 // looser says what in a new ruling, which has these rules, is not provably
@@ -231,8 +248,12 @@ func (a *App) verify(ctx context.Context, secret string) error {
 
 // verifyAs checks a person's secret. A wrong one is on the record.
 func (a *App) verifyAs(ctx context.Context, who, secret string) error {
-	if _, vouched := a.console.Vouched(who, secret); vouched {
-		return nil // who has shown it to the console
+	if by := a.console.Whose(secret); by != "" { // who has shown it to the console
+		if _, vouched := a.console.Vouched(who, secret); vouched {
+			return nil
+		}
+		a.record(ctx, ofPerson("human credential refused", who), by, sallyport.Digest{}, sallyport.Digest{})
+		return fmt.Errorf("%w: it takes %s", identity.ErrForbidden, who)
 	}
 	err := a.human.Verify(who, secret)
 	if errors.Is(err, identity.ErrWrongSecret) {

@@ -15,6 +15,7 @@ import (
 	"sallyport/internal/app/watch"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
+	"sallyport/internal/install"
 	"sallyport/internal/manifest"
 	"sallyport/internal/policy"
 )
@@ -179,6 +180,8 @@ func (a *App) Doctor(ctx context.Context) control.Report {
 	}
 	a.herald.Examine(told)
 	a.attend.Examine(ctx, told)
+	inForce := a.inForce()
+	install.Examine(a.options.Dir, append(inForce.Paths(), a.configPath), told)
 	return report
 }
 

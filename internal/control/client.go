@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -17,7 +18,7 @@ type Client struct {
 
 // Dial makes a client of the gateway that runs in a state directory.
 func Dial(dir string) *Client {
-	return &Client{http.Client{Transport: &http.Transport{DialContext: dialer(dir)}}}
+	return &Client{http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, dir) }}}}
 }
 
 // Local makes a client of a handler in this process.

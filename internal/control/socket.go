@@ -26,14 +26,18 @@ var ErrTooLong = errors.New("the path of the state directory is too long for a U
 // Listen opens the control socket. The caller holds the lock of the state
 // directory, so a socket that is there already is left over and replaced.
 func Listen(dir string) (net.Listener, error) {
-	path := SocketPath(dir)
-	if len(path) > 107 {
+	if len(SocketPath(dir)) > 107 {
 		return nil, ErrTooLong
 	}
 	// The directory is what keeps others out before the socket has its mode.
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, err
 	}
+	return listen(SocketPath(dir), 0o600)
+}
+
+// listen opens a socket in the place of one that was left over.
+func listen(path string, mode os.FileMode) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func Listen(dir string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return listener, nil
@@ -49,12 +53,17 @@ func Listen(dir string) (net.Listener, error) {
 
 // Serve answers on the control socket until the listener is closed.
 func Serve(listener net.Listener, handler http.Handler) error {
+	return serveAll(&ownListener{listener, os.Getuid()}, handler)
+}
+
+// serveAll serves whoever the listener takes.
+func serveAll(listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           recovering(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 	}
-	err := server.Serve(&ownListener{listener, os.Getuid()})
+	err := server.Serve(listener)
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -121,19 +130,13 @@ func (l *ownListener) Accept() (net.Conn, error) {
 	}
 }
 
-// dialer reaches the gateway of a state directory.
-func dialer(dir string) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", SocketPath(dir))
-	}
-}
-
 // Running reports whether a gateway answers in a state directory.
 func Running(dir string) bool {
-	conn, err := net.DialTimeout("unix", SocketPath(dir), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn, err := dial(ctx, dir)
 	if err != nil {
-		return false
+		return errors.Is(err, ErrNoGuest) // whoever asks it more is told
 	}
 	conn.Close()
 	return true
