@@ -11,7 +11,7 @@ type Grant struct {
 	Free                []Free
 	Made, Until, Last   time.Time // Last is its latest use
 	Count, Used         int
-	Revoked             string // by whom
+	Revoked, Question   string // by whom; of a use, the digest of the question that it answers
 }
 
 // Free is an argument that may be another: up to Most, like Like, or any.

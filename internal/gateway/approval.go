@@ -63,7 +63,7 @@ func (g *Gateway) answered(ctx context.Context, rules *policy.Rules, facts *sall
 // in the commit, or there is no intent.
 func spend(record *sallyport.Record, asked sallyport.Approval) error {
 	if strings.HasPrefix(asked.ID, "g_") {
-		record.Grant, record.Entry.Approver = &sallyport.Grant{ID: asked.ID, Used: 1}, asked.Approver()
+		record.Grant, record.Entry.Approver = &sallyport.Grant{ID: asked.ID, Used: 1, Question: asked.Digest.String()}, asked.Approver()
 		return nil
 	}
 	spent, err := asked.Spend(record.Entry.Call, record.Entry.Time)

@@ -96,6 +96,15 @@ func TestGrant(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
+	var answers []string // the questions, which the commit closes
+	for _, r := range w.records {
+		if r.Grant != nil && r.Grant.Used > 0 {
+			answers = append(answers, r.Grant.Question)
+		}
+	}
+	if len(answers) != 3 || answers[0] != answers[2] || answers[0] == answers[1] || !strings.HasPrefix(answers[0], "sha256:") {
+		t.Errorf("%q", answers)
+	}
 	refusal(t, call(t, g, to("bank-four")), sallyport.CauseHold)
 	if err := call(t, g, to("bank-one")); err != nil { // by the approval itself
 		t.Error(err)

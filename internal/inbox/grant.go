@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,9 @@ type Forecast struct {
 // Live is the state of a grant that answers.
 const Live = "live"
 
-// Grants lists the grants, with all also those that answer nothing any more, the
-// oldest first.
+// Grants lists the grants, the oldest first, with all also those that are over. One
+// whose time is not, and which answers nothing all the same, is always among them and
+// says why: or people would be asked again and nobody knew what for.
 func (i *Inbox) Grants(ctx context.Context, all bool) ([]Grant, error) {
 	kept, err := i.Store.Grants(ctx, "", "", "")
 	if err != nil {
@@ -75,8 +77,8 @@ func (i *Inbox) Grants(ctx context.Context, all bool) ([]Grant, error) {
 	}
 	list := []Grant{}
 	for _, g := range kept {
-		if shown := i.grant(ctx, &g); all || shown.State == Live {
-			list = append(list, shown)
+		if all || granting.Live(&g, i.Now()) == nil {
+			list = append(list, i.grant(ctx, &g))
 		}
 	}
 	return list, nil
@@ -96,8 +98,11 @@ func (i *Inbox) grant(ctx context.Context, g *sallyport.Grant) Grant {
 		shown.Rules = append(shown.Rules, rule.ID)
 	}
 	shown.By = a.Approver()
-	if err == nil {
-		err = granting.Live(g, i.Now())
+	if err != nil {
+		err = fmt.Errorf("what was agreed to can't be read, so it answers nothing: %w", err)
+	}
+	if over := granting.Live(g, i.Now()); over != nil {
+		err = over
 	}
 	if terms := i.Terms(); err == nil {
 		if a = terms.Standing(a, a.Class); !a.Complete() {
@@ -235,13 +240,10 @@ func (i *Inbox) Revoke(ctx context.Context, id, by, reason string, proof asking.
 	if _, err := i.Prove(ctx, by, sallyport.ClassTap, sallyport.Digest{}, proof); err != nil {
 		return Grant{}, err
 	}
-	kept, err := i.Store.Grants(ctx, "", "", "")
-	if err != nil {
-		return Grant{}, err
-	}
+	kept, err := i.Store.Grants(ctx, "", "", "") // one that is damaged keeps none from its end
 	at := slices.IndexFunc(kept, func(g sallyport.Grant) bool { return g.ID == id })
 	if at < 0 {
-		return Grant{}, fmt.Errorf("there is no grant %s", id)
+		return Grant{}, cmp.Or(err, fmt.Errorf("there is no grant %s", id))
 	}
 	err = i.Gateway.Revoke(ctx, kept[at], by, reason)
 	if errors.Is(err, sallyport.ErrOvertaken) {

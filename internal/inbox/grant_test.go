@@ -52,6 +52,35 @@ func TestGrant(t *testing.T) {
 	}
 }
 
+// Why a grant answers nothing is said as long as people could think that it does.
+func TestGrantsThatAreDead(t *testing.T) {
+	a := asks("a_1", `{"amount":7}`)
+	for name, c := range map[string]struct {
+		change func(i *Inbox, d *desk)
+		state  string
+		listed int // without those that are over
+	}{
+		"live":     {func(*Inbox, *desk) {}, Live, 1},
+		"erased":   {func(_ *Inbox, d *desk) { d.unseen = map[string]error{"a_1": errors.New("its key was erased")} }, "what was agreed to can't be read, so it answers nothing: its key was erased", 1},
+		"who left": {func(i *Inbox, _ *desk) { delete(i.Terms().Groups, "bo") }, "who agreed may not any more", 1},
+		"revoked":  {func(_ *Inbox, d *desk) { d.grants[0].Revoked = "dee" }, "revoked by dee", 0},
+		"erased, revoked": {func(_ *Inbox, d *desk) {
+			d.grants[0].Revoked, d.unseen = "dee", map[string]error{"a_1": errors.New("its key was erased")}
+		}, "revoked by dee", 0},
+	} {
+		i, d := opened(a)
+		if _, err := i.Grant(t.Context(), Granting{ID: "a_1", By: "bo", Digest: a.Digest.String(), Free: []Free{{Path: "amount", Most: "9"}}, For: 3600, Count: 3, Proof: secretly("bo")}); err != nil {
+			t.Fatal(err)
+		}
+		c.change(i, d)
+		listed, err := i.Grants(t.Context(), false)
+		all, errAll := i.Grants(t.Context(), true)
+		if err != nil || errAll != nil || len(listed) != c.listed || len(all) != 1 || all[0].State != c.state {
+			t.Errorf("%s: %d listed, %+v, %v, %v", name, len(listed), all, err, errAll)
+		}
+	}
+}
+
 // What a grant answers waits for nobody, as long as the grant does; everything else
 // does.
 func TestGranted(t *testing.T) {

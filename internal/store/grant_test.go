@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,7 +90,7 @@ func TestGrants(t *testing.T) {
 	}
 
 	revoked := g
-	revoked.Revoked = "ana"
+	revoked.Revoked, revoked.Used = "ana", 1 // as it is listed
 	end := func() error {
 		return s.Commit(t.Context(), &sallyport.Record{Grant: &revoked, Entry: sallyport.Entry{Time: time.Now(), Type: sallyport.Change, Subject: "grant revoked g_1", By: "ana"}})
 	}
@@ -104,6 +105,44 @@ func TestGrants(t *testing.T) {
 	}
 	if all := grants(t, s); all[0].Revoked != "ana" || all[0].Used != 1 {
 		t.Errorf("%+v", all)
+	}
+}
+
+// A grant that answers a call that people are being asked about closes the question, and
+// does not answer one that somebody has said no to meanwhile.
+func TestGrantsAnswerOpenQuestions(t *testing.T) {
+	s := open(t, t.TempDir())
+	g := granted(t, s, 3)
+	for call, question := range map[string]string{"c_2": `{"n":2}`, "c_3": `{"n":3}`, "c_4": `{"n":4}`} {
+		if err := s.Commit(t.Context(), asks(call, question)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use := func(call, question string) error {
+		r := using(call, g)
+		r.Grant.Question = sallyport.DigestOf([]byte(question)).String()
+		return s.Commit(t.Context(), r)
+	}
+	if err := use("c_5", `{"n":2}`); err != nil {
+		t.Fatal(err)
+	}
+	if a := approval(t, s, `{"n":2}`); a.State != sallyport.Expired || a.By != "g_1" || !strings.Contains(a.Reason, "grant") {
+		t.Errorf("%+v", a)
+	}
+	if a := approval(t, s, `{"n":3}`); a.State != sallyport.Pending {
+		t.Errorf("another question: %+v", a)
+	}
+	if err := s.Commit(t.Context(), answer(approval(t, s, `{"n":4}`), false, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if err := use("c_6", `{"n":4}`); !errors.Is(err, sallyport.ErrOvertaken) || grants(t, s)[0].Used != 1 {
+		t.Errorf("of what was refused: %v, %d used", err, grants(t, s)[0].Used)
+	}
+	if err := s.Commit(t.Context(), asks("c_7", `{"n":2}`)); err != nil { // once the grant is over
+		t.Fatal(err)
+	}
+	if a := approval(t, s, `{"n":2}`); a.State != sallyport.Pending || a.ID != "a_c_7" {
+		t.Errorf("asked again: %+v", a)
 	}
 }
 

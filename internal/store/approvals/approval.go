@@ -127,6 +127,8 @@ func (c *Change) Apply(ctx context.Context, conn Conn, at time.Time) error {
 		if err := change(ctx, conn, c.Approval, at); err != nil || c.Grant == nil {
 			return err
 		}
+	case c.Grant.Used > 0 && c.Grant.Revoked == "":
+		return use(ctx, conn, c.Grant, at)
 	}
 	return grant(ctx, conn, c.Grant, at)
 }

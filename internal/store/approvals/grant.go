@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport"
@@ -24,6 +25,29 @@ CREATE TABLE IF NOT EXISTS grants (
 	record  BLOB NOT NULL      -- as it was made
 );
 CREATE INDEX IF NOT EXISTS grants_call ON grants (agent, server, name);`
+
+// use uses a grant for a call, and closes what people are being asked about it. A no
+// that has come meanwhile is stronger.
+func use(ctx context.Context, conn Conn, g *sallyport.Grant, at time.Time) error {
+	asked, err := list(ctx, conn, "digest = $1 AND state IN ($2, $3) AND expires > $4",
+		g.Question, sallyport.Pending.String(), sallyport.Refused.String(), at.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(asked, func(a sallyport.Approval) bool { return a.State == sallyport.Refused }) {
+		return sallyport.ErrOvertaken
+	}
+	if err := grant(ctx, conn, g, at); err != nil {
+		return err
+	}
+	for _, a := range asked {
+		a.State, a.By, a.Reason = sallyport.Expired, g.ID, "a grant has let the same call through"
+		if err := change(ctx, conn, &a, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // grant makes, uses or revokes a grant. A use for which there is no room any more
 // is sallyport.ErrOvertaken, and so is making or revoking what is there or not.
