@@ -22,7 +22,7 @@ func (w *waiting) seal(a *sallyport.Approval) {
 // OpenApproval is one question to people. Its words are left out, with the
 // error, when they can't be had as they were asked: then nobody may answer.
 func (r *Reader) OpenApproval(ctx context.Context, id string) (sallyport.Approval, error) {
-	a, sealed, err := approvals.Get(ctx, r.db, id)
+	a, sealed, err := approvals.Get(ctx, r.often, id)
 	switch {
 	case err != nil:
 		return sallyport.Approval{}, err

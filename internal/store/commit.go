@@ -79,6 +79,7 @@ type head struct {
 // wait and writes them in one transaction: that transaction is the commit.
 type committer struct {
 	conn     *sql.Conn
+	often    *database.Prepared // conn, for what changes with an entry
 	payloads *segment.Segments
 	kills    *kill.Switch
 	ledger   *ledger.Ledger
@@ -129,7 +130,7 @@ func newCommitter(ctx context.Context, db *sql.DB, payloads *segment.Segments) (
 		return nil, err
 	}
 	c := &committer{
-		conn: conn, payloads: payloads,
+		conn: conn, often: &database.Prepared{Conn: conn}, payloads: payloads,
 		queue: make(chan *waiting, maxGroup), jobs: make(chan *job), room: semaphore.NewWeighted(maxWaiting),
 		finished: make(chan struct{}), stopping: make(chan struct{}),
 	}
@@ -196,7 +197,7 @@ func (c *committer) close() error {
 			errs = append(errs, statement.Close())
 		}
 	}
-	return errors.Join(append(errs, c.ledger.Close(), c.conn.Close())...)
+	return errors.Join(append(errs, c.often.Close(), c.ledger.Close(), c.conn.Close())...)
 }
 
 // Commit returns once the record is durable, and fills Index, Prev, Time, Args
@@ -506,7 +507,7 @@ func (c *committer) writeRows(ctx context.Context, group []*waiting) (head, erro
 			return end, w.err
 		}
 		if w.asked != nil {
-			w.err = w.asked.Apply(ctx, c.conn, e.Time)
+			w.err = w.asked.Apply(ctx, c.often, e.Time)
 			if errors.Is(w.err, sallyport.ErrOvertaken) || errors.Is(w.err, sallyport.ErrCrowded) || errors.Is(w.err, approvals.ErrUnusable) {
 				if err := c.ledger.Leave(ctx, e, w.charges); err != nil {
 					return end, err

@@ -9,7 +9,7 @@ import (
 )
 
 // Ledger reads what was taken of limits, up to this moment.
-func (s *Store) Ledger() ledger.Book { return ledger.Book{Conn: s.db, Live: s.committer.ledger} }
+func (s *Store) Ledger() ledger.Book { return ledger.Book{Conn: s.often, Live: s.committer.ledger} }
 
 // DropCharges forgets what has stopped to count by the log's time: the clock may
 // be ahead of it and be set back.

@@ -145,7 +145,7 @@ func (r *Reader) payload(ctx context.Context, index uint64, key, at, n int64, pl
 // key opens what was sealed with it.
 func (r *Reader) key(ctx context.Context, id int64) (tlog.Key, error) {
 	var secret []byte
-	err := r.db.QueryRowContext(ctx, "SELECT secret FROM keys WHERE id = $1", id).Scan(&secret)
+	err := r.often.QueryRowContext(ctx, "SELECT secret FROM keys WHERE id = $1", id).Scan(&secret)
 	if errors.Is(err, sql.ErrNoRows) {
 		return tlog.Key{}, ErrErased
 	}

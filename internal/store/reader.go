@@ -21,7 +21,8 @@ import (
 // Reader reads a directory, beside a running gateway or when none runs.
 type Reader struct {
 	dir      string
-	db       *sql.DB // sallyport.db, read only
+	db       *sql.DB            // sallyport.db, read only
+	often    *database.Prepared // db, for what a call reads
 	index    *sql.DB
 	payloads *segment.Segments
 	keys     keyring
@@ -42,7 +43,9 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(4)
-	r := &Reader{dir: dir, db: db, Rows: approvals.Rows{DB: db}, payloads: segment.New(filepath.Join(dir, "payloads"))}
+	db.SetMaxIdleConns(4) // to open one costs as much as a call
+	often := &database.Prepared{Conn: db}
+	r := &Reader{dir: dir, db: db, often: often, Rows: approvals.Rows{DB: often}, payloads: segment.New(filepath.Join(dir, "payloads"))}
 	if err := db.QueryRow("SELECT coalesce(max(id), 0) FROM keys").Scan(&r.keys.last); err != nil {
 		r.Close()
 		return nil, err
@@ -52,12 +55,13 @@ func OpenReader(dir string) (*Reader, error) {
 		return nil, err
 	}
 	r.index.SetMaxOpenConns(4)
+	r.index.SetMaxIdleConns(4)
 	return r, nil
 }
 
 // Close lets go of the files.
 func (r *Reader) Close() error {
-	errs := []error{r.payloads.Close(), r.db.Close()}
+	errs := []error{r.payloads.Close(), r.often.Close(), r.db.Close()}
 	if r.index != nil {
 		errs = append(errs, r.index.Close())
 	}
