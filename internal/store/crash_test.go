@@ -55,10 +55,10 @@ func load(dir string) {
 	select {}
 }
 
-// TestCrash kills a gateway under load again and again. Whatever it said was
-// durable is there, every intent has an outcome after the restart, and the
-// log is the same one all the time. SALLYPORT_CRASHES says how often.
-func TestCrash(t *testing.T) {
+// TestKilledAgainAndAgain kills a gateway under load. Whatever it said was durable
+// is there, every intent has an outcome after the restart, and the log is the same
+// one all the time. SALLYPORT_CRASHES says how often.
+func TestKilledAgainAndAgain(t *testing.T) {
 	crashes := 40
 	if n, err := strconv.Atoi(os.Getenv("SALLYPORT_CRASHES")); err == nil {
 		crashes = n
