@@ -173,5 +173,5 @@ func (a *App) Enroll(ctx context.Context, enrolment control.Enrolment) error {
 		a.record(ctx, ofPerson("human not enrolled", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
 		return err
 	}
-	return nil
+	return a.console.Leave(ctx, who)
 }

@@ -24,9 +24,19 @@ func (c *Console) account(r *http.Request) (string, any, error) {
 	return "Your session", data, err
 }
 
-// enrolBegin begins to enrol a passkey, of a person who has shown who they are. A
-// link never gets here.
-func (c *Console) enrolBegin(_ http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+// enrolBegin begins to enrol a passkey, of a person who shows who they are anew: a
+// session that somebody else got hold of must not become a passkey, which outlives
+// it and agrees to more. A link never gets here.
+func (c *Console) enrolBegin(w http.ResponseWriter, r *http.Request, who *session.Session) (any, error) {
+	var in struct {
+		Secret string `json:"secret"`
+	}
+	if err := form.Read(w, r, &in); err != nil {
+		return nil, err
+	}
+	if err := c.prove(r, who.Who, in.Secret); err != nil {
+		return nil, err
+	}
 	id, ask, err := c.Passkeys.BeginEnrol(r.Context(), c.origin(r), who.Who)
 	return form.Ceremony{ID: id, Ask: ask}, err
 }
@@ -65,7 +75,7 @@ func (c *Console) logInShown(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := c.Passkeys.FinishShow(r.Context(), in.ID, in.Answer, sallyport.Digest{})
 	if err != nil {
-		c.turnAway(w, r, err)
+		c.turnAway(w, r, who, &form.Problem{Status: http.StatusForbidden, Text: err.Error()})
 		return
 	}
 	c.welcome(w, r, who, "passkey", in.Next)

@@ -53,14 +53,19 @@ type Proof interface {
 	Export(ctx context.Context, w io.Writer, options store.ExportOptions) error
 }
 
-// People know a person by a secret. An error means that it is not the person's.
+// People know a person by a secret. An error of Login means that it is not the
+// person's; known says that a link was shown before. Here reports whether somebody
+// is a person here, still.
 type People interface {
-	Verify(who, secret string) error
+	Login(known bool, who, secret string) error
+	Here(who string) bool
 }
 
 // Enrolment keeps passkeys. What BeginEnrol returns is for the browser, as JSON;
-// an error of FinishEnrol means that nothing was kept.
+// an error of FinishEnrol means that nothing was kept, and of Forget that all may
+// be kept still.
 type Enrolment interface {
+	Forget(ctx context.Context, person string) error
 	Has(ctx context.Context, site, person string) (int, error)
 	BeginEnrol(ctx context.Context, site, person string) (ceremony string, ask []byte, err error)
 	FinishEnrol(ctx context.Context, ceremony string, answer []byte) error
@@ -114,7 +119,8 @@ var files embed.FS
 // loopback and the address that a connection came to.
 func New(parts Parts, hosts []string, secure bool) (*Console, error) {
 	c := &Console{Parts: parts, hosts: hosts, secure: secure, mux: http.NewServeMux()}
-	c.sessions.Now, c.live.log = parts.Now, parts.Log
+	// By the clock on the wall: a session ends also while the machine sleeps.
+	c.sessions.Now, c.live.log = func() time.Time { return parts.Now().Round(0) }, parts.Log
 	c.asked = &question.Pages{Gate: parts.Gate, Passkeys: parts.Passkeys, Record: parts.Record, Sessions: &c.sessions, Who: c.session, Origin: c.origin, Base: Path}
 	var err error
 	if c.pages, err = parsePages(); err != nil {

@@ -51,8 +51,6 @@ func (c *Console) open(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, Path, http.StatusSeeOther)
 }
 
-func (c *Console) session(r *http.Request) *session.Session { return c.sessions.Of(r, c.cookieName()) }
-
 type loginData struct {
 	Enrolled bool   `json:"enrolled"`
 	Next     string `json:"next"`
@@ -86,8 +84,7 @@ type loggedIn struct {
 	Go  string `json:"go"`
 }
 
-// logIn takes a person's secret. One is looked at at a time, so that nobody can
-// pile up work that costs 64 MiB each; after a wrong one the next has to wait.
+// logIn takes a person's secret.
 func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Name   string `json:"name"`
@@ -98,30 +95,54 @@ func (c *Console) logIn(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	if !c.sessions.Proving.TryLock() {
-		c.fail(w, r, form.Refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second."))
-		return
-	}
-	err := c.People.Verify(in.Name, in.Secret)
-	c.sessions.Proving.Unlock()
-	if err != nil {
-		c.turnAway(w, r, err)
+	if err := c.prove(r, in.Name, in.Secret); err != nil {
+		c.turnAway(w, r, in.Name, err)
 		return
 	}
 	c.welcome(w, r, in.Name, "secret", in.Next)
 }
 
-// turnAway refuses a login. Of many one in a second is put on the record: anybody
-// can try, and nobody may fill the log by it.
-func (c *Console) turnAway(w http.ResponseWriter, r *http.Request, err error) {
-	if c.sessions.Notable() {
-		err = joined(err, c.Record.Record(r.Context(), "console login refused", "console", sallyport.Digest{}, sallyport.Digest{}))
+// prove takes a person's secret. One is looked at at a time, so that nobody can
+// pile up work that costs 64 MiB each; after a wrong one the next has to wait.
+func (c *Console) prove(r *http.Request, who, secret string) error {
+	if !c.sessions.Proving.TryLock() {
+		return form.Refused(http.StatusTooManyRequests, "Somebody else is logging in: try again in a second.")
 	}
-	c.fail(w, r, &form.Problem{Status: http.StatusForbidden, Text: err.Error()})
+	defer c.sessions.Proving.Unlock()
+	if err := c.People.Login(c.session(r) != nil, who, secret); err != nil {
+		return &form.Problem{Status: http.StatusForbidden, Text: err.Error()}
+	}
+	return nil
+}
+
+// turnAway refuses a login. Of many one in a second is put on the record: anybody
+// can try, and nobody may fill the log by it, nor write into it what they like.
+func (c *Console) turnAway(w http.ResponseWriter, r *http.Request, who string, err error) {
+	subject := "console login refused"
+	if c.People.Here(who) {
+		subject += " as " + who
+	}
+	c.fail(w, r, c.refusedOnRecord(r, subject, "console", err))
+}
+
+// refusedOnRecord puts on the record what was refused to somebody, one in a second.
+func (c *Console) refusedOnRecord(r *http.Request, subject, by string, err error) error {
+	if !c.sessions.Notable() {
+		return err
+	}
+	recorded := c.Record.Record(r.Context(), subject, by, sallyport.Digest{}, sallyport.Digest{})
+	if recorded == nil {
+		return err
+	}
+	return &form.Problem{Status: http.StatusForbidden, Text: joined(err, recorded).Error()}
 }
 
 // welcome begins a person's session, once that is on the record.
 func (c *Console) welcome(w http.ResponseWriter, r *http.Request, who, how, then string) {
+	if !c.People.Here(who) {
+		c.turnAway(w, r, who, form.Refused(http.StatusForbidden, "%s is no person here any more: the configuration does not name them.", who))
+		return
+	}
 	if err := c.Record.Record(r.Context(), "console login with a "+how, who, sallyport.Digest{}, sallyport.Digest{}); err != nil {
 		c.fail(w, r, err)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -85,22 +86,28 @@ func loginFor(r *http.Request) string {
 }
 
 // act serves what a person does. It takes the session's key besides its cookie,
-// and a session that can answer.
+// and a session that can answer. What is refused as somebody's is on the record.
 func (c *Console) act(pattern string, do func(http.ResponseWriter, *http.Request, *session.Session) (any, error)) {
 	c.mux.HandleFunc("POST "+Path+pattern, func(w http.ResponseWriter, r *http.Request) {
-		who := c.session(r)
+		who, by := c.session(r), "link"
+		var out any
+		var err error
 		switch {
 		case who == nil:
 			c.fail(w, r, form.Refused(http.StatusUnauthorized, "Your session is over: log in again."))
 			return
 		case !who.Person():
-			c.fail(w, r, form.Refused(http.StatusForbidden, "This session began with a link: it shows, and can't answer. Log in with your secret or passkey."))
-			return
+			err = form.Refused(http.StatusForbidden, "This session began with a link: it shows, and can't answer. Log in with your secret or passkey.")
 		case !who.Acts(r):
-			c.fail(w, r, form.Refused(http.StatusForbidden, "This browser tab does not hold the key of its session: log in again."))
-			return
+			by = "cookie of " + who.Who
+			err = form.Refused(http.StatusForbidden, "This browser tab does not hold the key of its session: log in again.")
+		default:
+			by = who.Who
+			out, err = do(w, r, who)
 		}
-		out, err := do(w, r, who)
+		if refused, ok := errors.AsType[*form.Problem](err); ok && refused.Status == http.StatusForbidden {
+			err = c.refusedOnRecord(r, "console refused "+pattern, by, err)
+		}
 		if err != nil {
 			c.fail(w, r, err)
 			return

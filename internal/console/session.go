@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -13,6 +14,27 @@ import (
 func (c *Console) Vouched(who, secret string) (how string, ok bool) {
 	how, _, ok = c.sessions.Vouched(who, secret)
 	return how, ok
+}
+
+// Whose is whose voucher a secret is; "" when it is none.
+func (c *Console) Whose(secret string) string { return c.sessions.Whose(secret) }
+
+// Leave ends what a person has here whose secret is another one now: sessions and
+// passkeys can be of whoever knew the old one. After an error passkeys may be
+// left.
+func (c *Console) Leave(ctx context.Context, who string) error {
+	c.sessions.EndAll(who)
+	return c.Passkeys.Forget(ctx, who)
+}
+
+// session is that of a request, nil when it has none that is good, or of somebody
+// who is no person here any more.
+func (c *Console) session(r *http.Request) *session.Session {
+	one := c.sessions.Of(r, c.cookieName())
+	if one != nil && one.Person() && !c.People.Here(one.Who) {
+		return nil
+	}
+	return one
 }
 
 // Proven says what a person has shown who does something of a class here. What

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -88,13 +89,16 @@ func (s *Sessions) Begin(who string) (cookie, key string) {
 	return cookie, key
 }
 
-// drop forgets what is over, and the oldest when there are too many.
+// drop forgets what is over and, when there are too many, the one that was seen
+// the longest ago. Links cost nothing to whoever reaches the control socket: they
+// push nobody out who has logged in.
 func (s *Sessions) drop() {
 	var oldest *Session
 	for hash, one := range s.all {
-		if s.over(one) {
+		switch {
+		case s.over(one):
 			delete(s.all, hash)
-		} else if oldest == nil || one.seen.Before(oldest.seen) {
+		case oldest == nil || one.Person() != oldest.Person() && oldest.Person() || one.Person() == oldest.Person() && one.seen.Before(oldest.seen):
 			oldest = one
 		}
 	}
@@ -150,6 +154,13 @@ func (s *Sessions) Notable() bool {
 	}
 	s.noted = s.Now()
 	return true
+}
+
+// EndAll forgets all sessions of a person.
+func (s *Sessions) EndAll(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.all, func(_ sallyport.Digest, one *Session) bool { return one.Who == who })
 }
 
 // End forgets a session.
@@ -211,6 +222,13 @@ func (s *Sessions) vouch(v voucher) string {
 	}
 	s.vouched[hash] = v
 	return text
+}
+
+// Whose is whose voucher a secret is, which stays one; "" when it is none.
+func (s *Sessions) Whose(secret string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.vouched[sha256.Sum256([]byte(secret))].who
 }
 
 // Vouched says what a person has shown whose voucher it is, which is used up, and

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"strings"
 	"sync"
@@ -200,11 +199,11 @@ func (p *Passkeys) fresh(ctx context.Context, person string) (*kept, error) {
 	return k, p.save(ctx, person, k)
 }
 
-// Forget forgets all passkeys of a person, and what is begun.
+// Forget forgets all passkeys of a person. Devices know the person by another
+// handle from then on, so that nothing that was begun before can be finished.
 func (p *Passkeys) Forget(ctx context.Context, person string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.ceremonies, func(_ string, one *ceremony) bool { return one.person == person })
 	all, err := p.load(ctx)
 	if err != nil || all[person] == nil {
 		return err
