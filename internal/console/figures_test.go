@@ -101,7 +101,7 @@ func TestCoverage(t *testing.T) {
 		}
 	}
 	before := ask(c, "GET", Path+"policies", "", cookie).Body.String()
-	says(before, "1 of 2 rules have decided a call (50 %)", "never did", `href="/console/policies#a.cedar-L3">asks</a>`, "not run here since the gateway started",
+	says(before, "1 of 2 rules have decided a call (50 %)", "1 rule never did", `href="/console/policies#a.cedar-L3">asks</a>`, "not run here since the gateway started",
 		"<strong>reads</strong>", "decided 9 calls", `href="/console/log/12"`, `id="a.cedar-L1"`, "<strong>asks</strong>", "never decided a call", `id="a.cedar-L3"`)
 	if strings.Contains(before, "no test") {
 		t.Error("it says what tests cover, though none were run")

@@ -12,9 +12,9 @@ import (
 
 // What the picture measures, in its own units.
 const (
-	width, height = 720, 230
-	left, right   = 46, 14
-	top, bottom   = 14, 26
+	width, height = 720, 260
+	left, right   = 64, 14
+	top, bottom   = 14, 34
 )
 
 // Line is a level that is drawn across, or a time that is drawn down.
