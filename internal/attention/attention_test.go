@@ -139,7 +139,7 @@ func TestCount(t *testing.T) {
 	s.ask(sec, "a_4", "note", "leads", sallyport.ClassTap)
 	s.answer(sec, "approval approved a_4", "a_4", "dana", 0, 8*sec) // never shown
 	s.ask(sec, "a_5", "wipe", "finance", sallyport.ClassPair)
-	s.answer(sec, "approval seconded a_5", "a_5", "bo", 30*sec, 8*sec)
+	s.answer(sec, "approval seconded a_5", "a_5", "bo", 2*sec, 8*sec) // and nothing came of it
 	s.answer(sec, "approval refused a_5", "a_5", "cy", 40*sec, 8*sec)
 	s.ask(sec, "a_6", "pay", "finance", sallyport.ClassType)
 	s.answer(sec, "approval narrowed a_6 to a_7", "a_6", "cy", 50*sec, 8*sec)
@@ -162,7 +162,7 @@ func TestCount(t *testing.T) {
 	}
 	first, second := Load{"2026-11-30", 5}, Load{"2026-12-01", 1}
 	for i, want := range []Person{
-		{Name: "bo", Asked: 6, Days: []Load{first, second}, Over: 1, Approved: 4, Hasty: 1, Median: 20_000, Ninth: 60_000},
+		{Name: "bo", Asked: 6, Days: []Load{first, second}, Over: 1, Approved: 4, Hasty: 2, Median: 2_000, Ninth: 60_000},
 		{Name: "cy", Asked: 6, Days: []Load{first, second}, Over: 1, Refused: 2, Median: 40_000, Ninth: 50_000},
 		{Name: "dana", Asked: 2, Days: []Load{{"2026-11-30", 2}}, Approved: 1, Refused: 1, Hasty: 1, Unseen: 1, Median: 1_000, Ninth: 1_000},
 	} {
@@ -173,7 +173,7 @@ func TestCount(t *testing.T) {
 	if len(got.People) != 3 || len(got.Reversed) != 0 {
 		t.Errorf("%+v, reversed %+v", got.People, got.Reversed)
 	}
-	if len(got.Hasty) != 2 || got.Hasty[0].Approval != "a_4" || got.Hasty[0].Took != 0 || got.Hasty[1] != (Answer{"a_2", "bo", noon.Add(4 * sec), 2, 1000, 8000, ""}) {
+	if len(got.Hasty) != 3 || got.Hasty[0].Approval != "a_5" || got.Hasty[1].Approval != "a_4" || got.Hasty[1].Took != 0 || got.Hasty[2] != (Answer{"a_2", "bo", noon.Add(4 * sec), 2, 1000, 8000, ""}) {
 		t.Errorf("hasty: %+v", got.Hasty)
 	}
 	if bo := &got.People[0]; bo.Rate() != 100 || bo.PerDay() != 3 || bo.Most() != first {
@@ -233,6 +233,17 @@ func TestReversed(t *testing.T) {
 		if why != c.want || len(got.Reversed) > 1 || got.Classes[0].Reversed != len(got.Reversed) || got.People[0].Reversed != len(got.Reversed) {
 			t.Errorf("%s: %+v", name, got.Reversed)
 		}
+	}
+}
+
+// Half a yes lets nothing through, so there is nothing to take back.
+func TestHalfAYesIsNotReversed(t *testing.T) {
+	s := story{now: noon}
+	s.ask(0, "a_1", "wipe", "finance", sallyport.ClassPair)
+	s.answer(time.Second, "approval seconded a_1", "a_1", "bo", time.Minute, time.Second)
+	s.add(time.Second, sallyport.Entry{Type: sallyport.Change, Subject: "kill k_1 everything"})
+	if got := s.count(0); len(got.Reversed) != 0 || got.Classes[0].Expired != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 

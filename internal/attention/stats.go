@@ -99,7 +99,7 @@ func percent(part, whole int) float64 {
 // answers can be read.
 func Hasty(e *sallyport.Entry) bool {
 	_, yes := yesTo(e)
-	return yes && e.Read > 0 && e.Took < e.Read
+	return yes && e.Took < e.Read
 }
 
 // yesTo is the question that a change says yes to; "" for a change that is no
@@ -242,7 +242,7 @@ func (c *counting) undo(e *sallyport.Entry) {
 	case what == "grant" && verb == "revoked":
 		why, covers = e.Subject, func(q *question) bool { return "a_"+strings.TrimPrefix(object, "g_") == q.entry.Approval }
 	case !yes && no != nil && verb == "refused":
-		why, covers = "refused "+refused, func(q *question) bool { return q != no && same(q.entry, no.entry) }
+		why, covers = "refused "+refused, func(q *question) bool { return same(q.entry, no.entry) }
 	default:
 		return
 	}

@@ -22,7 +22,7 @@ type Approvals interface {
 	// OpenApproval is one, with what it asks. An error means that this can't be
 	// had: nobody is told it.
 	OpenApproval(ctx context.Context, id string) (sallyport.Approval, error)
-	// Grants are all that were made for an agent's calls of one thing of a server. An
+	// Grants are those that are left for an agent's calls of one thing of a server. An
 	// error means that nobody knows: none counts.
 	Grants(ctx context.Context, agent, server, name string) ([]sallyport.Grant, error)
 }

@@ -92,7 +92,7 @@ func TestAnswersAreMeasured(t *testing.T) {
 		t.Fatal(err, w.written)
 	}
 	w.Shown(t.Context(), "bo", q.ID)
-	w.Shown(t.Context(), "agent", q.ID) // nobody who has enrolled
+	w.Shown(t.Context(), "dana", q.ID) // who has not enrolled
 	slow := w.answers(t, q, "bo", time.Now().Add(time.Minute))
 	// PAY n with desk / pay; what is paid can hardly be had back; bot; much; amount, number, note, text
 	if slow.Class != sallyport.ClassType || slow.Took < time.Minute || slow.Took > 61*time.Second || slow.Read < 3*time.Second || slow.Read > 8*time.Second {
@@ -103,6 +103,10 @@ func TestAnswersAreMeasured(t *testing.T) {
 	}
 	if nobody := w.answers(t, q, "agent", time.Now()); nobody.Took != 0 || nobody.Read != 0 || nobody.Class != sallyport.ClassType {
 		t.Errorf("%+v", nobody)
+	}
+	w.People = func() []string { return []string{"bo", "cy", "dana"} }
+	if late := w.answers(t, q, "dana", time.Now()); late.Took != 0 {
+		t.Errorf("remembered of whom nobody knew: %+v", late)
 	}
 	gone := question("finance")
 	gone.Question = nil
@@ -120,7 +124,7 @@ func TestAnswersAreMeasured(t *testing.T) {
 	}
 
 	stats, err := w.Stats(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(2*time.Hour))
-	if err != nil || len(stats.Classes) != 1 || stats.Classes[0].Approved != 1 || len(stats.People) != 2 || stats.People[0].Asked != 1 || stats.People[1].Unseen != 1 {
+	if err != nil || len(stats.Classes) != 1 || stats.Classes[0].Approved != 1 || len(stats.People) != 3 || stats.People[0].Asked != 1 || stats.People[1].Unseen != 1 {
 		t.Errorf("%+v %v", stats, err)
 	}
 	if text := w.examined(t); !strings.Contains(text, "cy said yes 1 times today faster") || strings.Contains(text, "agent") {
@@ -149,8 +153,10 @@ func TestLoad(t *testing.T) {
 	before := question("leads")
 	yesterday := question("leads")
 	yesterday.Asked = time.Now().Add(-25 * time.Hour)
-	w.kept = []sallyport.Approval{*before, *yesterday} // before the start
-	if err := w.asks(t, before); err != nil {          // its agent asks again: nobody is asked anew
+	less := question("leads")
+	less.Narrows = before.ID                                  // nobody was asked that
+	w.kept = []sallyport.Approval{*before, *yesterday, *less} // before the start
+	if err := w.asks(t, before); err != nil {                 // its agent asks again: nobody is asked anew
 		t.Fatal(err)
 	}
 	for i, c := range []struct {

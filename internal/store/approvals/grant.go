@@ -75,12 +75,15 @@ func grant(ctx context.Context, conn Conn, g *sallyport.Grant, at time.Time) err
 	return sallyport.ErrOvertaken
 }
 
-// Grants are all that were made for calls of an agent of one thing of a server, or
-// with agent "" all there are, the oldest first. A damaged one is an error, and
-// answers nothing; those beside it come with the error.
+// Grants are those that are left of what was granted for calls of an agent of one
+// thing of a server, or with agent "" all there ever were, the oldest first. A damaged
+// one is an error, and answers nothing; those beside it come with the error.
 func (r Rows) Grants(ctx context.Context, agent, server, name string) (all []sallyport.Grant, err error) {
-	rows, err := r.DB.QueryContext(ctx, `SELECT id, agent, server, name, until, count, used, last, revoked, record FROM grants
-		WHERE $1 = '' OR agent = $1 AND server = $2 AND name = $3 ORDER BY id`, agent, server, name)
+	where, args := "agent = $1 AND server = $2 AND name = $3 AND revoked = '' AND used < count", []any{agent, server, name}
+	if agent == "" {
+		where, args = "1 = 1", nil
+	}
+	rows, err := r.DB.QueryContext(ctx, "SELECT id, agent, server, name, until, count, used, last, revoked, record FROM grants WHERE "+where+" ORDER BY id", args...)
 	if err != nil {
 		return nil, err
 	}
