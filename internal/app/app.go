@@ -200,7 +200,8 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	a.judges.Off = func() bool { return a.config().Inspect == config.Off }
 	a.judges.Words, a.judges.Tools, a.judges.Now = a.memories.Words, a.pins.Definitions, time.Now
 	a.herald = &herald.Herald{Log: a.store, Watcher: a.sink, Breakers: breaker.New(), Notifier: notify.New(a.log), Health: a.store.Health,
-		Approvals: a.store.Approvals, Escalated: func(asked *sallyport.Approval, at time.Time) []string { return a.terms().Escalated(asked, at) }, Err: a.log}
+		Approvals: a.store.Approvals, Escalated: func(asked *sallyport.Approval, at time.Time) []string { return a.terms().Escalated(asked, at) },
+		Resting: func(groups []string, at time.Time) bool { return a.terms().Resting(groups, at) }, Err: a.log}
 	a.attend = &attend.Attend{Log: a.herald, Store: a.store, Terms: a.terms, People: a.human.People, Err: a.log}
 	a.gateway, err = gateway.New(gateway.Parts{
 		Limits: a.allowance.Set, Ledger: a.store.Ledger(), Alert: a.alert,
@@ -291,6 +292,7 @@ func (a *App) Start(ctx context.Context) error {
 			a.Reload(ctx)
 		}
 	})
+	a.working.Go(func() { a.halt.EndTasks(ctx) })
 	a.herald.At(a.console.Site(a.Addresses().Listen))
 	a.working.Go(func() { a.herald.Run(ctx) })
 	a.working.Go(func() { chores.Run(ctx, a.config, a.store, a.runs, a.log) })

@@ -186,6 +186,25 @@ func TestKillEndsTasksAndRuns(t *testing.T) {
 	}
 }
 
+// A gateway that dies before it has cancelled the tasks in a kill's scope does so when
+// it starts again.
+func TestKilledTasksOfBefore(t *testing.T) {
+	w := openWorkshop(t)
+	stop(t, w.App)
+	if err := kills.Write(w.Dir(), []kill.Order{{ID: "k_1", Scope: kill.Scope{Kind: kill.Tool, Name: "jobs/job"}, Reason: "x", By: "control socket", At: time.Now().UTC()}}); err != nil {
+		t.Fatal(err)
+	}
+	w.App = started(t, w.dir, w.file)
+	var got string
+	for range 500 {
+		if got = w.seen(); strings.Contains(got, "tasks/cancel") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the server saw %q", got)
+}
+
 // What waits for people is refused with the reason, and a yes that nobody has
 // used is gone, also once the kill is over.
 func TestKillEndsQuestions(t *testing.T) {

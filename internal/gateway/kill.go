@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -51,6 +52,7 @@ func (g *Gateway) endTask(ctx context.Context, key taskKey, opened *Ticket) erro
 	call := *opened.Call
 	call.ID, call.Parent, call.Kind = g.NewID(), opened.Call.ID, sallyport.KindTask
 	call.Name, call.Method, call.Args, call.Params = "tasks/cancel", "tasks/cancel", params, params
+	call.Revision = cmp.Or(call.Revision, wire.Stateless) // of before a restart it is not kept
 	facts := &sallyport.Facts{Call: opened.judged}
 	ticket, err := g.openCancel(ctx, &call, facts)
 	if err != nil {
