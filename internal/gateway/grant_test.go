@@ -114,6 +114,28 @@ func TestGrant(t *testing.T) {
 	}
 }
 
+// However much a call takes, of limits and of what people granted, there is one commit
+// before it acts, which holds all of that, and the outcome behind it.
+func TestOneCommitBeforeTheAct(t *testing.T) {
+	g, w, _ := granted(t)
+	_, other := limited(t)
+	w.taken.set = other.taken.set
+	before := len(w.records)
+	w.execute = func(context.Context, *Ticket, Client) (Answer, error) {
+		made := w.records[before:]
+		if len(made) != 1 || made[0].Entry.Type != sallyport.Intent || len(made[0].Charges) != 1 || made[0].Grant == nil || made[0].Grant.ID != "g_1" {
+			t.Errorf("before the act: %+v", made)
+		}
+		return Answer{Result: sallyport.MustParse(`{"content":[]}`)}, nil
+	}
+	if err := call(t, g, to("bank-two")); err != nil {
+		t.Fatal(err)
+	}
+	if made := w.records[before:]; len(made) != 2 || made[1].Entry.Type != sallyport.Closed || len(w.executed) != 1 {
+		t.Errorf("%d records, %d calls: %+v", len(made), len(w.executed), made)
+	}
+}
+
 // Whatever of a call, of its rules or of its people is not as it was agreed to is
 // asked about.
 func TestGrantLiftsNothingElse(t *testing.T) {
