@@ -30,6 +30,9 @@ type Terms struct {
 	// reaches those who were asked so many: the call is refused.
 	Load  int
 	Never bool
+	// Quiet are hours in which people are not told of questions, and are not whom an
+	// escalation leads to. They may answer all the same.
+	Quiet map[string]Quiet
 	// Means says what the arguments of a tool are for, as far as the operator does.
 	Means func(server, tool string) map[string]scope.Role
 
@@ -196,7 +199,7 @@ func (t *Terms) Escalated(a *sallyport.Approval, at time.Time) []string {
 }
 
 func (t *Terms) escalated(a *sallyport.Approval, at time.Time) bool {
-	return t.After > 0 && !at.Before(a.Asked.Add(t.After))
+	return t.After > 0 && !at.Before(a.Asked.Add(t.After)) && !t.Resting(t.To, at)
 }
 
 // MayRefuse says why somebody may not refuse. A no only tightens: whoever is

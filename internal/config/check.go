@@ -208,6 +208,12 @@ func (r *reader) checkApprovals() {
 			r.declared(append(at, "escalate", "to", i), "group", group, r.config.groups())
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.Quiet)) {
+		r.declared(append(at, "quiet", name), "user", name, slices.Sorted(maps.Keys(r.config.Users)))
+		if _, err := asking.ParseQuiet(a.Quiet[name]); err != nil {
+			r.problem(append(at, "quiet", name), "%v", err)
+		}
+	}
 	if a.Load.Cap < 1 {
 		r.problem(append(at, "load", "cap"), "a load is a number of questions, at least 1: %d", a.Load.Cap)
 	}

@@ -107,6 +107,9 @@ type Approvals struct {
 	Form []string `yaml:"form"`
 	// Load is how many questions may reach one person on a day.
 	Load Load `yaml:"load"`
+	// Quiet are hours in which users are not told of questions, by name:
+	// "22:00-07:00 Europe/Berlin". An escalation to people who all have them waits.
+	Quiet map[string]string `yaml:"quiet"`
 }
 
 // Load is what a person can be asked on a day (UTC) and still look at.

@@ -55,7 +55,7 @@ origins: ["https://app.example"]
 sizes: {body: 1MiB, result: 64MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
-approvals: {expire: 10m, escalate: {after: 5m, to: [finance]}, classes: {delete: 3}, large: "1000", load: {cap: 8, beyond: deny}}
+approvals: {expire: 10m, escalate: {after: 5m, to: [finance]}, classes: {delete: 3}, large: "1000", load: {cap: 8, beyond: deny}, quiet: {ana: "22:00-07:00 Europe/Berlin"}}
 `
 
 func TestConfigWhole(t *testing.T) {
@@ -79,6 +79,7 @@ func TestConfigWhole(t *testing.T) {
 		{"escalation", fmt.Sprint(time.Duration(c.Approvals.Escalate.After), c.Approvals.Escalate.To), "5m0s [finance]"},
 		{"classes", c.Approvals.Classes["delete"], 3},
 		{"large", c.Approvals.Large, "1000"},
+		{"quiet", c.Approvals.Quiet["ana"], "22:00-07:00 Europe/Berlin"},
 		{"load", fmt.Sprint(c.Approvals.Load), "{8 deny}"},
 		{"expire", time.Duration(c.Approvals.Expire), 10 * time.Minute},
 		{"kind of a source", c.Sources["ci"].Kind, string(sallyport.StrengthOrchestrator)},
@@ -207,6 +208,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"standing", "runs: {standing: 5m}\n", "an hour at least"},
 		{"span", "retention: soon\n", "is not a time span"},
 		{"a form for no group", "users: {ana: {groups: [board]}}\napprovals: {form: [bord]}\n", `no group "bord" is declared; did you mean "board"?`},
+		{"quiet hours of nobody", "approvals: {quiet: {bo: \"22:00-07:00\"}}\n", `user "bo"`},
+		{"no quiet hours", "users: {ana: {}}\napprovals: {quiet: {ana: nights}}\n", "write them like 22:00-07:00"},
 		{"load of none", "approvals: {load: {cap: -1}}\n", "at least 1"},
 		{"load beyond", "approvals: {load: {beyond: allow}}\n", `not "allow"`},
 		{"escalation to nobody", "approvals: {escalate: {after: 15m}}\n", "needs groups"},

@@ -87,6 +87,11 @@ func looserAsking(old, next Approvals) []string {
 	if was, is := old.Load, next.Load; was.Beyond == BeyondDeny && (is.Beyond != BeyondDeny || is.Cap > was.Cap) {
 		why = append(why, "approvals: people are asked more on a day")
 	}
+	for _, name := range slices.Sorted(maps.Keys(next.Quiet)) {
+		if next.Quiet[name] != old.Quiet[name] {
+			why = append(why, fmt.Sprintf("approvals: %s is told of questions at other hours", name))
+		}
+	}
 	if next.Escalate != nil && !reflect.DeepEqual(old.Escalate, next.Escalate) {
 		why = append(why, "approvals: others can answer than could before")
 	}

@@ -34,7 +34,7 @@ origins: ["https://o.example"]
 sizes: {body: 2MiB, result: 2MiB}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 retention: 30d
-approvals: {expire: 1h, escalate: {after: 2m, to: [g]}, classes: {delete: 3, send: 2}, large: "1000", load: {cap: 5, beyond: deny}}
+approvals: {expire: 1h, escalate: {after: 2m, to: [g]}, classes: {delete: 3, send: 2}, large: "1000", load: {cap: 5, beyond: deny}, quiet: {ana: "22:00-07:00"}}
 breakers: [{per: server, on: errors}, {per: agent, on: denials, rate: 80}]
 notify: [{name: ops, kind: slack, url: "https://chat.example/x"}]
 `
@@ -69,6 +69,8 @@ func TestLooser(t *testing.T) {
 		{"escalates sooner", "after: 2m", "after: 1m", "others can answer"},
 		{"escalates to others", "after: 2m, to: [g]", "after: 2m, to: [g, g]", "others can answer"},
 		{"forms count", "approvals: {expire: 1h, ", "approvals: {expire: 1h, form: [g], ", "in the client of their agent"},
+		{"quieter", `quiet: {ana: "22:00-07:00"}`, `quiet: {ana: "20:00-07:00"}`, "told of questions at other hours"},
+		{"not quiet", `, quiet: {ana: "22:00-07:00"}`, ``, ""},
 		{"asks more", "load: {cap: 5", "load: {cap: 6", "people are asked more"},
 		{"asks beyond", "cap: 5, beyond: deny", "cap: 5", "people are asked more"},
 		{"asks less", "load: {cap: 5", "load: {cap: 4", ""},

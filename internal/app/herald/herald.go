@@ -34,6 +34,7 @@ type Herald struct {
 	Health    func() error // of the log
 	Approvals func(ctx context.Context) (all []sallyport.Approval, damaged []string, err error)
 	Escalated func(a *sallyport.Approval, at time.Time) []string
+	Resting   func(groups []string, at time.Time) bool // all people of groups
 	Err       *slog.Logger
 
 	site atomic.Pointer[string] // of the console
@@ -41,6 +42,7 @@ type Herald struct {
 	mu      sync.Mutex
 	failing bool              // the log could not be written
 	known   map[string]bool   // open questions, and whether it was told that others may answer
+	waits   map[string]bool   // those of which nobody is told yet, since all rest
 	hasty   map[string]string // by person, the last day on which it was told that they answer faster than they can read
 }
 
@@ -79,6 +81,7 @@ func (h *Herald) wrote(record *sallyport.Record, err error) {
 		return
 	}
 	h.well()
+	h.Breakers.Spent(record)
 	switch e := &record.Entry; {
 	case e.Type == sallyport.Change:
 		h.changed(e)
@@ -187,8 +190,28 @@ func (h *Herald) asked(a *sallyport.Approval) {
 		h.known = map[string]bool{}
 	}
 	h.known[a.ID] = false
+	rest := h.rests(a, time.Now())
 	h.mu.Unlock()
-	h.tell(about(notify.Asked, "An agent waits for people to decide", a, a.Groups()))
+	if !rest {
+		h.tell(ask(a))
+	}
+}
+
+// rests remembers of a question that all who are asked rest now, so that it is told
+// later. The caller holds mu.
+func (h *Herald) rests(a *sallyport.Approval, now time.Time) bool {
+	if !h.Resting(a.Groups(), now) {
+		return false
+	}
+	if h.waits == nil {
+		h.waits = map[string]bool{}
+	}
+	h.waits[a.ID] = true
+	return true
+}
+
+func ask(a *sallyport.Approval) notify.Event {
+	return about(notify.Asked, "An agent waits for people to decide", a, a.Groups())
 }
 
 // Run puts on the record what breakers do, and looks at questions, until ctx
@@ -234,14 +257,18 @@ func (h *Herald) look(ctx context.Context, now time.Time, first bool) error {
 	}
 	var events []notify.Event
 	h.mu.Lock()
-	before := h.known
-	h.known = map[string]bool{}
+	before, waited := h.known, h.waits
+	h.known, h.waits = map[string]bool{}, nil
 	for _, a := range all {
 		told, known := before[a.ID]
 		switch state := a.At(now).State; {
 		case state == sallyport.Expired && known && a.By == "": // and nobody has closed it
 			events = append(events, about(notify.Expired, "Nobody has answered in time: the call is refused", &a, a.Groups()))
 		case state == sallyport.Pending:
+			// After a restart nobody knows whether it was told: who gets it twice sees the same id.
+			if (waited[a.ID] || first) && !h.rests(&a, now) && waited[a.ID] {
+				events = append(events, ask(&a))
+			}
 			more := h.Escalated(&a, now)
 			if len(more) > 0 && !told && !first {
 				events = append(events, about(notify.Escalated, "Nobody has answered yet: others may now", &a, more))

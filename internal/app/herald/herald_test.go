@@ -28,6 +28,7 @@ type world struct {
 	broken  bool
 	asked   []sallyport.Approval
 	decided int
+	rest    time.Time // until which everybody has quiet hours
 	told    chan string
 }
 
@@ -74,7 +75,8 @@ func begin(t *testing.T) *world {
 				return nil
 			}
 			return []string{"bosses"}
-		}}
+		},
+		Resting: func(_ []string, at time.Time) bool { return at.Before(w.rest) }}
 	w.At("https://gate.example")
 	return w
 }
@@ -157,6 +159,38 @@ func TestQuestions(t *testing.T) {
 	_ = again.look(t.Context(), now.Add(2*time.Hour), false)
 	if got := again.next(); !strings.HasPrefix(got, "approval.expired") {
 		t.Errorf("after a restart: %q", got)
+	}
+}
+
+// While all rest who are asked, they are not told; once one does not, they are, also
+// after a restart. Silence still denies.
+func TestQuestionsWait(t *testing.T) {
+	w := begin(t)
+	now := time.Now()
+	w.rest = now.Add(time.Hour)
+	a := question("1", now)
+	a.Expires = now.Add(3 * time.Hour)
+	_ = w.Herald.Commit(t.Context(), &sallyport.Record{Approval: &a, Entry: sallyport.Entry{Type: sallyport.Held, Call: "c_1"}})
+	w.asked = []sallyport.Approval{a}
+	again := begin(t)
+	again.asked, again.rest = w.asked, w.rest
+	for _, of := range []*world{w, again} {
+		for i, c := range []struct {
+			after time.Duration
+			want  string
+		}{{time.Second, ""}, {30 * time.Second, ""}, {61 * time.Minute, "approval.asked An agent waits"}, {62 * time.Minute, "approval.escalated"}, {4 * time.Hour, "approval.expired"}} {
+			if c.want == "approval.asked An agent waits" {
+				of.Escalated = func(*sallyport.Approval, time.Time) []string { return nil }
+			} else if i > 2 {
+				of.Escalated = func(*sallyport.Approval, time.Time) []string { return []string{"bosses"} }
+			}
+			if err := of.look(t.Context(), now.Add(c.after), i == 0); err != nil {
+				t.Fatal(err)
+			}
+			if got := of.next(); got == "" != (c.want == "") || !strings.HasPrefix(got, c.want) {
+				t.Errorf("after %s: %q", c.after, got)
+			}
+		}
 	}
 }
 

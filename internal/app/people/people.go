@@ -32,11 +32,14 @@ func Declared(c *config.Config) identity.People {
 func Terms(c *config.Config, enrolled []string, owner func(agent string) string) *asking.Terms {
 	t := &asking.Terms{
 		Expire: time.Duration(c.Approvals.Expire), Large: c.Approvals.Large, Classes: map[sallyport.Effect]sallyport.Class{},
-		Means: c.Meanings, Groups: map[string][]string{}, Owner: owner,
+		Means: c.Meanings, Groups: map[string][]string{}, Quiet: map[string]asking.Quiet{}, Owner: owner,
 		Load: c.Approvals.Load.Cap, Never: c.Approvals.Load.Beyond == config.BeyondDeny,
 	}
 	if e := c.Approvals.Escalate; e != nil {
 		t.After, t.To = time.Duration(e.After), e.To
+	}
+	for name, hours := range c.Approvals.Quiet {
+		t.Quiet[name], _ = asking.ParseQuiet(hours) // it has been checked
 	}
 	for effect, class := range c.Approvals.Classes {
 		t.Classes[sallyport.Effect(effect)] = sallyport.Class(class)
