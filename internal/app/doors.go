@@ -134,7 +134,7 @@ func (a *App) bind(c *config.Config) error {
 // where agents bring a token.
 func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	var site string // of the console, on the main port
-	forms := &asks.Forms{Groups: func() []string { return a.config().Approvals.Form }, Terms: a.terms, Question: a.store.OpenApproval, Answer: a.gateway.Answer}
+	forms := &asks.Forms{Groups: func() []string { return a.config().Approvals.Form }, Terms: a.terms, Question: a.store.OpenApproval, Answer: a.gateway.Answer, Shown: a.attend.Shown}
 	door, err := mcpdoor.New(mcpdoor.Parts{
 		Gateway: a.gateway, Identifier: a.runs, Guests: a.servers, Servers: a.serversFor, Tool: a.pins.Tool, Kills: a.store.Kills,
 		Approval: a.store.Approval, Question: a.store.OpenApproval, TaskOf: a.gateway.TaskOf, Withdraw: a.gateway.Answer, Forms: forms,

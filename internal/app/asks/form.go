@@ -25,6 +25,8 @@ type Forms struct {
 	// Answer puts an answer on the record and into force. An error means that it
 	// is in neither.
 	Answer func(ctx context.Context, answered sallyport.Approval, by string) error
+	// Shown says that somebody is shown a form about questions.
+	Shown func(ctx context.Context, who string, questions ...string)
 }
 
 // longest is how much a form shows, in bytes. What is more is not asked in one:
@@ -60,6 +62,7 @@ func (f *Forms) Text(ctx context.Context, approval string) string {
 	if text.Len() > longest {
 		return ""
 	}
+	f.Shown(ctx, a.Principal.User, a.ID)
 	return text.String()
 }
 

@@ -40,6 +40,7 @@ type world struct {
 	Forms
 	answered *sallyport.Approval
 	by       string
+	shown    string // to whom, and what
 }
 
 func newWorld(a *sallyport.Approval) *world {
@@ -59,6 +60,7 @@ func newWorld(a *sallyport.Approval) *world {
 			w.answered, w.by = &answered, by
 			return nil
 		},
+		Shown: func(_ context.Context, who string, questions ...string) { w.shown = who + " " + strings.Join(questions, " ") },
 	}
 	return w
 }
@@ -73,6 +75,9 @@ func TestForm(t *testing.T) {
 		if !strings.Contains(text, part) {
 			t.Errorf("the form does not show %q:\n%s", part, text)
 		}
+	}
+	if w.shown != "ana a_1" { // from now on their time counts
+		t.Errorf("shown %q", w.shown)
 	}
 	if err := w.Confirm(t.Context(), a, true, now); err != nil || w.answered.State != sallyport.Approved || w.by != "ana" ||
 		w.answered.Answers[0].By != "ana" || w.answered.Answers[0].Proof != "form" {
@@ -100,7 +105,7 @@ func TestNoForm(t *testing.T) {
 	} {
 		a := desk(change)
 		w := newWorld(a)
-		if text := w.Text(t.Context(), "a_1"); text != "" {
+		if text := w.Text(t.Context(), "a_1"); text != "" || w.shown != "" {
 			t.Errorf("%s: shown in a form: %s", name, text)
 		}
 		if name == "more than a form shows" {
