@@ -60,7 +60,9 @@ func newWorld(a *sallyport.Approval) *world {
 			w.answered, w.by = &answered, by
 			return nil
 		},
-		Shown: func(_ context.Context, who string, questions ...string) { w.shown = who + " " + strings.Join(questions, " ") },
+		Shown: func(_ context.Context, who string, questions ...string) {
+			w.shown = who + " " + strings.Join(questions, " ")
+		},
 	}
 	return w
 }
