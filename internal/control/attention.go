@@ -1,14 +1,12 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"time"
 
 	"sallyport/internal/attention"
-	"sallyport/internal/identity"
 )
 
 // Attention is how people look at what they are asked. Shown says that a person was
@@ -20,17 +18,7 @@ type Attention interface {
 	Stats(ctx context.Context, since, until time.Time) (attention.Stats, error)
 }
 
-// Together are questions that a person answers at once.
-type Together struct {
-	Who       string   `json:"who"` // "" for the operator
-	Questions []string `json:"questions"`
-}
-
 func attentionHandler(mux *http.ServeMux, look Attention) {
-	mux.Handle("POST /attention/together", answer(func(r *http.Request, t Together) (struct{}, error) {
-		look.Together(cmp.Or(t.Who, identity.OperatorName), t.Questions)
-		return struct{}{}, nil
-	}))
 	mux.Handle("GET /attention", answer(func(r *http.Request, _ struct{}) (attention.Stats, error) {
 		var between [2]time.Time
 		for i, name := range []string{"since", "until"} {

@@ -175,3 +175,16 @@ func TestWhoIsAsked(t *testing.T) {
 		t.Errorf("%s; %v", names(q), err)
 	}
 }
+
+// An answer to one of some equal questions does not part the others.
+func TestAnsweredEqually(t *testing.T) {
+	a, b, c := asks("a_1", `{"amount":5}`), asks("a_2", `{"amount":6}`), asks("a_3", `{"amount":7}`)
+	b.Asked, c.Asked = start.Add(time.Millisecond), start.Add(2*time.Millisecond)
+	i, _ := opened(a, b, c)
+	if got, err := i.AnswerEqual(t.Context(), Together{By: "bo", Approve: true, Rows: rowsOf(b), Proof: asking.Proof{Secret: "bo's"}}); err != nil || said(got) != "a_2 approved" {
+		t.Fatal(said(got), err)
+	}
+	if group, err := i.Equal(t.Context(), "a_1"); err != nil || len(group) != 2 || !group[0].Arguments[0].New || group[0].Arguments[0].Before[0] != "6" {
+		t.Errorf("%+v, %v", group, err)
+	}
+}

@@ -264,14 +264,16 @@ type past struct {
 }
 
 // of are the last questions of the same agent about the same tool, the newest
-// first, with what they asked.
+// first, with what they asked: of one that waits all that were answered by now, so
+// that an answer to one of two equal ones does not part them; of one that is over
+// those that were asked before it.
 func (p *past) of(ctx context.Context, store Store, a *sallyport.Approval) []sallyport.Approval {
 	var found []sallyport.Approval
 	for _, one := range slices.Backward(p.kept) {
 		if len(found) == card.MaxPast {
 			break
 		}
-		if one.ID == a.ID || one.State == sallyport.Pending || one.Server != a.Server || one.Name != a.Name || one.Kind != a.Kind || one.Principal.Agent != a.Principal.Agent || one.Asked.After(a.Asked) {
+		if one.ID == a.ID || one.State == sallyport.Pending || one.Server != a.Server || one.Name != a.Name || one.Kind != a.Kind || one.Principal.Agent != a.Principal.Agent || a.State != sallyport.Pending && one.Asked.After(a.Asked) {
 			continue
 		}
 		one.Question = p.open(ctx, store, one.ID) // without it the question counts, and is not compared

@@ -3,6 +3,7 @@ package verbs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/inbox"
+	"sallyport/internal/kill"
 	"sallyport/internal/terminal"
 )
 
@@ -102,7 +104,7 @@ func (k Kit) approvalsShow() *cobra.Command {
 // answering is what all answers have in common.
 type answering struct {
 	as, typed, reason string
-	equal             bool
+	equal, end        bool
 	except            []string
 }
 
@@ -134,6 +136,7 @@ func (k Kit) approvalsDeny() *cobra.Command {
 	}
 	k.answerFlags(cmd, &a, false)
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why; the agent hears it")
+	cmd.Flags().BoolVar(&a.end, "end-run", false, "end the run that asks, too: it can do nothing more")
 	return cmd
 }
 
@@ -197,32 +200,74 @@ func (k Kit) answerApproval(cmd *cobra.Command, id string, yes bool, a answering
 				questions = append(questions, q)
 			}
 		}
-		if a.typed != "" && len(questions) > 1 && asked.Class > int(sallyport.ClassTap) {
-			return k.Usage("each of these has a number of its own: leave --typed out, and type them")
+		if len(questions) > 1 {
+			return k.answerTogether(ctx, gate, questions, yes, a)
 		}
-		given := inbox.Answer{By: a.as, Approve: yes, Reason: a.reason}
+		given := inbox.Answer{ID: id, By: a.as, Digest: asked.Digest, Approve: yes, Reason: a.reason} // of what was shown
 		if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
 			return err
 		}
-		if err := k.together(ctx, gate, given.By, questions); err != nil {
-			return err
-		}
-		answered := []inbox.Question{}
-		for _, q := range questions {
-			given.ID, given.Digest, given.Proof.Typed = q.ID, q.Digest, a.typed // of what was shown
-			if yes {
-				if given.Proof.Typed, err = k.typed(&q, a.typed); err != nil {
-					return err
-				}
-			}
-			q, err := control.Post[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(q.ID), given)
-			if err != nil {
+		if yes {
+			if given.Proof.Typed, err = k.typed(&asked, a.typed); err != nil {
 				return err
 			}
-			answered = append(answered, q)
 		}
-		return k.printAnswered(answered, yes)
+		answered, err := control.Post[inbox.Question](ctx, gate, "/approvals/"+url.PathEscape(id), given)
+		if err == nil {
+			err = k.printAnswered(answered, yes)
+		}
+		if a.end { // whatever became of the question
+			err = errors.Join(err, k.endRun(ctx, gate, &asked, a.reason))
+		}
+		return err
 	})
+}
+
+// answerTogether answers what was shown of equal questions, and says of each what
+// became of it.
+func (k Kit) answerTogether(ctx context.Context, gate *control.Client, questions []inbox.Question, yes bool, a answering) error {
+	if a.typed != "" && questions[0].Class > int(sallyport.ClassTap) {
+		return k.Usage("each of these has a number of its own: leave --typed out, and type them")
+	}
+	given := inbox.Together{By: a.as, Approve: yes, Reason: a.reason}
+	var err error
+	if given.Proof.Secret, err = k.Secret(ctx, gate); err != nil {
+		return err
+	}
+	for _, q := range questions {
+		row := inbox.Row{ID: q.ID, Digest: q.Digest}
+		if yes {
+			if row.Typed, err = k.typed(&q, ""); err != nil {
+				return err
+			}
+		}
+		given.Rows = append(given.Rows, row)
+	}
+	outcomes, err := control.Post[[]inbox.Outcome](ctx, gate, "/approvals/equal", given)
+	if err != nil {
+		return err
+	}
+	if err := k.Print(outcomes, func(t *terminal.Table) {
+		t.Row("APPROVAL", "STATE", "")
+		for _, o := range outcomes {
+			t.Row(o.ID, o.State, terminal.Visible(o.Said))
+		}
+	}); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(outcomes, func(o inbox.Outcome) bool { return o.Said != "" }) {
+		return errors.New("not all of them were answered")
+	}
+	return nil
+}
+
+// endRun ends the run that asks.
+func (k Kit) endRun(ctx context.Context, gate *control.Client, asked *inbox.Question, reason string) error {
+	done, err := control.Post[kill.Done](ctx, gate, "/kills", kill.Wanted{Scope: kill.Scope{Kind: kill.Run, Name: asked.Run}, Reason: reason})
+	if err == nil {
+		fmt.Fprintf(k.Errs, "The run %s can do nothing more, until: sallyport resume %s\n", asked.Run, done.ID)
+	}
+	return err
 }
 
 func (k Kit) narrowApproval(cmd *cobra.Command, id, args string, a answering) error {
@@ -242,7 +287,7 @@ func (k Kit) narrowApproval(cmd *cobra.Command, id, args string, a answering) er
 		if err != nil {
 			return err
 		}
-		return k.printAnswered([]inbox.Question{narrower}, true)
+		return k.printAnswered(narrower, true)
 	})
 }
 
@@ -275,23 +320,17 @@ func (k Kit) typed(q *inbox.Question, given string) (string, error) {
 	return typed, nil
 }
 
-func (k Kit) printAnswered(answered []inbox.Question, yes bool) error {
-	show := func(t *terminal.Table) {
-		for _, q := range answered {
-			switch {
-			case !yes:
-				t.Line("Refused: the agent hears why.")
-			case q.State == sallyport.Pending.String():
-				t.Line(q.ID + " waits for somebody else, too: " + cmp.Or(strings.Join(q.Open, " and "), "another person") + ".")
-			default:
-				t.Line("Approved: the identical call goes through once, until " + clock(q.Expires) + ".")
-			}
+func (k Kit) printAnswered(q inbox.Question, yes bool) error {
+	return k.Print(q, func(t *terminal.Table) {
+		switch {
+		case !yes:
+			t.Line("Refused: the agent hears why.")
+		case q.State == sallyport.Pending.String():
+			t.Line(q.ID + " waits for somebody else, too: " + cmp.Or(strings.Join(q.Open, " and "), "another person") + ".")
+		default:
+			t.Line("Approved: the identical call goes through once, until " + clock(q.Expires) + ".")
 		}
-	}
-	if len(answered) == 1 {
-		return k.Print(answered[0], show)
-	}
-	return k.Print(answered, show)
+	})
 }
 
 // approval fetches an approval. What it shows must be what its digest covers,
@@ -321,6 +360,9 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 			t.Line(fmt.Sprintf("  %-9s %s", name, value))
 		}
 	}
+	for _, line := range q.First {
+		row("", line)
+	}
 	row("class", fmt.Sprintf("%d: a yes takes %s", q.Class, q.Takes))
 	if q.Short {
 		row("", short)
@@ -328,6 +370,11 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 	row("agent", q.Agent+inBrackets(q.Role))
 	row("for", q.User+inBrackets(q.Tenant))
 	row("run", q.Run)
+	for i := range q.Chain {
+		link := &q.Chain[len(q.Chain)-1-i]
+		row("begun by", link.Run+" of "+link.Agent+inBrackets(link.User))
+		row("", link.Task)
+	}
 	for i, said := range q.Words {
 		row(map[bool]string{true: "task", false: "said"}[i == 0], said.Text+inBrackets(said.Strength))
 	}
@@ -338,6 +385,19 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 		if rule.Otherwise != "" {
 			row("", "Nobody is asked when "+rule.Otherwise)
 		}
+	}
+	for _, cost := range q.Costs {
+		row("limit", cost.Limit+inBrackets(cost.Account)+": takes "+cost.Takes+" of "+cost.Left+" "+cost.Unit+" left, of "+cost.Cap)
+		if cost.Beyond {
+			row("", "MORE than is left")
+		}
+	}
+	row("asks", names(q.People))
+	if len(q.Later) > 0 {
+		row("", "and "+strings.Join(q.Later, " and ")+" from "+clock(q.Escalates)+" on")
+	}
+	if q.Grant != "" {
+		row("granted", q.Grant+": the identical call goes through without an answer")
 	}
 	for _, yes := range q.Given {
 		row("yes", yes.By+" for "+yes.Group+inBrackets(strings.TrimSpace(yes.As+" "+yes.Proof)))
@@ -355,7 +415,7 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 	for _, line := range q.Careful {
 		t.Line("  Careful: " + line)
 	}
-	row("past", fmt.Sprintf("%d approved, %d refused, %d not answered or not used, of this agent and tool", q.Past.Approved, q.Past.Refused, q.Past.Expired))
+	row("past", q.Past.Text())
 	for _, line := range []struct{ name, value string }{
 		{"refused by", q.Refuser}, {"because", q.Reason}, {"used by", q.Spent}, {"in the place of", q.Narrows}, {"in its place", q.Narrower},
 		{"equal", strings.Join(q.Equal, " ")},
@@ -364,6 +424,15 @@ func showCard(t *terminal.Table, q *inbox.Question) {
 			t.Line("  " + line.name + " " + line.value)
 		}
 	}
+}
+
+// names are those of people, as a question that waits asks them.
+func names(people []inbox.Person) string {
+	var all []string
+	for _, p := range people {
+		all = append(all, p.Name+" for "+strings.Join(p.Groups, " and "))
+	}
+	return strings.Join(all, ", ")
 }
 
 // short is said of a question that nobody could agree to.

@@ -152,13 +152,15 @@ func TestApproveEqual(t *testing.T) {
 	}
 	class := sallyport.ClassTap
 	var given []inbox.Answer
-	var together control.Together
+	missed := ""
+	var together inbox.Together
 	gate := control.Local(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/attention/together" {
-			if err := json.NewDecoder(r.Body).Decode(&together); err != nil || len(given) > 0 {
-				t.Errorf("after %d answers: %v", len(given), err)
+		if r.URL.Path == "/approvals/equal" {
+			if err := json.NewDecoder(r.Body).Decode(&together); err != nil {
+				t.Error(err)
 			}
-			w.Write([]byte("{}"))
+			outcomes := []inbox.Outcome{{ID: "a_1", State: "approved"}, {ID: "a_2", State: "refused", Said: missed}}
+			json.NewEncoder(w).Encode(outcomes)
 			return
 		}
 		q := asked(strings.TrimPrefix(r.URL.Path, "/approvals/"), class, "a_2", "a_3", "a_4")
@@ -196,20 +198,20 @@ func TestApproveEqual(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ids []string
-	for _, in := range given {
-		ids = append(ids, in.ID)
-		if in.Digest != asked(in.ID, class).Digest || in.By != "bo" || !in.Approve || in.Proof.Secret != "s" || !strings.Contains(shown.String(), `id: "`+in.ID+`"`) {
-			t.Errorf("%+v", in)
+	for _, row := range together.Rows {
+		ids = append(ids, row.ID)
+		if row.Digest != asked(row.ID, class).Digest || !strings.Contains(shown.String(), `id: "`+row.ID+`"`) {
+			t.Errorf("%+v", row)
 		}
 	}
-	if got := strings.Join(ids, " "); got != "a_1 a_2 a_4" {
-		t.Errorf("answered %s", got)
+	if got := strings.Join(ids, " "); got != "a_1 a_2 a_4" || together.By != "bo" || !together.Approve || together.Proof.Secret != "s" || len(given) > 0 {
+		t.Errorf("answered %s: %+v", got, together)
 	}
-	if got := together.Who + ": " + strings.Join(together.Questions, " "); got != "bo: a_1 a_2 a_4" { // looked at as one
-		t.Errorf("together %s", got)
+	if missed = "it has moved on"; run("a_1", "--equal") == nil {
+		t.Error("one was not answered, and nothing is said")
 	}
-	if together = (control.Together{}); run("a_1") != nil || together.Questions != nil {
-		t.Errorf("one is together with %q", together.Questions)
+	if together = (inbox.Together{}); run("a_1") != nil || together.Rows != nil {
+		t.Errorf("one is together with %+v", together.Rows)
 	}
 	if err := run("a_1"); err != nil || len(given) != 1 {
 		t.Errorf("one alone: %v, %d answers", err, len(given))

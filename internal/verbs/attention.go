@@ -11,7 +11,6 @@ import (
 
 	"sallyport/internal/attention"
 	"sallyport/internal/control"
-	"sallyport/internal/inbox"
 	"sallyport/internal/terminal"
 )
 
@@ -41,19 +40,6 @@ asked can be read. Days are in UTC.`,
 	}
 	cmd.Flags().IntVar(&days, "days", days, "how many days, today included")
 	return cmd
-}
-
-// together says that a person answers several questions at once.
-func (k Kit) together(ctx context.Context, gate *control.Client, by string, questions []inbox.Question) error {
-	if len(questions) < 2 {
-		return nil
-	}
-	at := control.Together{Who: by}
-	for _, q := range questions {
-		at.Questions = append(at.Questions, q.ID)
-	}
-	_, err := control.Post[struct{}](ctx, gate, "/attention/together", at)
-	return err
 }
 
 func showStats(t *terminal.Table, s *attention.Stats) {

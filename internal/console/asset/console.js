@@ -77,10 +77,11 @@ function outcomes(form, rows) {
   for (const row of rows) {
     const shown = document.getElementById("row-" + row.id);
     if (!row.said || row.state !== "pending") leave(shown);
+    shown.querySelector(".outcome").classList.toggle("problem", !!row.said);
     shown.querySelector(".outcome").textContent = row.said || (row.state === "pending" ? "your yes counts; it waits for " + (row.open.join(" and ") || "a second person") : row.state);
   }
   const failed = rows.filter((row) => row.said).length;
-  form.querySelector("[role=alert]").textContent = failed ? failed + " of " + rows.length + " were not answered: see there" : "";
+  form.querySelector("[role=alert]").textContent = failed ? failed + " of " + rows.length + " not answered: see there" : "";
 }
 
 // leave has a row take no part any more.
@@ -113,9 +114,10 @@ document.addEventListener("change", (event) => {
 });
 
 // Enter in a row goes on to the next: the first button of the form is no.
-document.addEventListener("keydown", (event) => {
+for (const type of ["keydown", "keypress", "keyup"]) document.addEventListener(type, (event) => {
   if (event.key !== "Enter" || !event.target.matches("[data-row] input")) return;
   event.preventDefault();
+  if (type !== "keyup") return;
   const all = [...document.querySelectorAll("[data-row] input:enabled, button[data-approve]")];
   all[all.indexOf(event.target) + 1]?.focus();
 });
@@ -189,6 +191,13 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// here is the address of what is shown: of equal questions that of one that is still
+// there, whichever the page was named for.
+function here() {
+  const row = document.querySelector("[data-row]:not(.gone)");
+  return row ? base + "approvals/" + row.id.slice("row-".length) + "/equal" : location.href;
+}
+
 // refresh fetches this page again and puts its live parts in place, unless
 // somebody is at work in one of them.
 let fetching = false, again = false;
@@ -199,7 +208,7 @@ async function refresh(anyway) {
   }
   fetching = true;
   try {
-    const response = await fetch(location.href, { credentials: "same-origin", headers: { Accept: "text/html", "X-Sallyport-Live": "1" } });
+    const response = await fetch(here(), { credentials: "same-origin", headers: { Accept: "text/html", "X-Sallyport-Live": "1" } });
     if (!response.ok || response.redirected) return;
     const next = new DOMParser().parseFromString(await response.text(), "text/html");
     document.title = next.title;
