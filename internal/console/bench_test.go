@@ -94,7 +94,7 @@ func BenchmarkPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	value, _ := c.sessions.Begin("maren")
-	for _, path := range []string{"", "approvals", "map", "log", "log?type=refusal", "log?agent=bot-7", "log?agent=nobody", "runs/r_7", "log/" + strconv.Itoa(entries/2), "log/" + strconv.Itoa(entries/2) + "/proof"} {
+	for _, path := range []string{"", "approvals", "map", "map?agent=bot-7", "log", "log?type=refusal", "log?agent=bot-7", "log?agent=nobody", "runs/r_7", "log/" + strconv.Itoa(entries/2), "log/" + strconv.Itoa(entries/2) + "/proof"} {
 		b.Run("/"+path, func(b *testing.B) {
 			start := processorTime(b)
 			for b.Loop() {
