@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"sallyport/internal/policyhistory"
 )
 
 // PolicyFiles checks and tests policies without putting them in force.
@@ -21,17 +23,7 @@ type History interface {
 
 // Usage says which of the rules in force have decided calls.
 type Usage interface {
-	RuleUse(ctx context.Context) ([]RuleUse, error)
-}
-
-// RuleUse is one rule in force, and how often it has decided, by the log.
-type RuleUse struct {
-	Rule  string   `json:"rule"`
-	File  string   `json:"file"`
-	Line  int      `json:"line"`
-	Asks  []string `json:"asks,omitempty"`
-	Calls int      `json:"calls"`          // by whatever text that had its name
-	Last  *uint64  `json:"last,omitempty"` // entry, null for none
+	RuleUse(ctx context.Context) ([]policyhistory.Use, error)
 }
 
 // Files are policies and suites; without any, those that the configuration
@@ -164,7 +156,7 @@ type Suggestion struct {
 }
 
 func policyHandlers(mux *http.ServeMux, files PolicyFiles, history History, usage Usage) {
-	mux.Handle("GET /policy/rules", answer(func(r *http.Request, _ struct{}) ([]RuleUse, error) { return usage.RuleUse(r.Context()) }))
+	mux.Handle("GET /policy/rules", answer(func(r *http.Request, _ struct{}) ([]policyhistory.Use, error) { return usage.RuleUse(r.Context()) }))
 	mux.Handle("POST /policy/check", answer(func(r *http.Request, f Files) (Checked, error) { return files.CheckPolicy(r.Context(), f) }))
 	mux.Handle("POST /policy/test", answer(func(r *http.Request, f Files) (Tested, error) { return files.TestPolicy(r.Context(), f) }))
 	mux.Handle("GET /policy/why/{id}", answer(func(r *http.Request, _ struct{}) (Why, error) {

@@ -4,8 +4,8 @@ package usage
 import (
 	"context"
 
-	"sallyport/internal/control"
 	"sallyport/internal/policy"
+	"sallyport/internal/policyhistory"
 	"sallyport/internal/store"
 )
 
@@ -16,14 +16,14 @@ type Usage struct {
 }
 
 // RuleUse implements control.Usage.
-func (u Usage) RuleUse(ctx context.Context) ([]control.RuleUse, error) {
+func (u Usage) RuleUse(ctx context.Context) ([]policyhistory.Use, error) {
 	fired, err := u.Store.Fired(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := []control.RuleUse{}
+	all := []policyhistory.Use{}
 	for _, rule := range u.Rules().All() {
-		use := control.RuleUse{Rule: rule.ID, File: rule.File, Line: rule.Line, Asks: rule.Ask}
+		use := policyhistory.Use{Rule: rule.ID, File: rule.File, Line: rule.Line, Asks: rule.Ask}
 		if f, known := fired[rule.ID]; known {
 			use.Calls, use.Last = f.Calls, &f.Last
 		}
