@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -261,11 +262,17 @@ func below(at sallyport.Value, path []string) (values []sallyport.Value, all boo
 	}
 }
 
+// thousands is a text that is a thousand to who writes 1.000,50.
+var thousands = regexp.MustCompile(`\A[+-]?[0-9]{1,3}\.[0-9]{3}\z`)
+
 // numberOf reads a number, also one that is written as a text.
 func numberOf(tree ast.Expr, v sallyport.Value) (*big.Rat, error) {
 	text := string(v.Raw())
 	if inner, ok := v.Text(); ok {
 		text = inner
+	}
+	if v.Type() == sallyport.String && thousands.MatchString(text) {
+		return nil, fmt.Errorf("%s is a text with three digits behind the point, which may mean thousands: send a number, or other digits", textOf(tree))
 	}
 	if number, ok := sallyport.ParseNumber(text); ok && (v.Type() == sallyport.Number || v.Type() == sallyport.String) {
 		return number, nil

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -315,7 +316,7 @@ func argument(e *Expression, args sallyport.Value) (string, error) {
 	if v.Type() == sallyport.Number || v.Type() == sallyport.True || v.Type() == sallyport.False {
 		text, ok = string(v.Raw()), true
 	}
-	text = cases.Fold().String(norm.NFKC.String(strings.TrimSpace(text)))
+	text = strings.Map(seen, cases.Fold().String(norm.NFKC.String(text)))
 	if number, is := sallyport.ParseNumber(text); is {
 		text = number.RatString()
 	}
@@ -323,6 +324,15 @@ func argument(e *Expression, args sallyport.Value) (string, error) {
 		return "", fmt.Errorf("it counts per %s, and this call names none there", e)
 	}
 	return text, nil
+}
+
+// seen keeps what of a name people see: spaces, and what shows nothing, a server may
+// well leave out.
+func seen(r rune) rune {
+	if unicode.IsSpace(r) || unicode.In(r, unicode.C, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+		return -1
+	}
+	return r
 }
 
 // Settle says what the charges of a call came to, whose outcome this is. Answered

@@ -11,14 +11,14 @@ import (
 func TestExpressions(t *testing.T) {
 	input := sallyport.MustParse(`{"amount":49.90,"text":"0.1","cents":4990,"quantity":3,"price":0.1,"to":["a@x.example","b@x.example"],"cc":null,
 		"one":"a@x.example; b@x.example,c@x.example","name":"a@x.example b@x.example","items":[{"amount":0.1},{"amount":0.2}],"broken":[{"amount":1},{}],"odd name":7,
-		"negative":-5,"list":[1],"big":1e30,"nested":{"deep":{"amount":2}},"flag":true,"lines":[[1,2],[3]]}`)
+		"negative":-5,"thousands":"1.000","cent":"1.25","mills":1.000,"list":[1],"big":1e30,"nested":{"deep":{"amount":2}},"flag":true,"lines":[[1,2],[3]]}`)
 	result := sallyport.MustParse(`{"structuredContent":{"rows":[{},{},{}]},"_meta":{"cost":0.0123}}`)
 	for text, want := range map[string]string{
 		"input.amount": "49.9", "input.quantity * input.price": "0.3", "input.cents / 100": "49.9", "(input.amount + 0.10) * 2": "100",
 		"sum(input.items.amount)": "0.3", "count(input.to) + count(input.cc) + count(input.bcc)": "2", "count(input.one)": "3", "count(input.name)": "2",
 		`input["odd name"]`: "7", "or(input.limit, 100)": "100", "or(input.quantity, 100)": "3", "or(input.cc, 5)": "5", "max(1, input.quantity, 2)": "3",
 		"min(5, input.quantity)": "3", "input.nested.deep.amount": "2", "count(input.lines)": "3", "sum(input.lines)": "6", "input.list": "1",
-		"input.text": "0.1", "count(result.structuredContent.rows)": "3", "result._meta.cost": "0.0123", "bytes(input.list)": "1", "0.02": "0.02",
+		"input.text": "0.1", "input.cent": "1.25", "input.mills": "1", "count(result.structuredContent.rows)": "3", "result._meta.cost": "0.0123", "bytes(input.list)": "1", "0.02": "0.02",
 		"10 - input.quantity": "7", "bytes(result._meta)": "15",
 	} {
 		e, err := ParseExpression(text, "input", "result")
@@ -31,7 +31,7 @@ func TestExpressions(t *testing.T) {
 		}
 	}
 	for _, text := range []string{ // have no amount, and so are refused
-		"input.missing", "input.to", "input.broken.amount + 0", "sum(input.broken.amount)", "input.negative", "input.big", "input.flag", "input.cc",
+		"input.missing", "input.to", "input.thousands", "sum(input.thousands)", "input.broken.amount + 0", "sum(input.broken.amount)", "input.negative", "input.big", "input.flag", "input.cc",
 		"input.quantity / 0", "1 - input.quantity", "or(input.flag, 1)", "sum(input.missing)", "sum(input.to)", "input.name", "input.nested", "input.amount.amount",
 	} {
 		e, err := ParseExpression(text, "input")
@@ -175,7 +175,7 @@ func TestAccounts(t *testing.T) {
 	account := func(id string) string {
 		return must(set.Charges(refund(`{"customer_id":`+id+`,"amount":1,"currency":"USD"}`), refundTool, history{}))[0].Account
 	}
-	for _, same := range [][]string{{`"cus_1"`, `"CUS_1"`, `" cus_1 "`, `"ｃｕｓ_1"`, `"\u0063us_1"`}, {`17`, `"17"`, `17.0`, `1.7e1`}} {
+	for _, same := range [][]string{{`"DE89 3704"`, `"DE893704"`, `"DE89\u00a03704"`, `"DE89\u200b3704"`, `"DE89\u034f3704"`, `"\u2060DE89\u00ad3704\ufe0f"`, `"DE89\t3704\u0007"`}, {`"cus_1"`, `"CUS_1"`, `" cus_1 "`, `"ｃｕｓ_1"`, `"\u0063us_1"`}, {`17`, `"17"`, `17.0`, `1.7e1`}} {
 		for _, id := range same[1:] {
 			if account(id) != account(same[0]) {
 				t.Errorf("%s and %s have an account each", same[0], id)
