@@ -70,6 +70,12 @@ func begin(t testing.TB, servers int, files map[string]string) *gate {
 // one server more. more is added to its configuration.
 func start(t testing.TB, more string, people ...string) *gate {
 	t.Helper()
+	return startOver(t, map[string]string{}, more, people...)
+}
+
+// startOver starts one over files that are there already.
+func startOver(t testing.TB, files map[string]string, more string, people ...string) *gate {
+	t.Helper()
 	notes := newNotes(t)
 	config, err := starter.Files.ReadFile("sallyport.yaml")
 	if err != nil {
@@ -77,10 +83,8 @@ func start(t testing.TB, more string, people ...string) *gate {
 	}
 	text := strings.Replace(string(config), "listen: 127.0.0.1:7717", "listen: $LISTEN", 1)
 	text = strings.Replace(text, "servers:\n", fmt.Sprintf("servers:\n  notes:\n    url: %s\n    effects: {search_notes: read}\n", notes.url), 1)
-	files := map[string]string{
-		"sallyport.yaml":     text + "\n" + more,
-		"policy/notes.cedar": "@id(\"notes-read\")\npermit (principal, action in Action::\"effect:read\", resource == Server::\"notes\");\n",
-	}
+	files["sallyport.yaml"] = text + "\n" + more
+	files["policy/notes.cedar"] = "@id(\"notes-read\")\npermit (principal, action in Action::\"effect:read\", resource == Server::\"notes\");\n"
 	entries, err := starter.Files.ReadDir("policy")
 	if err != nil {
 		t.Fatal(err)
