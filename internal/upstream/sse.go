@@ -2,8 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -26,7 +24,7 @@ func (v *conversation) startSSE(ctx context.Context) error {
 	}
 	in := remote.NewEvents(v.server.config.Limits.Result, func() {})
 	in.From(response.Body)
-	endpoint, err := v.endpoint(response, in)
+	endpoint, err := r.Endpoint(response, in)
 	if err == nil && !opening() {
 		err = ctx.Err()
 	}
@@ -46,29 +44,6 @@ func (v *conversation) startSSE(ctx context.Context) error {
 		v.broke(v.takeEvents(in))
 	})
 	return nil
-}
-
-func (v *conversation) endpoint(response *http.Response, in *remote.Events) (*url.URL, error) {
-	if response.StatusCode != http.StatusOK || !isStream(response) {
-		return nil, remote.StatusError(response.StatusCode)
-	}
-	first, err := in.Next()
-	if err != nil {
-		return nil, fmt.Errorf("opened its event stream and named no endpoint: %w", err)
-	}
-	if first.Name != "endpoint" {
-		return nil, errors.New("must name its endpoint first on an HTTP+SSE stream")
-	}
-	to, err := v.server.remote.URL.Parse(string(first.Data))
-	if err != nil {
-		return nil, errors.New("named a malformed endpoint")
-	}
-	// Every post carries the configured credential: a server that could name
-	// any endpoint could send it anywhere.
-	if !v.server.remote.SameOrigin(to) {
-		return nil, fmt.Errorf("named an endpoint on another origin (%.100q): refused", to.Host)
-	}
-	return to, nil
 }
 
 // takeEvents reads messages from a stream of events until it ends.
