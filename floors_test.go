@@ -127,6 +127,7 @@ var floors = map[string]int{
 
 	"sallyport/internal/app/around":       5, // finds what people want to know beside a question
 	"sallyport/internal/app/asks":         5, // how people are asked through the agent's client
+	"sallyport/internal/app/loopback":     3, // touches connections: both addresses of this machine
 	"sallyport/internal/app/people":       5, // who there is, as the configuration says it
 	"sallyport/internal/app/ruling":       5, // reads and keeps the operator's files as one
 	"sallyport/internal/app/allowance":    5, // the limits in force, with what was taken

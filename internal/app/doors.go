@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sallyport/internal/app/asks"
+	"sallyport/internal/app/loopback"
 	"sallyport/internal/config"
 	"sallyport/internal/console"
 	"sallyport/internal/control"
@@ -144,7 +145,7 @@ func (a *App) listen(c *config.Config, address, agent string) (*way, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := loopback.Listen(address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s is in use, perhaps by another gateway: stop that, or choose another address with listen: in %s", address, a.configPath)
 	}
