@@ -198,8 +198,8 @@ func TestTwoPeopleWithPasskeys(t *testing.T) {
 		b.until(`document.body.innerText.includes("1 passkey is enrolled")`)
 		// It logs in, too.
 		b.do(chromedp.Click(".who form button"))
-		b.shows("input[name=secret]")
-		b.do(chromedp.Click(`form[data-act=passkey] button`))
+		b.shows(".login input[name=secret]")
+		b.do(chromedp.Click(`.login form[data-act=passkey] button`))
 		b.shows("nav")
 		b.open(page)
 		b.do(chromedp.SetValue("input[name=typed]", "320"), chromedp.Click("button.main", chromedp.NodeVisible))
