@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/people"
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/policy/source"
@@ -166,11 +167,11 @@ func (a *App) Enroll(ctx context.Context, enrolment control.Enrolment) error {
 		return fmt.Errorf("no user %q is declared in the configuration%s", who, source.Meant(who, slices.Sorted(maps.Keys(a.config().Users))))
 	}
 	// On the record first: an enrolment that nobody sees must not be.
-	if err := a.gateway.Record(ctx, ofPerson("human enrolls", who), "control socket", sallyport.Digest{}, sallyport.Digest{}); err != nil {
+	if err := a.gateway.Record(ctx, people.Subject("human enrolls", who), "control socket", sallyport.Digest{}, sallyport.Digest{}); err != nil {
 		return err
 	}
 	if err := a.human.Enroll(ctx, who, enrolment.Secret, enrolment.Current); err != nil {
-		a.record(ctx, ofPerson("human not enrolled", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
+		a.record(ctx, people.Subject("human not enrolled", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
 		return err
 	}
 	return a.console.Leave(ctx, who)

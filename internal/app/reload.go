@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sallyport"
+	"sallyport/internal/app/people"
 	"sallyport/internal/app/ruling"
 	"sallyport/internal/config"
 	"sallyport/internal/control"
@@ -252,23 +253,14 @@ func (a *App) verifyAs(ctx context.Context, who, secret string) error {
 		if _, vouched := a.console.Vouched(who, secret); vouched {
 			return nil
 		}
-		a.record(ctx, ofPerson("human credential refused", who), by, sallyport.Digest{}, sallyport.Digest{})
+		a.record(ctx, people.Subject("human credential refused", who), by, sallyport.Digest{}, sallyport.Digest{})
 		return fmt.Errorf("%w: it takes %s", identity.ErrForbidden, who)
 	}
 	err := a.human.Verify(who, secret)
 	if errors.Is(err, identity.ErrWrongSecret) {
-		a.record(ctx, ofPerson("human credential refused", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
+		a.record(ctx, people.Subject("human credential refused", who), "control socket", sallyport.Digest{}, sallyport.Digest{})
 	}
 	return err
-}
-
-// ofPerson is the subject of a change that is about a person, "the human" being
-// the operator.
-func ofPerson(subject, who string) string {
-	if who == operator {
-		return subject
-	}
-	return subject + " " + who
 }
 
 // record puts a change on the record where what follows is no looser without

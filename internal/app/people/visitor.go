@@ -30,3 +30,12 @@ func (v *Visitors) Here(who string) bool {
 	_, declared := v.Config().Users[who]
 	return who == identity.OperatorName || declared
 }
+
+// Subject is that of a change that is about a person, "the human" being the
+// operator.
+func Subject(subject, who string) string {
+	if who == identity.OperatorName {
+		return subject
+	}
+	return subject + " " + who
+}
