@@ -212,3 +212,15 @@ func TestWhoseVoucher(t *testing.T) {
 		t.Error("it is good once, and looking uses it up")
 	}
 }
+
+// What two readers could read as two things is not read at all.
+func TestFormsAreStrict(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	cookie, key := person(t, c)
+	for _, body := range []string{`{"yes":"no","yes":"yes"}`, `{"yes":"yes"} {}`, "{\"yes\":\"\xff\"}", `{"yes":"\ud800"}`, `[]`, ``} {
+		if r := ask(c, "POST", Path+"approvals/a_1", body, cookie, key); r.Code != http.StatusBadRequest || len(w.posted) > 0 {
+			t.Errorf("%s: HTTP %d, %v", body, r.Code, w.posted)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/console/form"
+	"sallyport/internal/console/session"
 	"sallyport/internal/sse"
 )
 
@@ -20,8 +21,10 @@ const (
 	grownEvery = time.Second
 	// alive is how often a stream shows that it is; before sse.WriteWait.
 	alive = 10 * time.Second
-	// maxViewers is how many streams there are at a time.
-	maxViewers = 128
+	// maxViewers is how many streams there are at a time of those who have logged
+	// in, and as many of those who opened a link: whoever can get links must not keep
+	// people from hearing what they are asked. perSession is how many one may have.
+	maxViewers, perSession = 128, 32
 )
 
 // hub follows the log as long as somebody looks, and wakes every page. A page
@@ -33,13 +36,26 @@ type hub struct {
 	stop    context.CancelFunc
 }
 
-type viewer struct{ asked, grown chan struct{} }
+type viewer struct {
+	asked, grown chan struct{}
+	broken       chan struct{} // closed when nothing more is heard
+	of           *session.Session
+}
 
 // join begins to listen from an entry on; false when too many do.
-func (h *hub) join(from uint64) (*viewer, bool) {
+func (h *hub) join(from uint64, of *session.Session) (*viewer, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.viewers) >= maxViewers {
+	alike, own := 0, 0
+	for v := range h.viewers {
+		if v.of.Person() == of.Person() {
+			alike++
+		}
+		if v.of.Is(of) {
+			own++
+		}
+	}
+	if alike >= maxViewers || own >= perSession {
 		return nil, false
 	}
 	if h.viewers == nil {
@@ -50,7 +66,7 @@ func (h *hub) join(from uint64) (*viewer, bool) {
 		h.stop = stop
 		go h.follow(ctx, from)
 	}
-	v := &viewer{make(chan struct{}, 1), make(chan struct{}, 1)}
+	v := &viewer{asked: make(chan struct{}, 1), grown: make(chan struct{}, 1), broken: make(chan struct{}), of: of}
 	h.viewers[v] = true
 	return v, true
 }
@@ -58,7 +74,14 @@ func (h *hub) join(from uint64) (*viewer, bool) {
 func (h *hub) leave(v *viewer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.viewers, v)
+	if h.viewers[v] { // else it was broken off
+		delete(h.viewers, v)
+		h.idle()
+	}
+}
+
+// idle ends the listening when nobody looks; h.mu is held.
+func (h *hub) idle() {
 	if len(h.viewers) == 0 {
 		h.stop()
 	}
@@ -67,10 +90,25 @@ func (h *hub) leave(v *viewer) {
 func (h *hub) follow(ctx context.Context, from uint64) {
 	for entry, err := range h.log.Tail(ctx, from) {
 		if err != nil {
-			return // pages fetch themselves again when their stream breaks
+			if ctx.Err() == nil {
+				h.breakOff() // and pages open their streams anew
+			}
+			return
 		}
 		h.wake(entry.Type == sallyport.Held || entry.Type == sallyport.Change || entry.Approval != "")
 	}
+}
+
+// breakOff ends all streams: a page that hears nothing must not look as if nothing
+// happened.
+func (h *hub) breakOff() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		delete(h.viewers, v)
+		close(v.broken)
+	}
+	h.idle()
 }
 
 func (h *hub) wake(people bool) {
@@ -94,14 +132,15 @@ func ring(bell chan struct{}) {
 // events tells a page that there is something new, until its session is over.
 func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	size, err := c.Proof.Size(r.Context())
-	if c.session(r) == nil {
+	who := c.session(r)
+	if who == nil {
 		err = form.Refused(http.StatusUnauthorized, "Your session is over: log in again.")
 	}
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	v, room := c.live.join(size)
+	v, room := c.live.join(size, who)
 	if !room {
 		c.fail(w, r, form.Refused(http.StatusServiceUnavailable, "Too many pages are open."))
 		return
@@ -131,6 +170,8 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			err = stream.Comment("here")
+		case <-v.broken:
+			return
 		case <-r.Context().Done():
 			return
 		}

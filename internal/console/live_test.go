@@ -2,6 +2,9 @@ package console
 
 import (
 	"bufio"
+	"context"
+	"errors"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"sallyport"
+	"sallyport/internal/console/session"
 	"sallyport/internal/limits"
 )
 
@@ -120,21 +124,65 @@ func TestLiveFromThePageOn(t *testing.T) {
 	}
 }
 
+// Whoever has links, or one session, takes no stream from people.
 func TestViewersAreBounded(t *testing.T) {
 	h := hub{log: newWorld()}
 	var all []*viewer
-	for range maxViewers {
-		v, room := h.join(0)
-		if !room {
-			t.Fatal("no room")
-		}
-		all = append(all, v)
+	sessions := &session.Sessions{Now: time.Now}
+	of := func(who string) *session.Session {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		cookie, _ := sessions.Begin(who)
+		r.AddCookie(&http.Cookie{Name: "c", Value: cookie})
+		return sessions.Of(r, "c")
 	}
-	if _, room := h.join(0); room {
-		t.Error("viewers without end")
+	for _, who := range []string{"", "maren"} {
+		for range maxViewers / perSession {
+			one := of(who)
+			for range perSession {
+				v, room := h.join(0, one)
+				if !room {
+					t.Fatalf("no room for %q", who)
+				}
+				all = append(all, v)
+			}
+			if _, room := h.join(0, one); room {
+				t.Errorf("streams of one session of %q without end", who)
+			}
+		}
+		if _, room := h.join(0, of(who)); room {
+			t.Errorf("viewers like %q without end", who)
+		}
 	}
 	for _, v := range all {
 		h.leave(v)
+	}
+}
+
+// deaf is a log that breaks off.
+type deaf struct{ *world }
+
+func (deaf) Tail(context.Context, uint64) iter.Seq2[sallyport.Entry, error] {
+	return func(yield func(sallyport.Entry, error) bool) { yield(sallyport.Entry{}, errors.New("damaged")) }
+}
+
+// A page that can't hear any more is told so.
+func TestStreamsBreakOff(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	c.live.log = deaf{w}
+	cookie, _ := person(t, c)
+	ended := make(chan struct{})
+	go func() {
+		ask(c, "GET", Path+"events", "", cookie)
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Fatal("a page hears nothing, and looks as if nothing happened")
+	}
+	if len(c.live.viewers) != 0 {
+		t.Errorf("%d are left", len(c.live.viewers))
 	}
 }
 

@@ -29,6 +29,9 @@ type Session struct {
 // Person reports whether the session can answer.
 func (s *Session) Person() bool { return s.Who != "" }
 
+// Is reports whether two are the same session.
+func (s *Session) Is(other *Session) bool { return s.cookie == other.cookie }
+
 const (
 	// Longest is how long a session lasts, Idle how long without a request.
 	Longest, Idle = 12 * time.Hour, time.Hour
