@@ -101,3 +101,11 @@ func TestHostileTexts(t *testing.T) {
 		}
 	}
 }
+
+// Of what is decided on no space is swallowed by the page.
+func TestSpacesAreKept(t *testing.T) {
+	css, err := files.ReadFile("asset/console.css")
+	if err != nil || !strings.Contains(string(css), "\n.leaf .value, .leaf dt, .does, .question .mono { white-space: break-spaces; unicode-bidi: isolate; }\n") {
+		t.Errorf("%v: two names that differ by a space look alike", err)
+	}
+}
