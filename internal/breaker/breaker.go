@@ -1,5 +1,5 @@
 // Package breaker cuts off for a while what keeps going wrong: an agent, a
-// server or a tool whose calls fail, are refused or take too long.
+// server or a tool whose calls fail, are refused, take too long or spend too fast.
 package breaker
 
 import (
@@ -19,12 +19,15 @@ import (
 // Rule says what is cut off when, and for how long.
 type Rule struct {
 	Per    string        // Agent, Server or Tool: each of them has a breaker of its own
-	On     string        // Errors, Denials or Latency
+	On     string        // Errors, Denials, Latency or Spend
 	Rate   int           // percent of the calls from which on it opens
 	Calls  int           // of at least so many
 	Within time.Duration // in this time
 	Slow   time.Duration // Latency: a call that takes longer counts
 	Open   time.Duration // until one call may try it again
+
+	Unit string           // Spend: what is counted, as limits have it
+	Over sallyport.Amount // Spend: more than this, Within that time, opens it
 }
 
 // What a breaker is about.
@@ -39,6 +42,7 @@ const (
 	Errors  = "errors"  // no answer, or an error instead of a result
 	Denials = "denials" // refused by policy or by people
 	Latency = "latency"
+	Spend   = "spend" // of what limits reserve and settle
 )
 
 // End is how a call ended, as far as breakers look at it.
@@ -70,6 +74,8 @@ type Status struct {
 	Until  time.Time `json:"until,omitzero"`   // open: when a call may try it again
 	Calls  int       `json:"calls"`            // within the rule's time
 	Bad    int       `json:"bad"`              // of those, that count against it
+	Spent  string    `json:"spent,omitempty"`  // Spend: within the rule's time
+	Over   string    `json:"over,omitempty"`
 }
 
 // maxKept bounds how many breakers are kept. What is beyond is not watched.
@@ -97,6 +103,7 @@ type breaker struct {
 	gate   *gobreaker.TwoStepCircuitBreaker[struct{}]
 	reason string
 	until  time.Time
+	spent  window
 }
 
 // New makes breakers without rules.
@@ -134,6 +141,10 @@ func (b *Breakers) of(rule Rule, name string) *breaker {
 		MaxRequests: 1, Interval: rule.Within, BucketPeriod: rule.Within / 10, Timeout: rule.Open,
 		IsExcluded: func(err error) bool { return errors.Is(err, errUnused) },
 		ReadyToTrip: func(c gobreaker.Counts) bool {
+			if rule.On == Spend {
+				one.reason = one.spentReason(rule)
+				return true // it is bad only where it is too much
+			}
 			calls, bad := int(c.TotalSuccesses+c.TotalFailures), int(c.TotalFailures)
 			one.reason = fmt.Sprintf("%d of its last %d calls %s", bad, calls, rule.went())
 			return calls >= rule.Calls && bad*100 >= rule.Rate*calls
@@ -142,7 +153,10 @@ func (b *Breakers) of(rule Rule, name string) *breaker {
 			reason := one.reason
 			switch one.until = (time.Time{}); to {
 			case gobreaker.StateOpen:
-				if from == gobreaker.StateHalfOpen {
+				switch {
+				case rule.On == Spend:
+					one.reason = one.spentReason(rule)
+				case from == gobreaker.StateHalfOpen:
 					one.reason = "the call that tried it again " + rule.went() + ", too"
 				}
 				reason, one.until = one.reason, time.Now().Add(rule.Open)
@@ -221,6 +235,7 @@ func (b *Breakers) Enter(call *sallyport.Call) (leave func(end End, took time.Du
 	defer b.mu.Unlock()
 	type pass struct {
 		rule Rule
+		one  *breaker
 		done func(error)
 	}
 	var passes []pass
@@ -240,20 +255,22 @@ func (b *Breakers) Enter(call *sallyport.Call) (leave func(end End, took time.Du
 			}
 			return leave, refusal(rule, name, one, err)
 		}
-		passes = append(passes, pass{rule, done})
+		passes = append(passes, pass{rule, one, done})
 	}
 	return func(end End, took time.Duration) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, p := range passes {
-			p.done(p.rule.counts(end, took))
+			p.done(p.one.counts(p.rule, end, took))
 		}
 	}, nil
 }
 
 // counts is what a call that was let in says under a rule: nil for well.
-func (r *Rule) counts(end End, took time.Duration) error {
+func (b *breaker) counts(r Rule, end End, took time.Duration) error {
 	switch {
+	case r.On == Spend && b.spent.within(r.Within) > r.Over:
+		return errBad // however it ended
 	case end == Unused:
 		return errUnused
 	case r.On == Errors && end == Failed, r.On == Latency && took > r.Slow:
@@ -315,6 +332,9 @@ func (b *Breakers) All() []Status {
 		s.Calls, s.Bad = int(counts.TotalSuccesses+counts.TotalFailures), int(counts.TotalFailures)
 		if s.State == "closed" {
 			s.Reason = ""
+		}
+		if k.rule.On == Spend {
+			s.Spent, s.Over = one.spent.within(k.rule.Within).String()+" "+k.rule.Unit, k.rule.Over.String()
 		}
 		all = append(all, s)
 	}

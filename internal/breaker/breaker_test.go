@@ -185,3 +185,78 @@ func TestBounds(t *testing.T) {
 	var none *Breakers
 	act(t, none, callOf("bot", "desk", "pay"), Failed, Failed)
 }
+
+var spendOf = Rule{Per: Agent, On: Spend, Unit: "USD", Over: 500e6, Within: 10 * time.Minute, Open: time.Minute}
+
+// spend has a call's intent reserve and, where cost is not negative, its outcome
+// settle at that.
+func spend(b *Breakers, agent string, reserved, cost sallyport.Amount) {
+	record := &sallyport.Record{Entry: sallyport.Entry{Type: sallyport.Intent, Kind: sallyport.KindTool, Server: "desk", Name: "pay", Principal: sallyport.Principal{Agent: agent}},
+		// The same money, as two limits count it, and something else.
+		Charges: []sallyport.Charge{{Unit: "USD", Amount: reserved}, {Unit: "USD", Amount: reserved}, {Unit: "calls", Amount: 1e9}}}
+	b.Spent(record)
+	if cost >= 0 {
+		record.Entry.Type = sallyport.Closed
+		for i := range record.Charges {
+			record.Charges[i].Cost = cost
+		}
+		b.Spent(record)
+	}
+}
+
+// A breaker on spend opens by what was spent within its time, whatever the number
+// of calls, and stays open as long as that is too much.
+func TestSpend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New()
+		b.Configure([]Rule{spendOf})
+		bot := callOf("bot", "desk", "pay")
+		spend(b, "bot", 200e6, 200e6)
+		spend(b, "bot", 250e6, 100e6) // settled at less
+		spend(b, "bot", 200e6, -1)    // under way
+		act(t, b, bot, Answered, Failed, Failed, Failed, Failed)
+		spend(b, "other", 500e6, 500e6)
+		act(t, b, callOf("other", "desk", "pay"), Answered)
+		if got := changes(b); got != "" {
+			t.Errorf("at the amount itself: %s", got)
+		}
+		if s := b.All()[0]; s.Spent != "500 USD" || s.Over != "500" {
+			t.Errorf("%+v", s)
+		}
+
+		spend(b, "bot", 1, -1) // a millionth
+		refused(t, b, bot, "agent bot, because 500.000001 USD were spent within 10m0s, more than 500. It is tried again at")
+		act(t, b, callOf("other", "desk", "pay"), Answered)
+
+		// One call tries it, whose end does not matter: it is still too much.
+		time.Sleep(61 * time.Second)
+		act(t, b, bot, Answered)
+		refused(t, b, bot, "more than 500")
+		if got := changes(b); got != "bot open: 500.000001 USD were spent within 10m0s, more than 500; bot half-open: one call may try it; bot open: 500.000001 USD were spent within 10m0s, more than 500" {
+			t.Error(got)
+		}
+
+		// Later all of it is long ago; but not yet at the end of the time itself.
+		time.Sleep(10*time.Minute - 61*time.Second - time.Second)
+		if s := b.All(); s[0].Name == "bot" && s[0].Spent != "500.000001 USD" {
+			t.Errorf("%+v", s)
+		}
+		time.Sleep(time.Minute)
+		act(t, b, bot, Answered)
+		if got := changes(b); got != "bot half-open: one call may try it; bot closed: the call that tried it went well" {
+			t.Error(got)
+		}
+
+		// What tries it may itself be too dear.
+		spend(b, "bot", 501e6, -1)
+		time.Sleep(61 * time.Second)
+		time.Sleep(10 * time.Minute)
+		leave, err := b.Enter(bot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spend(b, "bot", 600e6, 600e6)
+		leave(Answered, 0)
+		refused(t, b, bot, "600 USD were spent")
+	})
+}

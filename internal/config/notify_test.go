@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,28 +11,37 @@ import (
 )
 
 func TestBreakers(t *testing.T) {
-	c, err := Parse("sallyport.yaml", []byte("breakers: [{per: server, on: errors}, {per: tool, on: latency, slow: 2s, rate: 10, calls: 5, within: 10s, open: 30s}]\n"))
+	c, err := Parse("sallyport.yaml", []byte("limits: {money: {unit: USD, cap: 9, window: day UTC, estimate: 1}}\nbreakers: [{per: server, on: errors}, {per: tool, on: latency, slow: 2s, rate: 10, calls: 5, within: 10s, open: 30s}, {per: agent, on: spend, unit: USD, over: 49.90}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []breaker.Rule{
 		{Per: "server", On: "errors", Rate: 50, Calls: 20, Within: time.Minute, Open: time.Minute},
 		{Per: "tool", On: "latency", Rate: 10, Calls: 5, Within: 10 * time.Second, Slow: 2 * time.Second, Open: 30 * time.Second},
+		{Per: "agent", On: "spend", Within: time.Minute, Open: time.Minute, Unit: "USD", Over: 49_900_000},
 	}
-	if got := c.BreakerRules(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+	if got := c.BreakerRules(); !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 	for text, want := range map[string]string{
-		"{per: user, on: errors}":               "per agent, server or tool",
-		"{per: agent, on: spend}":               "errors, denials or latency",
-		"{per: agent, on: errors, rate: 101}":   "1 to 100",
-		"{per: agent, on: errors, calls: -1}":   "at least one call",
-		"{per: agent, on: errors, slow: 1s}":    "slow belongs to latency",
-		"{per: agent, on: errors, open: 48h}":   "open is 1ms to 24h",
-		"{per: agent, on: latency, slow: 48h}":  "slow is 1ms to 24h",
-		"{per: agent, on: errors, treshold: 5}": `there is no key "treshold"`,
+		"{per: user, on: errors}":                               "per agent, server or tool",
+		"{per: agent, on: costs}":                               "errors, denials, latency or spend",
+		"{per: agent, on: spend}":                               "none counts",
+		"{per: agent, on: spend, unit: EUR, over: 5}":           "none counts \"EUR\"",
+		"{per: agent, on: spend, unit: USD}":                    "from which amount on",
+		"{per: agent, on: spend, unit: USD, over: 5, rate: 5}":  "not on a rate",
+		"{per: agent, on: spend, unit: USD, over: 5, calls: 5}": "not on a number",
+		"{per: agent, on: spend, unit: USD, over: -5}":          "only amounts from 0",
+		"{per: agent, on: errors, unit: USD}":                   "unit belongs to spend",
+		"{per: agent, on: errors, over: 5}":                     "over belongs to spend",
+		"{per: agent, on: errors, rate: 101}":                   "1 to 100",
+		"{per: agent, on: errors, calls: -1}":                   "at least one call",
+		"{per: agent, on: errors, slow: 1s}":                    "slow belongs to latency",
+		"{per: agent, on: errors, open: 48h}":                   "open is 1ms to 24h",
+		"{per: agent, on: latency, slow: 48h}":                  "slow is 1ms to 24h",
+		"{per: agent, on: errors, treshold: 5}":                 `there is no key "treshold"`,
 	} {
-		if _, err := Parse("sallyport.yaml", []byte("breakers: ["+text+"]\n")); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse("sallyport.yaml", []byte("limits: {money: {unit: USD, cap: 9, window: day UTC, estimate: 1}}\nbreakers: ["+text+"]\n")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

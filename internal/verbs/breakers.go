@@ -14,7 +14,7 @@ import (
 // Breakers is the verb that shows what is cut off for a while.
 func (k Kit) Breakers() *cobra.Command {
 	return &cobra.Command{
-		Use: "breakers", Short: "Show what is cut off for a while because it kept going wrong", Args: k.Exactly(),
+		Use: "breakers", Short: "Show what is cut off for a while because it kept going wrong, or spent too fast", Args: k.Exactly(),
 		Long: `Show the breakers that the configuration has (breakers:): of each agent, server
 and tool that was seen, whether its calls are let through (closed), refused
 (open), or one of them tries again (half-open), and why. All begin closed when
@@ -36,7 +36,11 @@ the gateway starts. What people decide themselves is sallyport kill and pause.`,
 						if !s.Until.IsZero() {
 							until = s.Until.Local().Format("15:04:05")
 						}
-						t.Row(s.Per, s.Name, s.On, s.State, fmt.Sprintf("%d/%d", s.Bad, s.Calls), until, s.Reason)
+						bad := fmt.Sprintf("%d/%d", s.Bad, s.Calls)
+						if s.Spent != "" {
+							bad = s.Spent + " of " + s.Over
+						}
+						t.Row(s.Per, s.Name, s.On, s.State, bad, until, s.Reason)
 					}
 				})
 			})
