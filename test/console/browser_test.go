@@ -116,7 +116,7 @@ func openBrowser(t testing.TB, width, height int64) *browser {
 func (b *browser) do(actions ...chromedp.Action) {
 	b.t.Helper()
 	for _, action := range actions {
-		ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
 		err := chromedp.Run(ctx, action)
 		cancel()
 		if err != nil {
