@@ -62,3 +62,11 @@ if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; th
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null ||
     fail "Chromium could not be installed (see above)"
 fi
+
+if ! command -v dbus-daemon >/dev/null; then
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    fail "there is no dbus-daemon, on which notifications are shown: as root, apt-get install dbus-daemon"
+  echo "test/fetch.sh: installing Debian's dbus-daemon"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends dbus-daemon; } >/dev/null ||
+    fail "dbus-daemon could not be installed (see above)"
+fi

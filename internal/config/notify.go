@@ -18,7 +18,8 @@ import (
 type Notify struct {
 	// Name is what the log and doctor call it.
 	Name string `yaml:"name"`
-	// Kind is webhook (signed, as Standard Webhooks has it), slack, teams or email.
+	// Kind is webhook (signed, as Standard Webhooks has it), slack, teams, email or
+	// desktop (of the user under whom the gateway runs).
 	Kind string `yaml:"kind"`
 	// URL is where a webhook, Slack or Teams takes messages. It needs https unless
 	// it is this machine. One that is secret itself is {secret: NAME}.
@@ -50,7 +51,7 @@ func (r *reader) checkNotify() {
 			r.problem(at("name"), "each way to notify needs a name of its own, of letters, digits and ._@-")
 		}
 		names[n.Name] = true
-		email := n.Kind == notify.Email
+		email, desktop := n.Kind == notify.Email, n.Kind == notify.Desktop
 		switch {
 		case !slices.Contains(notify.Kinds[:], n.Kind):
 			r.problem(at("kind"), "there is no kind %q%s", n.Kind, source.Meant(n.Kind, notify.Kinds[:]))
@@ -58,11 +59,13 @@ func (r *reader) checkNotify() {
 			r.problem(at(), "e-mail needs server, from and to, and has no url")
 		case !email && (n.Server != "" || n.User != "" || n.From != "" || n.To != nil):
 			r.problem(at(), "server, user, from and to belong to e-mail")
-		case !email && n.URL.Secret == "":
+		case desktop && (n.URL != Text{} || n.AllowAddresses != nil):
+			r.problem(at(), "a desktop is this machine's: it has no url and no addresses")
+		case !email && !desktop && n.URL.Secret == "":
 			r.checkNotifyURL(at("url"), n.URL.Value)
 		}
 		if (n.Kind == notify.Webhook) != (n.Key != Text{}) && !email {
-			r.problem(at("key"), "a webhook is signed with a key: {secret: NAME}; Slack and Teams have none")
+			r.problem(at("key"), "a webhook is signed with a key: {secret: NAME}; Slack, Teams and a desktop have none")
 		}
 		if n.Key.Value != "" {
 			r.problem(at("key"), "a key does not belong into this file: put it into secrets.json, and {secret: NAME} here")

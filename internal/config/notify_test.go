@@ -52,6 +52,7 @@ func TestNotify(t *testing.T) {
 	c, err := Parse("sallyport.yaml", []byte(people+`notify:
   - {name: hook, kind: webhook, url: "http://127.0.0.1:8080/x", key: {secret: hook}, events: [kill], groups: [ops], allow_addresses: [10.0.0.0/8, 192.168.1.1]}
   - {name: chat, kind: slack, url: {secret: chat}}
+  - {name: desk, kind: desktop, events: [kill]}
   - {name: mail, kind: email, server: "smtp.example.com:587", user: gate, key: {secret: absent}, from: gate@example.com, to: [ops@example.com]}
 `))
 	if err != nil {
@@ -59,17 +60,21 @@ func TestNotify(t *testing.T) {
 	}
 	secrets := map[string]string{"hook": "whsec_x", "chat": "https://hooks.example/secret"}
 	got := c.Notifies(func(name string) (string, bool) { value, ok := secrets[name]; return value, ok })
-	if len(got) != 3 || got[0].Kind != notify.Webhook || got[0].Key != "whsec_x" || len(got[0].Allow) != 2 || got[0].Allow[1].Bits() != 32 || got[0].Err != nil ||
-		got[1].URL != "https://hooks.example/secret" || got[2].Err == nil || !strings.Contains(got[2].Err.Error(), "absent") || got[2].Key != "" {
+	if len(got) != 4 || got[2].Kind != notify.Desktop || got[2].Err != nil || got[0].Kind != notify.Webhook || got[0].Key != "whsec_x" || len(got[0].Allow) != 2 || got[0].Allow[1].Bits() != 32 || got[0].Err != nil ||
+		got[1].URL != "https://hooks.example/secret" || got[3].Err == nil || !strings.Contains(got[3].Err.Error(), "absent") || got[3].Key != "" {
 		t.Errorf("%+v", got)
 	}
 	for text, want := range map[string]string{
 		`{name: a, kind: pager, url: "https://x.example"}`:                                              "there is no kind",
 		`{kind: slack, url: "https://x.example"}`:                                                       "a name of its own",
+		`{name: a, kind: desktop, url: "https://x.example"}`:                                            "no url",
+		`{name: a, kind: desktop, allow_addresses: [10.0.0.1]}`:                                         "no addresses",
+		`{name: a, kind: desktop, key: {secret: k}}`:                                                    "have none",
+		`{name: a, kind: desktop, to: [b@x.example]}`:                                                   "belong to e-mail",
 		`{name: a, kind: slack}`:                                                                        "an http or https URL is needed",
 		`{name: a, kind: slack, url: "http://x.example"}`:                                               "use https",
 		`{name: a, kind: slack, url: "https://u:p@x.example"}`:                                          "an http or https URL is needed",
-		`{name: a, kind: slack, url: "https://x.example", key: {secret: k}}`:                            "Slack and Teams have none",
+		`{name: a, kind: slack, url: "https://x.example", key: {secret: k}}`:                            "Slack, Teams and a desktop have none",
 		`{name: a, kind: webhook, url: "https://x.example"}`:                                            "is signed with a key",
 		`{name: a, kind: webhook, url: "https://x.example", key: whsec_x}`:                              "put it into secrets.json",
 		`{name: a, kind: slack, url: "https://x.example", from: a@x.example}`:                           "belong to e-mail",

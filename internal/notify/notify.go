@@ -1,6 +1,6 @@
 // Package notify tells people what has happened: over webhooks, in Slack and
-// Teams, by e-mail. It tells and links; nothing that it is answered counts, and
-// nothing waits for it.
+// Teams, by e-mail, on a desktop. It tells and links; nothing that it is answered
+// counts, and nothing waits for it.
 package notify
 
 import (
@@ -24,10 +24,11 @@ const (
 	Slack   = "slack"
 	Teams   = "teams"
 	Email   = "email"
+	Desktop = "desktop"
 )
 
 // Kinds lists them.
-var Kinds = [...]string{Webhook, Slack, Teams, Email}
+var Kinds = [...]string{Webhook, Slack, Teams, Email, Desktop}
 
 // What is told.
 const (
@@ -163,6 +164,11 @@ func (n *Notifier) Configure(targets []Target) {
 			continue
 		}
 		one := &telling{target: t, sender: senderOf(t), queue: make(chan Event, maxWaiting), status: Status{Name: t.Name, Kind: t.Kind}}
+		if t.Kind == Desktop {
+			if _, err := sessionBus(); err != nil { // said before anything is lost; somebody may yet log in
+				one.tried(err)
+			}
+		}
 		var ctx context.Context
 		ctx, one.stop = context.WithCancel(context.Background())
 		n.targets = append(n.targets, one)
@@ -179,6 +185,8 @@ func senderOf(t Target) sender {
 		return broken{t.Err}
 	case t.Kind == Email:
 		return newMail(t)
+	case t.Kind == Desktop:
+		return desktop{}
 	default:
 		return newPost(t)
 	}
