@@ -186,6 +186,7 @@ func Open(ctx context.Context, options Options) (_ *App, err error) {
 	if a.runs, err = identity.LoadRuns(ctx, a.identities, a.store, time.Now); err != nil {
 		return nil, err
 	}
+	a.runs.Kills = a.store.Kills
 	if a.human, err = identity.LoadHuman(ctx, a.store, time.Now); err != nil {
 		return nil, err
 	}

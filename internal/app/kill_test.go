@@ -174,6 +174,13 @@ func TestKillEndsTasksAndRuns(t *testing.T) {
 	if open["one false"] != 0 || open["one true"] != 1 || open["two false"] != 1 {
 		t.Errorf("runs that go on: %v", open)
 	}
+	// Nor does another one begin, whose credential would be good once this is over.
+	if _, err := w.BeginRun(t.Context(), control.NewRun{Secret: approver, Agent: "one", Task: "x"}); err == nil || !strings.Contains(err.Error(), "killed by the operator: because") {
+		t.Errorf("a run of the killed agent: %v", err)
+	}
+	if _, err := w.BeginRun(t.Context(), control.NewRun{Secret: approver, Agent: "two", Task: "x"}); err != nil {
+		t.Errorf("a run of the other: %v", err)
+	}
 	w.restart()
 	if got := w.ask("one", "tools/call", `"name":"job","arguments":{"size":1}`); !strings.Contains(got, "killed by the operator") {
 		t.Errorf("after a restart: %s", got)

@@ -15,6 +15,7 @@ import (
 
 	"sallyport"
 	"sallyport/internal/gateway"
+	"sallyport/internal/kill"
 	"sallyport/internal/store/runs"
 )
 
@@ -113,6 +114,8 @@ type Runs struct {
 	now   func() time.Time
 	// Log must be set before anything begins, is told or ended.
 	Log RunLog
+	// Kills keeps runs from beginning; nil where nothing can be killed.
+	Kills *kill.Switch
 
 	// ending is held for reading while an intent is committed, and for writing
 	// while runs end: so no intent of a run stands behind its end.
@@ -262,6 +265,9 @@ type Begun struct {
 // begin another.
 func (r *Runs) Begin(ctx context.Context, caller Caller, wanted NewRun) (Begun, error) {
 	principal, parent, err := r.mayBegin(caller, wanted)
+	if err == nil {
+		err = r.stopped(principal, parent)
+	}
 	if err != nil {
 		return Begun{}, err
 	}
@@ -289,6 +295,22 @@ func (r *Runs) Begin(ctx context.Context, caller Caller, wanted NewRun) (Begun, 
 		return Begun{}, err
 	}
 	return Begun{next.ID, token, next.Expires}, nil
+}
+
+// stopped says that whoever would act has been killed: a credential that was given out
+// meanwhile would be good when the kill is lifted.
+func (r *Runs) stopped(principal sallyport.Principal, parent *run) error {
+	if r.Kills == nil {
+		return nil
+	}
+	target := kill.Target{Principal: principal}
+	if parent != nil {
+		target.Run, target.Parent = parent.ID, parent.Parent
+	}
+	if err := r.Kills.Stops(target); err != nil {
+		return forbidden("%v", err)
+	}
+	return nil
 }
 
 func (r *Runs) begin(ctx context.Context, s *slot, caller Caller, principal sallyport.Principal, task string, token sallyport.Digest) error {
