@@ -13,7 +13,7 @@ import (
 // What the picture measures, in its own units.
 const (
 	width, height = 720, 260
-	left, right   = 64, 14
+	left, right   = 74, 14
 	top, bottom   = 14, 34
 )
 
