@@ -3,7 +3,6 @@ package console
 import (
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,14 +41,11 @@ type step func(*telling)
 func (row story) tell(t *testing.T, client string, restarts bool) {
 	b := &bank{}
 	b.Upstream = rig.NewUpstream(bankTools, b.call)
-	server := httptest.NewServer(b)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	url, stop := rig.Serve(b)
+	t.Cleanup(stop)
 	s := &telling{story: row, t: t, bank: b, client: rig.Client{Script: client}, people: map[string]*person{}}
 	s.gate = begin(t, 1, map[string]string{
-		"sallyport.yaml":    fmt.Sprintf(bankConfig, server.URL, row.expire),
+		"sallyport.yaml":    fmt.Sprintf(bankConfig, url, row.expire),
 		"policy/bank.cedar": bankPolicy,
 	})
 	for i, next := range row.steps {

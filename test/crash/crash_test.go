@@ -6,13 +6,11 @@ package crash
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +23,7 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/control"
+	"sallyport/test/rig"
 )
 
 // kills is how many times the gateway dies: 200 in a normal run, or what
@@ -106,10 +105,10 @@ type lane struct {
 }
 
 func newLane(t *testing.T, binary string) *lane {
-	l := &lane{binary: binary, dir: t.TempDir(), effects: &effects{seen: map[string]int{}}}
-	server := httptest.NewServer(l.effects)
-	t.Cleanup(server.Close)
-	configure(t, l.dir, server.URL)
+	l := &lane{binary: binary, dir: t.TempDir(), effects: newEffects()}
+	url, stop := rig.Serve(l.effects)
+	t.Cleanup(stop)
+	configure(t, l.dir, url)
 	g := launch(t, binary, l.dir)
 	(&caller{t: t, address: l.started(t, g)}).waitForTool() // so that the server is pinned
 	g.kill()
@@ -210,49 +209,29 @@ func (l *lane) judge(t *testing.T, atLeast int) {
 // effects is an MCP server that remembers every call that reached it, by the
 // trace id that the client gave it.
 type effects struct {
+	*rig.Upstream
 	mu    sync.Mutex
 	seen  map[string]int
 	heard chan struct{} // closed at the next effect; nil when nobody waits
 }
 
+func newEffects() *effects {
+	e := &effects{seen: map[string]int{}}
+	e.Upstream = rig.NewUpstream(`[{"name":"act","inputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}]`, e.act)
+	return e
+}
+
 var traceparent = regexp.MustCompile(`00-[0-9a-f]{32}-[0-9a-f]{16}-01`)
 
-func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	var message struct {
-		ID     json.RawMessage
-		Method string
+func (e *effects) act(_ context.Context, params json.RawMessage) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.seen[string(traceparent.Find(params))]++
+	if e.heard != nil {
+		close(e.heard)
+		e.heard = nil
 	}
-	if r.Method != http.MethodPost || json.Unmarshal(body, &message) != nil {
-		http.Error(w, "POST JSON", http.StatusMethodNotAllowed)
-		return
-	}
-	if message.ID == nil {
-		w.WriteHeader(http.StatusAccepted)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	result := `{}`
-	switch message.Method {
-	case "initialize":
-		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"effects","version":"1"}}`
-	case "tools/list":
-		result = `{"tools":[{"name":"act","inputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}]}`
-	case "tools/call":
-		e.mu.Lock()
-		e.seen[string(traceparent.Find(body))]++
-		if e.heard != nil {
-			close(e.heard)
-			e.heard = nil
-		}
-		e.mu.Unlock()
-		result = `{"content":[{"type":"text","text":"done"}]}`
-	case "ping":
-	default:
-		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, message.ID)
-		return
-	}
-	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, result)
+	return `{"content":[{"type":"text","text":"done"}]}`
 }
 
 func (e *effects) count() int {
@@ -279,10 +258,9 @@ func (e *effects) all() map[string]int {
 
 func build(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sallyport")
-	command := exec.Command("go", "build", "-o", binary, "sallyport/cmd/sallyport")
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, err := rig.Build(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
@@ -373,40 +351,19 @@ func (g gateway) listening(t *testing.T) (at app.Addresses) {
 
 // load calls as fast as it can until the gateway is gone.
 func load(address, prefix string, stop chan struct{}) {
-	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
-	defer client.CloseIdleConnections()
-	session := ""
-	post := func(body string) bool {
-		request, _ := http.NewRequest(http.MethodPost, "http://"+address+"/mcp/act", strings.NewReader(body))
-		request.Header.Set("Content-Type", "application/json")
-		request.Header.Set("Accept", "application/json, text/event-stream")
-		if session != "" {
-			request.Header.Set("Mcp-Session-Id", session)
-			request.Header.Set("Mcp-Protocol-Version", "2025-11-25")
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-		if id := response.Header.Get("Mcp-Session-Id"); id != "" {
-			session = id
-		}
-		_, err = io.Copy(io.Discard, response.Body)
-		return err == nil
-	}
-	if !post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"load","version":"1"}}}`) ||
-		!post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`) {
+	session, err := rig.Open("http://" + address + "/mcp/act")
+	if err != nil {
 		return
 	}
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
+			session.Close()
 			return
 		default:
 		}
 		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"_meta":{"traceparent":"00-%s%016x-00000000000000ff-01"},"name":"act","arguments":{"n":%d}}}`, i+2, prefix, i, i)
-		if !post(body) {
+		if _, err := session.Post(body); err != nil {
 			return
 		}
 	}

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/test/rig"
 )
 
 // TestDiskFull fills the disk under the state directory: calls are refused
@@ -26,10 +27,10 @@ func TestDiskFull(t *testing.T) {
 		t.Skipf("SKIPPED: a full disk needs a small tmpfs, and mounting one needs root: %v %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", state).Run() })
-	effects := &effects{seen: map[string]int{}}
-	server := httptest.NewServer(effects)
-	defer server.Close()
-	configure(t, dir, server.URL)
+	effects := newEffects()
+	url, stop := rig.Serve(effects)
+	t.Cleanup(stop)
+	configure(t, dir, url)
 	g := launch(t, binary, dir)
 	c := &caller{t: t, address: g.address(t)}
 	c.waitForTool()

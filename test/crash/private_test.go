@@ -6,11 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sallyport/test/rig"
 )
 
 // TestPayloadsStayInside sends arguments, and gets results, that nobody else
@@ -21,8 +22,8 @@ func TestPayloadsStayInside(t *testing.T) {
 	const sent, came = "8675309008675309", "xyzzy-plugh-4711"
 	binary, dir := build(t), t.TempDir()
 	answer := `"result":{"content":[{"type":"text","text":"` + came + `"}]}`
-	inner := &effects{seen: map[string]int{}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	inner := newEffects()
+	url, stop := rig.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if bytes.Contains(body, []byte(`"tools/call"`)) {
 			id := bytes.TrimPrefix(bytes.SplitN(body[bytes.Index(body, []byte(`"id":`)):], []byte(","), 2)[0], []byte(`"id":`))
@@ -33,8 +34,8 @@ func TestPayloadsStayInside(t *testing.T) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		inner.ServeHTTP(w, r)
 	}))
-	defer server.Close()
-	configure(t, dir, server.URL)
+	t.Cleanup(stop)
+	configure(t, dir, url)
 	policy := filepath.Join(dir, "policy", "all.cedar")
 	rules := `permit(principal, action, resource);
 @because("too much") forbid(principal, action == Action::"act/tool:act", resource) when { context.input has n && context.input.n > 9000000000000000 };

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +21,7 @@ import (
 	"sallyport"
 	"sallyport/internal/tlog"
 	"sallyport/proof"
+	"sallyport/test/rig"
 )
 
 // genuine is the log of a gateway that ran and was ended in order, and what was
@@ -37,9 +37,9 @@ type genuine struct {
 func newGenuine(t *testing.T, binary string) *genuine {
 	t.Helper()
 	l := &genuine{binary: binary, dir: t.TempDir()}
-	server := httptest.NewServer(&effects{seen: map[string]int{}})
-	defer server.Close()
-	configure(t, l.dir, server.URL)
+	url, stop := rig.Serve(newEffects())
+	t.Cleanup(stop)
+	configure(t, l.dir, url)
 	g := launch(t, l.binary, l.dir)
 	c := &caller{t: t, address: g.address(t)}
 	c.waitForTool()

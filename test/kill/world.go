@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,16 +30,17 @@ func name(agent int) string { return fmt.Sprintf("agent-%d", agent) }
 type world struct {
 	*rig.Gate
 	binary, dir, secret string
-	upstream            *httptest.Server
 	effects             effects
+	gone                func() // ends the server
 }
 
 // begin starts the server and the gateway, in dir.
 func begin(ctx context.Context, binary, dir string) (*world, error) {
 	w := &world{binary: binary, dir: dir, secret: filepath.Join(dir, "secret"), effects: effects{at: map[string][]time.Time{}}}
-	w.upstream = httptest.NewServer(&w.effects)
+	url, stop := rig.Serve(rig.NewUpstream(tools, w.effects.act))
+	w.gone = stop
 	config := fmt.Sprintf("listen: 127.0.0.1:0\npolicy: [test.cedar]\npin: trust-first-use\nservers: {act: {url: %q, effects: {'*': write}}}\n"+
-		"tenants: [acme]\nusers: {ana: {tenant: acme}, bob: {tenant: acme, groups: [ops]}}\nroles: [tester]\nagents:\n", w.upstream.URL)
+		"tenants: [acme]\nusers: {ana: {tenant: acme}, bob: {tenant: acme, groups: [ops]}}\nroles: [tester]\nagents:\n", url)
 	for i := range agents {
 		config += fmt.Sprintf("  %s: {role: tester, for: ana, tenant: acme}\n", name(i))
 	}
@@ -65,7 +63,7 @@ func begin(ctx context.Context, binary, dir string) (*world, error) {
 		_, err = w.sallyport(ctx, "enroll", "--secret-file", w.secret)
 	}
 	if err != nil {
-		w.upstream.Close()
+		w.gone()
 		return nil, err
 	}
 	return w, nil
@@ -90,8 +88,7 @@ func (w *world) up(ctx context.Context) (err error) {
 
 func (w *world) end() {
 	w.Stop()
-	w.upstream.CloseClientConnections()
-	w.upstream.Close()
+	w.gone()
 }
 
 // sallyport runs a verb.
@@ -115,7 +112,7 @@ func call(s *rig.Session, id int, tool, agent string) (string, error) {
 	return string(answer), err
 }
 
-// effects is an MCP server that remembers whose calls it heard, and when.
+// effects are whose calls the server heard, and when.
 type effects struct {
 	mu sync.Mutex
 	at map[string][]time.Time
@@ -128,65 +125,31 @@ func (e *effects) of(agent string) []time.Time {
 	return append([]time.Time(nil), e.at[agent]...)
 }
 
-const tools = `{"tools":[
+const tools = `[
 	{"name":"act","inputSchema":{"type":"object","properties":{"agent":{"type":"string"}}}},
 	{"name":"job","inputSchema":{"type":"object","properties":{"agent":{"type":"string"}}}},
 	{"name":"stuck","inputSchema":{"type":"object","properties":{"agent":{"type":"string"}}}},
-	{"name":"risk","inputSchema":{"type":"object","properties":{"agent":{"type":"string"}}}}]}`
+	{"name":"risk","inputSchema":{"type":"object","properties":{"agent":{"type":"string"}}}}]`
 
 // work is how long each tool takes. Nobody waits for the one that is stuck.
 var work = map[string]time.Duration{"act": act, "risk": act, "job": 1500 * time.Millisecond, "stuck": time.Hour}
 
-func (e *effects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet { // a stream on which nothing is said
-		w.Header().Set("Content-Type", "text/event-stream")
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-		return
-	}
-	body, _ := io.ReadAll(r.Body)
+// act has the effect of a call, and then works on it for a while.
+func (e *effects) act(ctx context.Context, params json.RawMessage) string {
 	heard := time.Now()
-	var m struct {
-		ID     json.RawMessage
-		Method string
-		Params struct {
-			Name      string
-			Arguments struct{ Agent string }
-		}
+	var called struct {
+		Name      string
+		Arguments struct{ Agent string }
 	}
-	if r.Method != http.MethodPost || json.Unmarshal(body, &m) != nil {
-		http.Error(w, "POST JSON", http.StatusMethodNotAllowed)
-		return
+	_ = json.Unmarshal(params, &called)
+	e.mu.Lock()
+	e.at[called.Arguments.Agent] = append(e.at[called.Arguments.Agent], heard)
+	e.mu.Unlock()
+	select {
+	case <-time.After(work[called.Name]):
+	case <-ctx.Done():
 	}
-	result := ""
-	switch m.Method {
-	case "ping":
-		result = `{}`
-	case "initialize":
-		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"act","version":"1"}}`
-	case "tools/list":
-		result = tools
-	case "tools/call":
-		e.mu.Lock()
-		e.at[m.Params.Arguments.Agent] = append(e.at[m.Params.Arguments.Agent], heard)
-		e.mu.Unlock()
-		select {
-		case <-time.After(work[m.Params.Name]):
-		case <-r.Context().Done():
-			return
-		}
-		result = `{"content":[{"type":"text","text":"done"}]}`
-	}
-	answer := `"result":` + result
-	if result == "" {
-		answer = `"error":{"code":-32601,"message":"Method not found"}`
-	}
-	if m.ID == nil {
-		w.WriteHeader(http.StatusAccepted)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,%s}`, m.ID, answer)
+	return `{"content":[{"type":"text","text":"done"}]}`
 }
 
 // crowd are the sessions of all agents, which call without a pause.

@@ -6,10 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,43 +28,17 @@ type bank struct {
 	slow  atomic.Bool // a payment takes a while: calls are under way when the gateway dies
 }
 
-func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	var message struct {
-		ID     json.RawMessage
-		Method string
-		Params struct {
-			Arguments struct{ Amount float64 }
-		}
+const bankTools = `[{"name":"pay","inputSchema":{"type":"object","properties":{"amount":{"type":"number"},"to":{"type":"string"}}}}]`
+
+func (b *bank) pay(_ context.Context, params json.RawMessage) string {
+	var sent struct{ Arguments struct{ Amount float64 } }
+	_ = json.Unmarshal(params, &sent)
+	b.calls.Add(1)
+	b.cents.Add(int64(sent.Arguments.Amount * 100))
+	if b.slow.Load() {
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 	}
-	if r.Method != http.MethodPost || json.Unmarshal(body, &message) != nil {
-		http.Error(w, "POST JSON", http.StatusMethodNotAllowed)
-		return
-	}
-	if message.ID == nil {
-		w.WriteHeader(http.StatusAccepted)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	result := `{}`
-	switch message.Method {
-	case "initialize":
-		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bank","version":"1"}}`
-	case "tools/list":
-		result = `{"tools":[{"name":"pay","inputSchema":{"type":"object","properties":{"amount":{"type":"number"},"to":{"type":"string"}}}}]}`
-	case "tools/call":
-		b.calls.Add(1)
-		b.cents.Add(int64(message.Params.Arguments.Amount * 100))
-		if b.slow.Load() {
-			time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
-		}
-		result = `{"content":[{"type":"text","text":"paid"}]}`
-	case "ping":
-	default:
-		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"method not found"}}`, message.ID)
-		return
-	}
-	fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, message.ID, result)
+	return `{"content":[{"type":"text","text":"paid"}]}`
 }
 
 // world is a gate with two agents of one user, before a bank.
@@ -81,12 +52,12 @@ type world struct {
 func newWorld(t *testing.T, limited string) *world {
 	t.Helper()
 	w := &world{bank: &bank{}, t: t, dir: t.TempDir()}
-	w.binary = filepath.Join(w.dir, "sallyport")
-	if out, err := exec.Command("go", "build", "-o", w.binary, "sallyport/cmd/sallyport").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	var err error
+	if w.binary, err = rig.Build(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	server := httptest.NewServer(w.bank)
-	t.Cleanup(server.Close)
+	url, stop := rig.Serve(rig.NewUpstream(bankTools, w.bank.pay))
+	t.Cleanup(stop)
 	config := fmt.Sprintf(`listen: 127.0.0.1:0
 policy: [all.cedar]
 pin: trust-first-use
@@ -97,7 +68,7 @@ roles: [tester]
 agents: {tester: {role: tester, for: ana}, night: {role: tester, for: ana}}
 listeners: [{address: "127.0.0.1:0", agent: tester}, {address: "127.0.0.1:0", agent: night}]
 limits:
-%s`, server.URL, limited)
+%s`, url, limited)
 	for name, text := range map[string]string{"sallyport.yaml": config, "all.cedar": "permit (principal, action, resource);"} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 )
 
@@ -24,6 +25,15 @@ type Upstream struct {
 // NewUpstream offers tools, which are a JSON array.
 func NewUpstream(tools string, call func(ctx context.Context, params json.RawMessage) string) *Upstream {
 	return &Upstream{Call: call, tools: tools, changed: make(chan struct{})}
+}
+
+// Serve serves an upstream until stop, which also ends the streams that are open.
+func Serve(upstream http.Handler) (url string, stop func()) {
+	server := httptest.NewServer(upstream)
+	return server.URL, func() {
+		server.CloseClientConnections()
+		server.Close()
+	}
 }
 
 // Offer has it offer other tools, and say so.
