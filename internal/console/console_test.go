@@ -409,6 +409,9 @@ func TestVoucher(t *testing.T) {
 		if _, err := c.Proven("maren", class, one, c.sessions.Vouch("maren")); err == nil {
 			t.Errorf("class %d without a passkey", class)
 		}
+		if _, err := c.Proven("maren", class, sallyport.Digest{}, c.sessions.Vouch("maren")); err == nil {
+			t.Errorf("class %d of nothing without a passkey", class)
+		}
 		if _, err := c.Proven("maren", class, one, c.sessions.VouchSigned("maren", other)); err == nil {
 			t.Errorf("class %d with a passkey that has signed something else", class)
 		}
