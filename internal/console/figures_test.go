@@ -119,3 +119,14 @@ func TestAmount(t *testing.T) {
 		}
 	}
 }
+
+// What a rule says ends with one stop, before what is said next.
+func TestPeriod(t *testing.T) {
+	w := newWorld()
+	w.answers["/approvals"] = []map[string]any{{"id": "a_1", "state": "pending", "groups": []string{"finance"}, "rules": []map[string]any{{"because": "Too much"}, {"because": "Too late."}}}}
+	c := open(t, w, false)
+	cookie, _ := person(t, c)
+	if page := ask(c, "GET", Path, "", cookie).Body.String(); !strings.Contains(page, "Too much. Too late. Asks finance.") {
+		t.Error("sentences run into each other")
+	}
+}

@@ -207,6 +207,7 @@ var functions = template.FuncMap{
 	"amount":  amount,
 	"short":   short,
 	"join":    strings.Join,
+	"period":  func(text string) string { return strings.TrimSuffix(text, ".") + "." },
 	"args":    func(pairs ...any) map[string]any { return pairsOf(pairs) },
 	"first":   func(n int, text string) string { return cut(text, n) },
 	"plural":  plural,
