@@ -301,7 +301,7 @@ func careful(a *sallyport.Approval) []string {
 	if names := Alphabets(string(a.Question)); len(names) > 0 {
 		lines = append(lines, "There are "+strings.Join(names, " and ")+" letters in it, which can look like Latin ones.")
 	}
-	if strings.ContainsFunc(string(a.Question), rightToLeft) {
+	if strings.ContainsFunc(string(a.Question), RightToLeft) {
 		lines = append(lines, "Some of it is read from right to left: numbers and signs beside that can be shown in another order than they are in.")
 	}
 	if shown := Exact(string(a.Question)); shown != string(a.Question) {
@@ -310,9 +310,9 @@ func careful(a *sallyport.Approval) []string {
 	return lines
 }
 
-// rightToLeft reports whether browsers and terminals turn a character round, with
+// RightToLeft reports whether browsers and terminals turn a character round, with
 // what stands beside it, and without any other character that says so.
-func rightToLeft(r rune) bool {
+func RightToLeft(r rune) bool {
 	properties, _ := bidi.LookupRune(r)
 	class := properties.Class()
 	return class == bidi.R || class == bidi.AL || class == bidi.AN

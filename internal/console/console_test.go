@@ -108,8 +108,8 @@ func (w *world) Record(_ context.Context, subject, by string, _, _ sallyport.Dig
 
 // nobody has passkeys.
 type nobody struct{}
-func (nobody) Forget(context.Context, string) error             { return nil }
 
+func (nobody) Forget(context.Context, string) error             { return nil }
 func (nobody) Has(context.Context, string, string) (int, error) { return 0, nil }
 func (nobody) BeginEnrol(context.Context, string, string) (string, []byte, error) {
 	return "", nil, errors.New("none")

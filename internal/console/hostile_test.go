@@ -109,3 +109,24 @@ func TestSpacesAreKept(t *testing.T) {
 		t.Errorf("%v: two names that differ by a space look alike", err)
 	}
 }
+
+// What is read from right to left turns no number round that stands beside it.
+func TestNumbersKeepTheirPlace(t *testing.T) {
+	w := newWorld()
+	c := open(t, w, false)
+	text := strings.ReplaceAll(`{"agent":"bot","args":{"to":"12 HEBREW 34<b>"},"kind":"tool","name":"refund","server":"desk"}`, "HEBREW", "\u05d0\u05b8\u05d1")
+	a := sallyport.Approval{ID: "a_1", State: sallyport.Pending, Digest: sallyport.DigestOf([]byte(text)), Question: []byte(text), Expires: w.at.Add(time.Hour)}
+	shown, err := card.New(&a, card.Around{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := map[string]any{}
+	decode(t, jsonOf(shown), &one)
+	one["question"] = text
+	w.answers["/approvals/a_1"] = one
+	page := ask(c, "GET", Path+"approvals/a_1", "", looking(t, c)).Body.String()
+	if !strings.Contains(page, ">&#34;12 <bdi>\u05d0\u05b8\u05d1</bdi> 34&lt;b&gt;&#34;</div>") {
+		at := strings.Index(page, "class=\"value\"")
+		t.Errorf("the page has %q", page[max(0, at):min(len(page), max(0, at)+200)])
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 
@@ -215,6 +216,7 @@ var functions = template.FuncMap{
 	"anchor":  func(name string, i int) string { return anchor(name, i+1) },
 	"place":   placeLink,
 	"pieces":  pieces,
+	"turns":   turns,
 	"base":    path.Base,
 	"writer":  func(name string) string { return writers[name] },
 	"verdict": func(verdict string) string { return verdictClass[verdict] },
@@ -243,6 +245,27 @@ func pieces(text string) (all []piece) {
 		at = found[1]
 	}
 	return append(all, piece{Text: text[at:]})
+}
+
+// turn is a part of a text that is read in one direction.
+type turn struct {
+	Text string
+	Back bool // from right to left
+}
+
+// turns are the parts of a text, each of which a browser then turns round by itself,
+// and none beside it: the digits of an account stay in their order.
+func turns(text string) (all []turn) {
+	for _, r := range text {
+		back := card.RightToLeft(r)
+		last := len(all) - 1
+		if last >= 0 && (all[last].Back == back || all[last].Back && unicode.IsMark(r)) {
+			all[last].Text += string(r)
+		} else {
+			all = append(all, turn{string(r), back})
+		}
+	}
+	return all
 }
 
 func ago(t time.Time) string {
