@@ -140,7 +140,9 @@ var floors = map[string]int{
 	"sallyport/internal/app/past":         4, // translates what the record says
 	"sallyport/internal/app/follow":       3, // touches files: which have changed
 	"sallyport/internal/app/watch":        4, // touches servers: what they say of themselves, as it changes
+	"sallyport/internal/verbs/launch":     3, // starts an agent's command
 	"sallyport/internal/verbs":            5, // asks a gateway what a person asks for
+	"sallyport/internal/verbs/service":    5, // has a machine changed as a person wants it
 	"sallyport/internal/app":              5, // wires by hand
 	"sallyport/internal/proposal":         5, // makes files of what import found, for a human to confirm
 	"sallyport/internal/redteam/argument": 1, // pure: what arguments can hold, and what an attacker puts there

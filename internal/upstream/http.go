@@ -26,6 +26,10 @@ var (
 	acceptStream = []string{"text/event-stream"}
 )
 
+func isStream(response *http.Response) bool {
+	return wire.IsMedia(response.Header.Get("Content-Type"), "text/event-stream")
+}
+
 // post is a peer that is reached by Streamable HTTP.
 type post struct {
 	v       *conversation
@@ -68,7 +72,7 @@ func (p *post) exchange(ctx context.Context, c *call) (m wire.Message, err error
 	if c.method == "initialize" {
 		p.session = response.Header.Get(wire.HeaderSession)
 	}
-	if response.StatusCode == http.StatusOK && remote.IsStream(response) {
+	if response.StatusCode == http.StatusOK && isStream(response) {
 		return p.hear(ctx, c, response)
 	}
 	defer response.Body.Close()
@@ -218,7 +222,7 @@ func (p *post) listen(ctx context.Context, last string) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode == http.StatusOK && remote.IsStream(response) {
+	if response.StatusCode == http.StatusOK && isStream(response) {
 		return response, nil
 	}
 	_ = response.Body.Close()

@@ -24,7 +24,7 @@ func (v *conversation) startSSE(ctx context.Context) error {
 	}
 	in := remote.NewEvents(v.server.config.Limits.Result, func() {})
 	in.From(response.Body)
-	endpoint, err := r.Endpoint(response, in)
+	endpoint, err := v.endpoint(response, in)
 	if err == nil && !opening() {
 		err = ctx.Err()
 	}
@@ -44,6 +44,13 @@ func (v *conversation) startSSE(ctx context.Context) error {
 		v.broke(v.takeEvents(in))
 	})
 	return nil
+}
+
+func (v *conversation) endpoint(response *http.Response, in *remote.Events) (*url.URL, error) {
+	if response.StatusCode != http.StatusOK || !isStream(response) {
+		return nil, remote.StatusError(response.StatusCode)
+	}
+	return v.server.remote.Endpoint(in)
 }
 
 // takeEvents reads messages from a stream of events until it ends.

@@ -17,6 +17,7 @@ import (
 
 	"sallyport/internal/hookdoor"
 	"sallyport/internal/terminal"
+	"sallyport/internal/verbs/launch"
 )
 
 const (
@@ -222,7 +223,7 @@ func (h *hook) ask(ctx context.Context, event string, body []byte) ([]byte, erro
 func (h *hook) base() string {
 	base := h.url
 	if base == "" {
-		base = os.Getenv(urlVariable)
+		base = os.Getenv(launch.URLVariable)
 	}
 	if base == "" {
 		base = "http://127.0.0.1:7717"
@@ -231,7 +232,7 @@ func (h *hook) base() string {
 }
 
 func (h *hook) credentials() error {
-	h.token = os.Getenv(tokenVariable)
+	h.token = os.Getenv(launch.TokenVariable)
 	if h.tokenFile != "" && h.source == "" {
 		source, err := terminal.SecretFile(h.tokenFile, nil)
 		if err != nil {

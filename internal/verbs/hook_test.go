@@ -16,6 +16,7 @@ import (
 
 	"sallyport/internal/hookdoor"
 	"sallyport/internal/terminal"
+	"sallyport/internal/verbs/launch"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // asks runs the hook against whatever answers.
 func asks(t *testing.T, url string, in io.Reader) (code int, out, errs string) {
 	t.Helper()
-	t.Setenv(tokenVariable, "sp_run_x")
+	t.Setenv(launch.TokenVariable, "sp_run_x")
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	var o, e bytes.Buffer
@@ -60,7 +61,7 @@ func TestHookAsksTheOneThatWasInstalled(t *testing.T) {
 	}))
 	defer gate.Close()
 	t.Setenv("HTTP_PROXY", gate.URL)
-	t.Setenv(urlVariable, "http://127.0.0.1:1/mcp")
+	t.Setenv(launch.URLVariable, "http://127.0.0.1:1/mcp")
 	t.Setenv(settingsVariable, "/elsewhere/claude")
 	if code, out, errs := asks(t, gate.URL+"/mcp", strings.NewReader(bashEvent)); code != 0 || out != `{}` || header.Get("Authorization") != "Bearer sp_run_x" || header.Get(hookdoor.RunHeader) != "" ||
 		header.Get(hookdoor.SettingsHeader) != "/elsewhere/claude" {
@@ -131,7 +132,7 @@ func TestHookPanics(t *testing.T) {
 		io.WriteString(w, `{}`)
 	}))
 	defer gate.Close()
-	t.Setenv(tokenVariable, "sp_run_x")
+	t.Setenv(launch.TokenVariable, "sp_run_x")
 	err := (&hook{url: gate.URL}).run(t.Context(), Kit{In: strings.NewReader(bashEvent), Out: broken{}, Errs: io.Discard})
 	if exit, ok := errors.AsType[*Exit](err); !ok || exit.Code != 2 {
 		t.Error(err)

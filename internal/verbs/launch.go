@@ -9,110 +9,13 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/terminal"
+	"sallyport/internal/verbs/launch"
 )
-
-// environment is ours for a command in a run. A source's token stays here: with
-// it the agent would begin runs, and say what users want.
-func environment(ours []string, url, token string) []string {
-	env := slices.DeleteFunc(slices.Clone(ours), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		return name == sourceVariable || name == urlVariable || name == tokenVariable
-	})
-	return append(env, urlVariable+"="+url, tokenVariable+"="+token)
-}
-
-// withConfig writes the file that configPlace stands for, and nothing when it
-// stands nowhere.
-func withConfig(args []string, url, token string) (_ []string, remove func(), err error) {
-	if !slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, configPlace) }) {
-		return args, func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "sallyport-run-") // of mode 0700
-	if err != nil {
-		return nil, nil, err
-	}
-	remove = func() { os.RemoveAll(dir) }
-	type server struct {
-		Type    string            `json:"type"`
-		URL     string            `json:"url"`
-		Headers map[string]string `json:"headers"`
-	}
-	text, err := json.MarshalIndent(map[string]any{"mcpServers": map[string]server{
-		"sallyport": {"http", url, map[string]string{"Authorization": "Bearer " + token}},
-	}}, "", "  ")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "mcp.json"), append(text, '\n'), 0o600)
-	}
-	if err != nil {
-		remove()
-		return nil, nil, err
-	}
-	args = slices.Clone(args)
-	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], configPlace, filepath.Join(dir, "mcp.json"))
-	}
-	return args, remove, nil
-}
-
-// follow runs a command to its end, whatever signals come: they are its to
-// heed.
-func (k Kit) follow(args, env []string, signals <-chan os.Signal) error {
-	command := exec.Command(args[0], args[1:]...)
-	command.Env, command.Stdin, command.Stdout, command.Stderr = env, k.In, k.Out, k.Errs
-	if err := command.Start(); err != nil {
-		return fmt.Errorf("%s can't be run: %w", args[0], err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- command.Wait() }()
-	for {
-		select {
-		case sent := <-signals:
-			if !typed(sent) {
-				_ = command.Process.Signal(sent) // or it has ended
-			}
-		case err := <-ended:
-			return exitOf(err)
-		}
-	}
-}
-
-// typed reports whether a signal may come from the keyboard: then the terminal
-// has sent it to the command as well, and twice means something else to many.
-func typed(sent os.Signal) bool {
-	if sent != os.Interrupt && sent != syscall.SIGQUIT {
-		return false
-	}
-	tty, err := os.Open("/dev/tty")
-	if err != nil {
-		return false
-	}
-	defer tty.Close()
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
-}
-
-// exitOf is a command's end as an exit code, in the way of shells.
-func exitOf(err error) error {
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok {
-		return err
-	}
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return &Exit{128 + int(status.Signal())}
-	}
-	return &Exit{exit.ExitCode()}
-}
 
 // launcher begins and ends runs: with the human's secret over the control
 // socket, or with a source's token over HTTP.
@@ -122,7 +25,7 @@ type launcher struct {
 }
 
 func (k Kit) launcher(ctx context.Context, flags runFlags) (launcher, error) {
-	token := os.Getenv(sourceVariable)
+	token := os.Getenv(launch.SourceVariable)
 	if flags.tokenFile != "" {
 		var err error
 		if token, err = terminal.SecretFile(flags.tokenFile, nil); err != nil {
@@ -137,7 +40,7 @@ func (k Kit) launcher(ctx context.Context, flags runFlags) (launcher, error) {
 		return launcher{}, err
 	}
 	if !control.Running(dir) {
-		return launcher{}, k.Usage("without a gateway on this machine a run takes the token of a source: name a file with --source-token-file, or set %s", sourceVariable)
+		return launcher{}, k.Usage("without a gateway on this machine a run takes the token of a source: name a file with --source-token-file, or set %s", launch.SourceVariable)
 	}
 	gate := control.Dial(dir)
 	secret, err := k.Secret(ctx, gate)

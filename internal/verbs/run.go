@@ -18,17 +18,8 @@ import (
 	"sallyport/internal/control"
 	"sallyport/internal/identity"
 	"sallyport/internal/terminal"
+	"sallyport/internal/verbs/launch"
 )
-
-// What a run's command finds in its environment.
-const (
-	urlVariable    = "SALLYPORT_URL"
-	tokenVariable  = "SALLYPORT_TOKEN"        // where the stdio shim looks for one, too
-	sourceVariable = "SALLYPORT_SOURCE_TOKEN" // never passed on: whoever has it speaks for the user
-)
-
-// configPlace stands in a command for the path of a file with the MCP servers.
-const configPlace = "{mcp-config}"
 
 // endWithin is how long the end of a run may take once its command has ended.
 const endWithin = 10 * time.Second
@@ -49,7 +40,7 @@ words, is kept with the run; what it reads and does is remembered in it. When
 the command ends, so does the run, and the exit code is the command's.
 
 The command finds the gateway's address in SALLYPORT_URL and the run's token in
-SALLYPORT_TOKEN. Where ` + configPlace + ` stands among its arguments it gets the path
+SALLYPORT_TOKEN. Where ` + launch.ConfigPlace + ` stands among its arguments it gets the path
 of a file with both, as clients such as Claude Code read it.
 
 It takes the human's secret, or the token of a source (kind launcher or
@@ -106,12 +97,14 @@ func (k Kit) run(ctx context.Context, flags runFlags, args []string) (err error)
 			fmt.Fprintf(k.Errs, "sallyport: run %s goes on until %s, since it could not be ended: %v\n", begun.Run, k.Minute(begun.Expires), ended)
 		}
 	}()
-	args, remove, err := withConfig(args, flags.url, begun.Token)
+	args, remove, err := launch.WithConfig(args, flags.url, begun.Token)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	return k.follow(args, environment(os.Environ(), flags.url, begun.Token), signals)
+	command := exec.Command(args[0], args[1:]...)
+	command.Env, command.Stdin, command.Stdout, command.Stderr = launch.Environment(os.Environ(), flags.url, begun.Token), k.In, k.Out, k.Errs
+	return exitOf(launch.Follow(command, signals))
 }
 
 // Runs are the verbs about runs.
@@ -266,4 +259,16 @@ func (k Kit) completeRuns(cmd *cobra.Command, args []string, _ string) ([]string
 		})
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// exitOf is a command's end as an exit code, in the way of shells.
+func exitOf(err error) error {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return err
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return &Exit{128 + int(status.Signal())}
+	}
+	return &Exit{exit.ExitCode()}
 }

@@ -3,23 +3,12 @@ package remote
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-
-	"sallyport/internal/wire"
 )
-
-// IsStream reports whether a response is a stream of events.
-func IsStream(response *http.Response) bool {
-	return wire.IsMedia(response.Header.Get("Content-Type"), "text/event-stream")
-}
 
 // Endpoint is where messages go by the HTTP+SSE transport of MCP 2024-11-05, which
 // the server names first on its stream.
-func (r *Remote) Endpoint(response *http.Response, in *Events) (*url.URL, error) {
-	if response.StatusCode != http.StatusOK || !IsStream(response) {
-		return nil, StatusError(response.StatusCode)
-	}
+func (r *Remote) Endpoint(in *Events) (*url.URL, error) {
 	first, err := in.Next()
 	if err != nil {
 		return nil, fmt.Errorf("opened its event stream and named no endpoint: %w", err)
