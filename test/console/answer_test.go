@@ -102,35 +102,6 @@ func TestApprove(t *testing.T) {
 	}
 }
 
-// A person agrees to less: the agent is told what, and exactly that goes through,
-// once, also when the gateway is started again between the steps.
-func TestNarrowAcrossRestarts(t *testing.T) {
-	needsBrowser(t)
-	g := start(t, "")
-	agent := g.agent(t, "support-bot")
-	id := g.ask(t, agent, 150)
-	g.restart(t)
-	b := openBrowser(t, 1280, 900)
-	b.logIn(g, "operator")
-	b.open(g.origin + "/console/approvals/" + id)
-	b.do(chromedp.Click("#say-less summary"))
-	b.shows("textarea")
-	less, _ := json.Marshal(refund(120))
-	b.do(chromedp.SetValue("textarea", string(less)), chromedp.SetValue("#say-less input[name=typed]", "120"), chromedp.Click("#say-less button"))
-	b.shows("#decision .tag.approved")
-	g.restart(t)
-	agent = g.agent(t, "support-bot")
-	if said := call(t, agent, "desk__issue_refund", refund(150)); strings.Contains(said, "ref_") || !strings.Contains(said, "120") {
-		t.Errorf("the agent hears %s", said)
-	}
-	if said := call(t, agent, "desk__issue_refund", refund(120)); !strings.Contains(said, "ref_") {
-		t.Errorf("agreed to, and yet: %s", said)
-	}
-	if call(t, agent, "desk__issue_refund", refund(120)); refunds(t, agent) != 1 {
-		t.Error("it ran twice")
-	}
-}
-
 // The agent hears why a person says no.
 func TestDeny(t *testing.T) {
 	needsBrowser(t)
@@ -247,33 +218,5 @@ func TestKill(t *testing.T) {
 	b.until(`!document.querySelector("#stopped .strip")`)
 	if said := call(t, agent, "desk__list_tickets", args{"tenant": "acme"}); !strings.Contains(said, "tic_") {
 		t.Errorf("resumed, and yet: %s", said)
-	}
-}
-
-// A person agrees for a while: what is like it goes through, until it is revoked.
-func TestGrant(t *testing.T) {
-	needsBrowser(t)
-	g := start(t, "")
-	agent := g.agent(t, "support-bot")
-	id := g.ask(t, agent, 150)
-	b := openBrowser(t, 1280, 900)
-	b.logIn(g, "operator")
-	b.open(g.origin + "/console/approvals/" + id)
-	b.do(chromedp.Evaluate(`document.querySelector("form[action$=grant]").closest("details").open = true`, nil))
-	b.do(chromedp.SetValue(`select[name="free amount"]`, "most"), chromedp.SetValue(`input[name="value amount"]`, "160"), chromedp.Click(`form[action$=grant] button[value=""]`))
-	b.until(`document.querySelector("form[action$=grant] output").textContent.includes("160")`)
-	b.do(chromedp.SetValue("form[action$=grant] input[name=typed]", "150"), chromedp.Click(`form[action$=grant] button[value="yes"]`))
-	b.shows("#grants .tag.good")
-	b.accessible("grants")
-	if said := call(t, agent, "desk__issue_refund", refund(110)); !strings.Contains(said, "ref_") {
-		t.Errorf("granted, and yet: %s", said)
-	}
-	if said := call(t, agent, "desk__issue_refund", refund(170)); strings.Contains(said, "ref_") {
-		t.Errorf("beyond the grant: %s", said)
-	}
-	b.do(chromedp.Click("form[action$=revoke] button"))
-	b.until(`!document.querySelector("#grants .tag.good")`)
-	if said := call(t, agent, "desk__issue_refund", refund(115)); strings.Contains(said, "ref_") || refunds(t, agent) != 1 {
-		t.Errorf("revoked, and yet: %s", said)
 	}
 }
