@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/control"
 	"sallyport/internal/terminal"
 	"sallyport/internal/verbs"
+	"sallyport/internal/verbs/service"
 )
 
 // Exit codes. They are part of the interface: scripts may rely on them.
@@ -160,11 +161,12 @@ human or timed out.`,
 	)
 	refuseOthers(root)
 	kit := c.kit()
+	setup := service.Verbs{Print: kit.Print, Exactly: kit.Exactly}
 	for _, group := range []struct {
 		id       string
 		commands []*cobra.Command
 	}{
-		{"run", []*cobra.Command{c.upCommand(), kit.Install(), kit.Uninstall(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
+		{"run", []*cobra.Command{c.upCommand(), setup.Install(), setup.Uninstall(), c.importCommand(), c.unwrapCommand(), kit.Run(), c.stdioCommand(), c.demoCommand()}},
 		{"steer", []*cobra.Command{kit.Kill(c.drill), kit.Pause(), kit.Resume(), kit.Drain(), kit.Breakers(), kit.Approvals(), kit.Grants(), kit.Limits(), c.serversCommand(), c.policyCommand(), c.redteamCommand(), kit.Agents(), kit.Runs(), kit.Sources(), kit.Hook(), kit.EnrollVerb()}},
 		{"look", []*cobra.Command{kit.Console(), c.toolsCommand(), c.policyWhy(), c.logCommand(), c.labCommand(), c.doctorCommand(), c.versionCommand()}},
 	} {

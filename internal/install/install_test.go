@@ -135,7 +135,7 @@ func TestDryRun(t *testing.T) {
 // taken for the gateway's.
 func TestForeignAccount(t *testing.T) {
 	for name, files := range map[string][2]string{
-		"a person":         {"sallyport:x:1001:1001::/home/sallyport:/bin/bash", "sallyport:x:1001:"},
+		"a person":         {"sallyport:x:1001:1001::/home/sallyport:/usr/sbin/nologin", "sallyport:x:1001:"},
 		"one with a shell": {"sallyport:x:900:900::/home/sallyport:/bin/bash", "sallyport:x:900:"},
 		"root":             {"sallyport:x:0:0::/:/usr/sbin/nologin", "sallyport:x:0:"},
 		"another group":    {"sallyport:x:900:100::/:/usr/sbin/nologin", "sallyport:x:900:"},
@@ -218,10 +218,12 @@ func TestMoveIsRefused(t *testing.T) {
 		"a link for a directory": {func(dir string) error {
 			return errors.Join(os.RemoveAll(dir+"/payloads"), os.Symlink("/etc", dir+"/payloads"))
 		}, "payloads"},
+		"a link within":  {func(dir string) error { return os.Symlink("../log.key", dir+"/payloads/s") }, "payloads/s"},
+		"a lock within":  {func(dir string) error { return os.Symlink("log.key", dir+"/lock") }, "lock"},
 		"another's file": {func(dir string) error { return os.WriteFile(dir+"/payloads/s", nil, 0o600) }, "no file of the directory's owner"},
 		"a pipe": {func(dir string) error {
 			return errors.Join(syscall.Mkfifo(dir+"/p", 0o600), os.Chown(dir+"/p", 4711, 4711))
-		}, "no file of the directory's owner"},
+		}, "neither a file nor a directory"},
 		"a link for the lock": {func(dir string) error { return os.Symlink("/etc/passwd", dir+"/lock") }, "lock"},
 	} {
 		o := image(t)

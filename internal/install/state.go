@@ -119,7 +119,10 @@ func (m machine) carry(from string, policies []string) error {
 		return err
 	}
 	defer old.Close()
-	lock, err := old.OpenFile("lock", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if info, err := old.Lstat("lock"); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("the lock in %s is no file: see what it is, and remove it", from)
+	}
+	lock, err := old.OpenFile("lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -196,16 +199,19 @@ func copyAll(old *os.Root, to func(name string) string, owner *ids) (top []strin
 			return errors.Join(os.MkdirAll(to(name), 0o700), os.Chown(to(name), owner.uid, owner.gid))
 		case entry.Type() == fs.ModeSocket || name == "lock":
 			return nil // nobody answers at the one, and nobody needs the other
+		case entry.Type() != 0:
+			return fmt.Errorf("%s is neither a file nor a directory: remove it if it does not belong there", name)
 		}
 		return copyFile(old, name, to(name), before.Uid, owner)
 	})
 	return top, err
 }
 
-// copyFile copies a file that is what it seems: no link, and its directory's
-// owner's, so that root copies for nobody what he could not read himself.
+// copyFile copies a file that is its directory's owner's, so that root copies for
+// nobody what he could not read himself. What has become another kind of file since
+// it was looked at is not waited for.
 func copyFile(old *os.Root, name, to string, whose uint32, owner *ids) error {
-	from, err := old.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	from, err := old.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,5 @@
-package verbs
+// Package service is the verbs that make the gateway a service, and no service.
+package service
 
 import (
 	"os"
@@ -14,12 +15,18 @@ import (
 	"sallyport/internal/terminal"
 )
 
+// Verbs are the verbs, with what the command line has at hand.
+type Verbs struct {
+	Print   func(value any, show func(*terminal.Table)) error
+	Exactly func(names ...string) cobra.PositionalArgs
+}
+
 // Install is the verb that makes the gateway a service.
-func (k Kit) Install() *cobra.Command {
+func (v Verbs) Install() *cobra.Command {
 	o := install.Options{Starter: starter.Files, Named: named, Up: func() bool { return control.Running(install.StateDir) }}
 	var dry bool
 	cmd := &cobra.Command{
-		Use: "install", Short: "Set the gateway up as a service with a user of its own", Args: k.Exactly(),
+		Use: "install", Short: "Set the gateway up as a service with a user of its own", Args: v.Exactly(),
 		Long: `Set the gateway up as a systemd service that runs as a system user of its own, so
 that an agent with a shell under your user can't read its state and keys, change
 its policy or answer in your place. It takes root, and can be repeated.
@@ -40,9 +47,9 @@ into it. --from moves what "sallyport up" made for a user, while it does not run
 				return err
 			}
 			if o.Root != "" {
-				return k.carry(plan, dry, "It starts with the machine. There: sudo sallyport enroll")
+				return v.carry(plan, dry, "It starts with the machine. There: sudo sallyport enroll")
 			}
-			return k.carry(plan, dry, `It runs. Next:
+			return v.carry(plan, dry, `It runs. Next:
   sudo sallyport enroll                             you become its human
   sudo usermod --append --groups sallyport USER     lets somebody look, from the next login on
   sallyport agents rotate support-bot               a token for the agent of the first configuration`)
@@ -54,17 +61,17 @@ into it. --from moves what "sallyport up" made for a user, while it does not run
 }
 
 // Uninstall is the verb that undoes Install.
-func (k Kit) Uninstall() *cobra.Command {
+func (v Verbs) Uninstall() *cobra.Command {
 	var root string
 	var dry, erase bool
 	cmd := &cobra.Command{
-		Use: "uninstall", Short: "Take the service away that install has set up; the state stays", Args: k.Exactly(),
+		Use: "uninstall", Short: "Take the service away that install has set up; the state stays", Args: v.Exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			plan, err := install.Remove(root, erase)
 			if err != nil {
 				return err
 			}
-			return k.carry(plan, dry, "The service is gone.")
+			return v.carry(plan, dry, "The service is gone.")
 		},
 	}
 	cmd.Flags().BoolVar(&erase, "erase", false, "remove the state, the configuration and the user, too: the log is lost for good")
@@ -78,7 +85,7 @@ func planFlags(cmd *cobra.Command, root *string, dry *bool) {
 }
 
 // carry carries a plan out, or shows it.
-func (k Kit) carry(plan *install.Plan, dry bool, done string) error {
+func (v Verbs) carry(plan *install.Plan, dry bool, done string) error {
 	if !dry && os.Geteuid() != 0 {
 		return install.ErrNotRoot
 	}
@@ -92,7 +99,7 @@ func (k Kit) carry(plan *install.Plan, dry bool, done string) error {
 	if !dry {
 		failed = plan.Carry()
 	}
-	err := k.Print(plan, func(t *terminal.Table) {
+	err := v.Print(plan, func(t *terminal.Table) {
 		for i, s := range plan.Steps {
 			if !dry && s.Done && states[i] == "to do" {
 				states[i] = "done"
