@@ -71,6 +71,14 @@ func TestBurned(t *testing.T) {
 	if answer := ask(c, "GET", Path+"limits/refunds?account=other", "", cookie); answer.Code != 404 {
 		t.Errorf("an account that is none: HTTP %d", answer.Code)
 	}
+	many := make([]limits.ShownAccount, onLimit+50)
+	for i := range many {
+		many[i] = limits.ShownAccount{Key: "input.customer_id=#5f0c", Account: "customer"}
+	}
+	w.answers["/limits/refunds"] = limits.ShownAll{Limit: limits.Shown{Name: "refunds"}, Accounts: many}
+	if page := ask(c, "GET", Path+"limits/refunds", "", cookie).Body.String(); !strings.Contains(page, "50 more") || strings.Count(page, "<a data-item") != onLimit {
+		t.Errorf("%d accounts are shown, and it says how many are not: %v", strings.Count(page, "<a data-item"), strings.Contains(page, "50 more"))
+	}
 	w.answers["/limits/refunds"] = limits.ShownAll{Limit: limits.Shown{Name: "refunds"}, Accounts: []limits.ShownAccount{}}
 	if page := ask(c, "GET", Path+"limits/refunds", "", cookie).Body.String(); !strings.Contains(page, "Nothing is taken") || strings.Contains(page, "<svg viewBox=\"0 0 7") {
 		t.Error("a picture of nothing")
