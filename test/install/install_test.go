@@ -178,7 +178,7 @@ func TestOtherUsers(t *testing.T) {
 		} else {
 			t.Log("SKIPPED: strace is not here, so nobody has tried to trace the gateway")
 		}
-		c.cant(t, "", user, "sh", "-c", "echo 'wrong secret, wrong secret' | sallyport --dir /var/lib/sallyport approvals approve "+c.waiting(t)+" --secret-file - --typed 150")
+		c.cant(t, map[string]string{"dana": "secret", "eve": "none of your group's"}[user], user, "sh", "-c", "echo 'wrong secret, wrong secret' | sallyport --dir /var/lib/sallyport approvals approve "+c.waiting(t)+" --secret-file - --typed 150")
 	}
 	c.cant(t, "none of your group's", "eve", "sallyport", "doctor")
 	c.cant(t, "none of your group's", "eve", "sallyport", "kill", "--all")
@@ -344,6 +344,6 @@ func (c *computer) call(t *testing.T, user, token, tool, args string) string {
 	lines := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + args + `}}`
-	script := "(printf '%s\n' '" + lines + "'; sleep 3) | SALLYPORT_TOKEN=" + token + " sallyport stdio --url http://127.0.0.1:7717/mcp"
+	script := "(printf '%s\n' '" + lines + "'; sleep 2) | SALLYPORT_TOKEN=" + token + " sallyport stdio --url http://127.0.0.1:7717/mcp"
 	return c.must(t, user, "sh", "-c", script)
 }
