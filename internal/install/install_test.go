@@ -111,7 +111,7 @@ func TestInstall(t *testing.T) {
 	if after := looks(t, o.Root); !slices.Equal(before, after) {
 		t.Errorf("%s\nand then\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
-	if err := os.Symlink("/home/dana/mine.cedar", o.Root+"/etc/sallyport/policy/more.cedar"); err != nil {
+	if err := os.Symlink(o.Program, o.Root+"/etc/sallyport/policy/more.cedar"); err != nil {
 		t.Fatal(err)
 	}
 	if p, err = New(o); err != nil || p.Carry() == nil {
