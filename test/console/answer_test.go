@@ -128,7 +128,7 @@ func TestLinkOnlyShows(t *testing.T) {
 	b := openBrowser(t, 1280, 900)
 	b.open(link)
 	b.open(g.origin + "/console/approvals/" + id)
-	b.do(chromedp.WaitVisible("#decision"))
+	b.do(chromedp.WaitVisible("#decision", chromedp.ByQuery)) // and not the link to it
 	var forms int
 	b.evaluate(`document.querySelectorAll("form[data-act], [data-deny], [data-approve]").length`, &forms)
 	if forms != 0 {
