@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,6 +38,7 @@ func boot(t *testing.T) *computer {
 	if said, err := exec.Command("go", "build", "-o", gate, "sallyport/cmd/sallyport").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
+	before := groups()
 	var said bytes.Buffer
 	cmd := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--cgroup", "--uts", "--ipc", "sh", "boot.sh", t.TempDir())
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -49,7 +51,7 @@ func boot(t *testing.T) *computer {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-ended
-		sweep()
+		sweep(before)
 	})
 	for began := time.Now(); time.Since(began) < 60*time.Second; time.Sleep(50 * time.Millisecond) {
 		select {
@@ -78,21 +80,37 @@ func boot(t *testing.T) *computer {
 	return nil
 }
 
-// sweep removes the empty control groups that a killed systemd leaves.
-func sweep() {
-	for _, at := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		for _, group := range []string{"system.slice", "user.slice", "init.scope"} {
-			var all []string
-			filepath.WalkDir(filepath.Join(at, group), func(path string, entry os.DirEntry, err error) error {
+// groups are the control groups below this process's own.
+func groups() (all []string) {
+	own, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(own)) {
+		path, unified := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		for _, at := range []string{"/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
+			if _, err := os.Stat(at + "/cgroup.procs"); err != nil || !unified {
+				continue
+			}
+			filepath.WalkDir(at+path, func(path string, entry os.DirEntry, err error) error {
 				if err == nil && entry.IsDir() {
 					all = append(all, path)
 				}
 				return nil
 			})
-			for i := len(all) - 1; i >= 0; i-- {
-				syscall.Rmdir(all[i]) // what is in use stays
-			}
 		}
+	}
+	return all
+}
+
+// sweep removes the empty control groups that a killed systemd leaves.
+func sweep(before []string) {
+	for range 20 {
+		left := slices.DeleteFunc(groups(), func(path string) bool { return slices.Contains(before, path) })
+		if len(left) == 0 {
+			return
+		}
+		for _, path := range slices.Backward(left) {
+			syscall.Rmdir(path) // what is still in use, a moment later
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
