@@ -150,7 +150,7 @@ func (b *browser) logIn(g *gate, who string) {
 // until waits until the page says yes to a script, also while it is another one.
 func (b *browser) until(script string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 		var yes bool
 		err := chromedp.Run(ctx, chromedp.Evaluate(script, &yes))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -289,11 +290,11 @@ func silence(who string) step {
 // runsOut: a yes is used too late.
 func runsOut(s *telling) {
 	s.t.Helper()
-	s.wait(s.t, "the yes to run out", func() bool {
-		var asked struct{ State string }
-		err := json.Unmarshal([]byte(s.sallyport(s.t, "approvals", "show", s.id, "-o", "json")), &asked)
-		return err == nil && asked.State == "expired"
-	})
+	var asked struct{ Expires time.Time }
+	if err := json.Unmarshal([]byte(s.sallyport(s.t, "approvals", "show", s.id, "-o", "json")), &asked); err != nil || asked.Expires.IsZero() {
+		s.t.Fatalf("when it expires: %v, %v", asked, err)
+	}
+	time.Sleep(time.Until(asked.Expires))
 }
 
 // over: a person sees that there is nothing to answer any more.
