@@ -203,7 +203,7 @@ var functions = template.FuncMap{
 	"exact":   card.Exact, // of what a person decides on
 	"clock":   func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") },
 	"ago":     ago,
-	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"comma":   func(n any) string { return commas(n) },
 	"amount":  amount,
 	"short":   short,

@@ -274,7 +274,7 @@ if (!/^#(approve|deny|narrow)$/.test(location.hash) || !toAnswer(location.hash.s
 const over = new Set();
 function countdown(page) {
   for (const element of page.querySelectorAll("time[data-until], time[data-from]")) {
-    const left = Math.round((new Date(element.dateTime) - Date.now()) / 1000);
+    const left = Math.ceil((new Date(element.dateTime) - Date.now()) / 1000);
     const time = left < 90 ? left + " s" : left < 5400 ? Math.round(left / 60) + " min" : Math.round(left / 3600) + " h";
     const until = element.dataset.until !== undefined;
     element.textContent = left <= 0 ? (until ? "over" : "now") : until ? time + " left" : "in " + time;
