@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,9 +104,13 @@ func (p *Plan) belongs(from string, named func(string) (policies, others []strin
 	return policies, nil
 }
 
-// home reports whether a path is where the service sees nothing (ProtectHome).
+// home reports whether a path is where the service sees nothing: systemd.exec(5),
+// ProtectHome.
 func home(path string) bool {
-	return strings.HasPrefix(path, "/home/") || strings.HasPrefix(path, "/root/") || strings.HasPrefix(path, "/run/user/")
+	return slices.ContainsFunc([]string{"/home", "/root", "/run/user"}, func(dir string) bool {
+		below, err := filepath.Rel(dir, path)
+		return err == nil && filepath.IsLocal(below)
+	})
 }
 
 // carry moves a state directory, with its configuration.

@@ -23,6 +23,11 @@ type computer struct {
 	init int // its first process, as this machine knows it
 }
 
+// file is where one of its files is to be found from outside.
+func (c *computer) file(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(c.init), "root", path)
+}
+
 // boot starts one, which ends with the test.
 func boot(t *testing.T) *computer {
 	t.Helper()
@@ -68,7 +73,7 @@ func boot(t *testing.T) *computer {
 		if _, err := c.as("root", "systemctl", "is-active", "test.target"); err == nil {
 			text, err := os.ReadFile(gate)
 			if err == nil {
-				err = os.WriteFile(fmt.Sprintf("/proc/%d/root/opt/sallyport", c.init), text, 0o755)
+				err = os.WriteFile(c.file("opt/sallyport"), text, 0o755)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -324,7 +329,7 @@ func (c *computer) inside(t *testing.T, command string) {
 	}
 	unit = strings.NewReplacer("Type=exec", "Type=oneshot", "Restart=on-failure", "Restart=no", "StandardOutput=null", "StandardOutput=file:/opt/said\nStandardError=file:/opt/said",
 		"RuntimeDirectory=", "#", "CacheDirectory=", "#", "WorkingDirectory=", "#").Replace(unit)
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/etc/systemd/system/inside.service", c.init), []byte(unit), 0o644); err != nil {
+	if err := os.WriteFile(c.file("etc/systemd/system/inside.service"), []byte(unit), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c.must(t, "root", "systemctl", "daemon-reload")

@@ -37,7 +37,7 @@ sallyport may look, kill, pause, and answer with the human's secret; nobody is p
 into it. --from moves what "sallyport up" made for a user, while it does not run.`,
 		Example: `  sallyport install --dry-run
   sudo sallyport install
-  sudo sallyport install --from ~/work/.sallyport`,
+  sudo sallyport install --from .sallyport`,
 		RunE: func(*cobra.Command, []string) (err error) {
 			if o.Program, err = os.Executable(); err != nil {
 				return err
