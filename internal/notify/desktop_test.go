@@ -28,8 +28,11 @@ func (s *screen) Notify(app string, replaces uint32, icon, title, body string, a
 func sit(t *testing.T, can ...string) *screen {
 	t.Helper()
 	daemon, err := exec.LookPath("dbus-daemon")
+	if err != nil && os.Getenv("SALLYPORT_TEST_FETCHED") == "" {
+		t.Skip("NOT RUN: dbus-daemon is not here: run test/fetch.sh")
+	}
 	if err != nil {
-		t.Skip("SKIPPED: dbus-daemon is not here, so nothing is shown on a desktop")
+		t.Fatal(err)
 	}
 	cmd := exec.Command(daemon, "--session", "--nofork", "--nopidfile", "--print-address", "--address=unix:path="+t.TempDir()+"/bus")
 	out, err := cmd.StdoutPipe()
