@@ -245,6 +245,17 @@ func (i *Inbox) Revoke(ctx context.Context, id, by, reason string, proof asking.
 	if at < 0 {
 		return Grant{}, cmp.Or(err, fmt.Errorf("there is no grant %s", id))
 	}
+	// The yes that it was made with lets one call through by itself: who ends the
+	// grant does not mean to leave that behind.
+	if of, _ := i.Store.OpenApproval(ctx, kept[at].Approval); of.State == sallyport.Approved {
+		ended, err := of.End(by, "the grant "+id+" was revoked", i.Now())
+		if err == nil {
+			err = i.Gateway.Answer(ctx, ended, by)
+		}
+		if err != nil && !errors.Is(err, sallyport.ErrOvertaken) { // a call has used it
+			return Grant{}, err
+		}
+	}
 	err = i.Gateway.Revoke(ctx, kept[at], by, reason)
 	if errors.Is(err, sallyport.ErrOvertaken) {
 		return Grant{}, fmt.Errorf("%s was revoked already", id)

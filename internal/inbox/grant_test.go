@@ -49,6 +49,10 @@ func TestGrant(t *testing.T) {
 		if ended, err := i.Revoke(t.Context(), made.ID, "dee", "over", secretly("dee")); err != nil || ended.State != "revoked by dee" {
 			t.Errorf("%+v, %v", ended, err)
 		}
+		// The yes that it was made with, which no call has used, is none any more.
+		if d.kept[0].State != sallyport.Expired || d.kept[0].By != "dee" {
+			t.Errorf("%s outlived its grant: %s", d.kept[0].ID, d.kept[0].State)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +52,7 @@ func (d *desk) OpenApproval(_ context.Context, id string) (sallyport.Approval, e
 
 func (d *desk) Answer(_ context.Context, next sallyport.Approval, by string) error {
 	for i, a := range d.kept {
-		if a.ID == next.ID && a.State == sallyport.Pending {
+		if a.ID == next.ID && slices.Contains(next.State.From(), a.State) {
 			d.kept[i], d.by = next, append(d.by, by)
 			return nil
 		}
